@@ -1,0 +1,215 @@
+"""Commands about models and their files: list, info, download, verify, cache. None of them imports torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zoo import weights
+from zoo.errors import InputError, WeightsError, ZooError
+from zoo.registry import VERBS, Entry, Format, info, registry, search
+
+
+def complete_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Names for the shell's completion."""
+    names = [*registry().models, *registry().entries]
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def as_json(value: Any) -> None:
+    """Print for a script to read."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def entry_facts(entry: Entry) -> dict[str, Any]:
+    """All facts of an entry, for JSON."""
+    made = {"name": entry.name, **asdict(entry), "embedded": entry.embedded.is_file()}
+    del made["folder"]
+    return made
+
+
+def describe(given: Format | None) -> str:
+    """A format in a few words: ``RGB picture 64x64``."""
+    if given is None:
+        return "noise"
+    if given.kind != "image":
+        return given.kind
+    colour = {1: "grey ", 3: "RGB "}.get(given.channels or 0, "")
+    size = f" {given.size[0]}x{given.size[1]}" if given.size else " of any size"
+    return f"{colour}picture{f', {given.scale} times larger' if given.scale > 1 else size}"
+
+
+def megabytes(size: int | None) -> str:
+    return f"{size / 1e6:.1f} MB" if size else "?"
+
+
+def table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows in aligned columns; the first row is the heading."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@click.command("list")
+@click.argument("pattern", default="*")
+@click.option("--verb", type=click.Choice(VERBS), help="Only models that can do this.")
+@click.option("--license", help="Only weights under this licence; a shell pattern such as 'cc-by*'.")
+@click.option("--json", "json_", is_flag=True, help="All facts, for a script.")
+def list_(pattern: str, verb: str | None, license: str | None, json_: bool) -> None:
+    """Show the models and checkpoints whose name matches PATTERN, such as '*gan*'."""
+    found = search(pattern, verb=verb, license=license)
+    if json_:
+        return as_json([entry_facts(entry) for entry in found])
+    if not found:
+        raise InputError(f"No model matches {pattern!r} with these options; `zoo list` shows all.")
+    foreign = any(entry.package != "zoo" for entry in found)
+    rows = [["NAME", "VERB", "OUTPUT", "SIZE", "LICENSE", *["PACKAGE"] * foreign, "SUMMARY"]]
+    for e in found:
+        facts = [e.name, ", ".join(e.verbs), describe(e.output), megabytes(e.bytes), e.license]
+        rows.append([*facts, *[e.package] * foreign, e.summary])
+    return table(rows)
+
+
+@click.command("info")
+@click.argument("name", shell_complete=complete_names)
+@click.option("--json", "json_", is_flag=True, help="For a script.")
+def info_(name: str, json_: bool) -> None:
+    """Show what a model or checkpoint is, how good it is, and who may use it."""
+    entry = info(name)
+    if json_:
+        return as_json(entry_facts(entry))
+    where = "embedded" if entry.embedded.is_file() else f"on the Hub, {entry.hub.repo}" if entry.hub else "nowhere"
+    lines = {
+        "Paper": entry.paper,
+        "Verbs": ", ".join(entry.verbs),
+        "Takes": describe(entry.input),
+        "Gives": describe(entry.output),
+        "Weights": f"{megabytes(entry.bytes)}, {entry.license}, {where}",
+        "sha256": entry.sha256,
+        "Data": f"{entry.data.name} ({entry.data.license}), {entry.data.source}" if entry.data else "",
+        "Recipe": entry.recipe,
+        "Builder": f"{entry.builder}({', '.join(f'{k}={v}' for k, v in entry.config.items())})",
+        "Package": entry.package,
+        "Others": ", ".join(e.name for e in registry().models[entry.model] if e is not entry),
+    }
+    click.echo(f"{entry.name}: {entry.summary}\n")
+    for title, text in lines.items():
+        if text:
+            click.echo(f"{title:<9}{text}")
+    for condition in entry.conditions:
+        values = ", ".join(map(str, condition.choices)) or condition.kind
+        click.echo(f"\n-c {condition.name}=... ({values}): {condition.help}")
+    for metric in entry.metrics:
+        click.echo(f"\n{metric.name} = {metric.value:g}\n  {metric.protocol}")
+    return None
+
+
+def entries_of(names: Iterable[str]) -> list[Entry]:
+    """The entries that names and shell patterns stand for, each once."""
+    found: list[Entry] = []
+    for name in names:
+        matches = search(name) if set(name) & set("*?[") else [info(name)]
+        if not matches:
+            raise InputError(f"No model matches {name!r}; `zoo list` shows all.")
+        found += matches
+    return list({entry.name: entry for entry in found}.values())
+
+
+@click.command()
+@click.argument("names", nargs=-1, shell_complete=complete_names)
+@click.option("--all", "all_", is_flag=True, help="Every checkpoint there is.")
+@click.option("--to", type=click.Path(path_type=Path), help="A folder, for a machine without network.")
+@click.option("--force", is_flag=True, help="Download even what is here.")
+def download(names: tuple[str, ...], all_: bool, to: Path | None, force: bool) -> None:
+    """Make sure that weights are on this machine, or copy them to a folder.
+
+    Each checkpoint gets a folder of its own in --to, which `local-dir:FOLDER/NAME` reads; with
+    ZOO_WEIGHTS=FOLDER, or weights="FOLDER" in Python, its usual name finds it.
+    """
+    if bool(names) == all_:
+        raise InputError("Name what to download, or give --all.")
+    for entry in entries_of(["*"] if all_ else names):
+        path = weights.fetch(entry, force=force)
+        if to is not None:
+            path = weights.export(entry, path, to / entry.name)
+        click.echo(f"{entry.name}: {path}")
+
+
+@click.command()
+@click.argument("names", nargs=-1, shell_complete=complete_names)
+@click.option("--json", "json_", is_flag=True, help="For a script.")
+def verify(names: tuple[str, ...], json_: bool) -> None:
+    """Read all weights on this machine again and compare them with the registry, without network.
+
+    Exits with 1 if a file is not what it should be.
+    """
+    rows = []
+    for entry in entries_of(names or ["*"]):
+        files = list(weights.on_disk(entry))
+        for path in files:
+            try:
+                weights.check(path, entry)
+                rows.append({"name": entry.name, "status": "good", "detail": str(path)})
+            except WeightsError as error:
+                rows.append({"name": entry.name, "status": "wrong", "detail": str(error)})
+        if not files:
+            rows.append({"name": entry.name, "status": "absent", "detail": f"`zoo download {entry.name}` gets it"})
+    if json_:
+        as_json(rows)
+    else:
+        table([list(row.values()) for row in rows])
+    wrong = sum(row["status"] == "wrong" for row in rows)
+    if wrong:
+        raise ZooError(f"{wrong} of {len(rows)} files {'is' if wrong == 1 else 'are'} wrong.")
+
+
+@click.group()
+def cache() -> None:
+    """Show or delete downloaded weights of the zoo in the Hub's cache."""
+
+
+def _cached() -> list[tuple[Entry, Any]]:
+    """Entries with their repository in the Hub's cache; other programs' repositories are not looked at."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        repos = {repo.repo_id: repo for repo in scan_cache_dir().repos if repo.repo_type == "model"}
+    except CacheNotFound:
+        return []
+    entries = registry().entries.values()
+    return [(entry, repos[entry.hub.repo]) for entry in entries if entry.hub and entry.hub.repo in repos]
+
+
+@cache.command("list")
+@click.option("--json", "json_", is_flag=True, help="For a script.")
+def cache_list(json_: bool) -> None:
+    """Show which weights were downloaded, and their size."""
+    rows = [{"name": e.name, "bytes": repo.size_on_disk, "path": str(repo.repo_path)} for e, repo in _cached()]
+    if json_:
+        return as_json(rows)
+    if not rows:
+        return click.echo("Nothing was downloaded.")
+    return table([[row["name"], megabytes(row["bytes"]), row["path"]] for row in rows])
+
+
+@cache.command("clear")
+@click.argument("names", nargs=-1, shell_complete=complete_names)
+@click.option("--all", "all_", is_flag=True, help="All of the zoo's weights.")
+def cache_clear(names: tuple[str, ...], all_: bool) -> None:
+    """Delete downloaded weights; embedded ones stay."""
+    from huggingface_hub import scan_cache_dir
+
+    if bool(names) == all_:
+        raise InputError("Name what to delete, or give --all.")
+    wanted = {entry.name for entry in entries_of(["*"] if all_ else names)}
+    repos = {repo.repo_id: repo for entry, repo in _cached() if entry.name in wanted}
+    commits = [revision.commit_hash for repo in repos.values() for revision in repo.revisions]
+    if commits:
+        scan_cache_dir().delete_revisions(*commits).execute()
+    click.echo(f"Deleted {megabytes(sum(repo.size_on_disk for repo in repos.values())) if repos else 'nothing'}.")

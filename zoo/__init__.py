@@ -1,0 +1,34 @@
+"""A zoo of autoencoders and GANs with trained weights.
+
+>>> import zoo
+>>> zoo.load("dcgan").generate(16, seed=7).save("grid.png")
+>>> zoo.load("conv-ae").reconstruct("photo.jpg").save("copy.png")
+>>> zoo.list_models("*gan*", verb="generate")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import ZooError
+from zoo.registry import Entry, info, list_models
+
+if TYPE_CHECKING:
+    from zoo.images import Images
+    from zoo.loading import load
+
+__version__ = "0.1.0"
+__all__ = ["Entry", "Images", "ZooError", "__version__", "info", "list_models", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    # What needs torch or numpy is imported when it is first asked for: `zoo list` must start fast.
+    if name == "load":
+        from zoo.loading import load
+
+        return load
+    if name == "Images":
+        from zoo.images import Images
+
+        return Images
+    raise AttributeError(f"module 'zoo' has no attribute {name!r}")

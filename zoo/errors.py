@@ -1,0 +1,45 @@
+"""What a user can get wrong. Every message is one sentence that says what is wrong and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class ZooError(Exception):
+    """Something went wrong: a corrupted file, an unreachable Hub, a full disk. The command exits with 1."""
+
+    exit_code = 1
+
+
+class InputError(ZooError, ValueError):
+    """What the caller asked for is wrong: a name, a path, a value. The command exits with 2."""
+
+    exit_code = 2
+
+
+class UnknownNameError(InputError, LookupError):
+    """No model, checkpoint or condition has this name."""
+
+
+class VerbError(InputError, AttributeError):
+    """The model does not have this verb."""
+
+
+class RegistryError(ZooError):
+    """A ``registry.yaml`` or ``config.json`` does not say what it must."""
+
+
+class PictureError(ZooError):
+    """A picture file cannot be read, or a picture cannot be written."""
+
+
+class WeightsError(ZooError):
+    """Weights cannot be had, are corrupted, or do not fit the network."""
+
+
+def near(word: str, words: Iterable[str]) -> str:
+    """``; did you mean A or B?``, or nothing where no word is near."""
+    from difflib import get_close_matches  # only when something is wrong: listing must start fast
+
+    found = get_close_matches(word, list(words), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(found)}?" if found else ""

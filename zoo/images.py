@@ -1,0 +1,382 @@
+"""Pictures at the boundary: the one place that knows files, PIL, numpy, ranges, colour and grids.
+
+Outside the networks a picture is a float32 array ``(C, H, W)`` in [0, 1], with C = 1 (grey) or 3 (RGB).
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from zoo.errors import InputError, PictureError
+
+if TYPE_CHECKING:
+    import torch
+
+Array = npt.NDArray[np.float32]
+
+READS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm")
+WRITES = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+    ".gif": "GIF",
+}
+# Level 1 writes four times as fast as Pillow's default 6, for files some 10 % larger.
+_OPTIONS: dict[str, dict[str, Any]] = {"PNG": {"compress_level": 1}, "JPEG": {"quality": 92}, "WEBP": {"quality": 92}}
+
+
+class Images:
+    """A sequence of pictures, of one size or several; iterating gives PIL pictures.
+
+    Attributes:
+        arrays: float32 ``(C, H, W)`` in [0, 1] each.
+        names: where each came from, relative to the folder it was in, or ``0000``, ``0001``, ... .
+        seed: the seed that made them, for generated pictures.
+    """
+
+    def __init__(self, arrays: Iterable[Array], names: Sequence[str] | None = None, seed: int | None = None) -> None:
+        self.arrays = list(arrays)
+        self.names = list(names) if names else [f"{i:04d}" for i in range(len(self.arrays))]
+        self.seed = seed
+
+    @classmethod
+    def of(cls, source: Any) -> Images:
+        """Pictures of anything that holds pictures.
+
+        Args:
+            source: one of these, or a list or tuple of them, which may be mixed:
+
+                - the path of a picture, or of a folder, which is searched to the bottom in the order of names
+                - the bytes of a file, or an open binary file
+                - a PIL picture
+                - a numpy array ``(H, W)``, ``(H, W, C)`` or ``(N, H, W, C)``: uint8, uint16, or float in [0, 1]
+                - a torch tensor ``(C, H, W)`` or ``(N, C, H, W)``: uint8, or float in [0, 1]
+                - Images
+
+        Colour comes out as grey or RGB: transparency is laid on white, palettes and CMYK are converted,
+        16 bits are kept, the rotation in a camera's EXIF is applied, and of an animation the first frame is taken.
+
+        Raises:
+            InputError: for what holds no pictures, with the reason.
+            PictureError: for a picture file that is damaged.
+        """
+        if isinstance(source, Images):
+            return source
+        pairs = list(_read(source))
+        names = [name for name, _ in pairs]
+        return cls([array for _, array in pairs], names if all(names) else None)
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def __iter__(self) -> Iterator[Image.Image]:
+        return (_to_pil(array) for array in self.arrays)
+
+    def __getitem__(self, index: int | slice) -> Images:
+        """Some of the pictures, as Images."""
+        one = slice(index, index + 1 or None) if isinstance(index, int) else index
+        if isinstance(index, int) and not -len(self) <= index < len(self):
+            raise IndexError(f"there are {len(self)} pictures: no number {index}")
+        return Images(self.arrays[one], self.names[one], self.seed)
+
+    def __repr__(self) -> str:
+        sizes = sorted({array.shape for array in self.arrays})
+        shapes = ", ".join("x".join(map(str, size)) for size in sizes[:3])
+        return f"<{len(self)} pictures of {shapes}{', ...' if len(sizes) > 3 else ''}>"
+
+    def numpy(self) -> Array:
+        """All pictures as one float32 array ``(N, C, H, W)`` in [0, 1]; they must be of one size."""
+        if len({array.shape for array in self.arrays}) > 1:
+            raise InputError("These pictures have several sizes: use .arrays, or take them one by one.")
+        return np.stack(self.arrays)
+
+    @property
+    def tensor(self) -> torch.Tensor:
+        """All pictures as one float32 tensor ``(N, C, H, W)`` in [0, 1]; they must be of one size."""
+        import torch
+
+        return torch.from_numpy(self.numpy())
+
+    def grid(self, columns: int | None = None, padding: int = 2) -> Image.Image:
+        """All pictures on one sheet, white between them.
+
+        Args:
+            columns: how many side by side; as square as it goes by default.
+            padding: pixels between the pictures.
+        """
+        if not self.arrays:
+            raise InputError("There are no pictures to lay out.")
+        columns = columns or math.ceil(math.sqrt(len(self)))
+        rows = math.ceil(len(self) / columns)
+        height = max(array.shape[1] for array in self.arrays) + padding
+        width = max(array.shape[2] for array in self.arrays) + padding
+        channels = max(array.shape[0] for array in self.arrays)
+        sheet = np.full((rows * height - padding, columns * width - padding, channels), 255, np.uint8)
+        for i, array in enumerate(self.arrays):
+            top, left = i // columns * height, i % columns * width
+            sheet[top : top + array.shape[1], left : left + array.shape[2]] = _to_bytes(array)
+        return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write to a file (several pictures become one grid) or a folder (one PNG each, under their names).
+
+        Nothing is left half written: a file gets its name when it is whole.
+
+        Args:
+            path: a file ends in .png, .jpg, .webp, .tif, .bmp or .gif; a folder exists or has no ending.
+
+        Raises:
+            InputError: for an ending that is no picture format.
+            PictureError: where the disk does not take it.
+        """
+        target = Path(path)
+        if target.is_dir() or not target.suffix:
+            for name, picture in zip(unique(self.names), self, strict=True):
+                write(picture, target / f"{name}.png")
+        else:
+            write(self._sheet(), target)
+
+    def png(self) -> bytes:
+        """The picture, or the grid of several, as the bytes of a PNG file."""
+        return _encode(self._sheet(), "PNG")
+
+    def _sheet(self) -> Image.Image:
+        return _to_pil(self.arrays[0]) if len(self) == 1 else self.grid()
+
+    def _repr_png_(self) -> bytes:
+        return self.png()
+
+
+def unique(names: Iterable[str]) -> list[str]:
+    """The same names, with ``-2``, ``-3``, ... behind those that came before (letter case does not tell files apart)."""
+    seen: set[str] = set()
+    made = []
+    for name in names:
+        new, number = name, 2
+        while new.lower() in seen:
+            new, number = f"{name}-{number}", number + 1
+        seen.add(new.lower())
+        made.append(new)
+    return made
+
+
+def check_output(path: Path) -> None:
+    """Refuse an output that cannot work before any time is spent on it."""
+    if path.suffix and not path.is_dir() and path.suffix.lower() not in WRITES:
+        raise InputError(f"{path}: {path.suffix} is no picture format: use {', '.join(WRITES)}, or a folder.")
+    home = path if path.is_dir() else path.parent
+    while not home.exists():
+        home = home.parent
+    if not home.is_dir() or not os.access(home, os.W_OK):
+        raise PictureError(f"{path} cannot be written: {home} is not a folder that you may write to.")
+
+
+def write(picture: Image.Image, path: Path) -> None:
+    """Write one picture in the format of its ending, aside first, then under its name."""
+    check_output(path)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(_encode(picture, WRITES[path.suffix.lower()]))
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise PictureError(f"{path} cannot be written: {error.strerror or error}.") from None
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """The picture files of a folder and of those inside it, hidden ones left out, in the order of their names.
+
+    Raises:
+        InputError: if there are none.
+    """
+    files = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in READS
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    if not files:
+        raise InputError(f"{folder} holds no pictures ({', '.join(READS)}).")
+    return files
+
+
+def fit(array: Array, channels: int | None, size: tuple[int, int] | None) -> Array:
+    """A picture ``(C, H, W)`` with the channels and size that a network takes.
+
+    Colour becomes grey by its luma (ITU-R BT.601); grey becomes colour by repetition. For another size the
+    largest centred part of the right shape is resized (Lanczos).
+    """
+    if channels == 1 and array.shape[0] == 3:
+        array = np.tensordot(np.array([0.299, 0.587, 0.114], np.float32), array, 1)[None]
+    elif channels == 3 and array.shape[0] == 1:
+        array = np.repeat(array, 3, 0)
+    if size and array.shape[1:] != size:
+        planes = [ImageOps.fit(Image.fromarray(plane), size[::-1], Image.Resampling.LANCZOS) for plane in array]
+        array = np.clip(np.stack([np.asarray(plane) for plane in planes]), 0, 1)
+    return array
+
+
+def _read(source: Any) -> Iterator[tuple[str, Array]]:
+    """Name (may be empty) and array of every picture in the source."""
+    if isinstance(source, Images):
+        yield from zip(source.names, source.arrays, strict=True)
+    elif isinstance(source, (str, os.PathLike)):
+        yield from _read_path(Path(source))
+    elif isinstance(source, (bytes, bytearray, memoryview)):
+        yield "", _open(io.BytesIO(source), "The bytes", len(source))
+    elif isinstance(source, Image.Image):
+        yield "", _from_pil(source, "The picture")
+    elif isinstance(source, np.ndarray):
+        yield from (("", array) for array in _from_array(source))
+    elif hasattr(source, "detach") and hasattr(source, "movedim"):  # a torch tensor, torch not imported
+        if source.ndim not in (3, 4):
+            raise InputError(f"A tensor of pictures is (C, H, W) or (N, C, H, W), not {tuple(source.shape)}.")
+        tensor = source.detach().cpu()
+        values = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+        yield from (("", array) for array in _from_array(np.moveaxis(values, -3, -1)))
+    elif hasattr(source, "read"):
+        yield from _read(source.read())
+    elif isinstance(source, Iterable):
+        for item in source:
+            yield from _read(item)
+    else:
+        raise InputError(
+            f"{type(source).__name__} holds no pictures: give a path, bytes, a PIL picture, an array or a tensor."
+        )
+
+
+def _read_path(path: Path) -> Iterator[tuple[str, Array]]:
+    if path.is_dir():
+        for file in picture_files(path):
+            yield str(file.relative_to(path).with_suffix("")), read_file(file)
+    else:
+        yield path.stem, read_file(path)
+
+
+def read_file(path: Path) -> Array:
+    """One picture file as ``(C, H, W)`` in [0, 1]."""
+    try:
+        with path.open("rb") as file:
+            return _open(file, str(path), path.stat().st_size)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.") from None
+    except OSError as error:
+        raise PictureError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def _open(file: BinaryIO, what: str, size: int) -> Array:
+    if size == 0:
+        raise PictureError(f"{what}: empty (0 bytes): get the file again.")
+    try:
+        with Image.open(file) as picture:
+            limit = Image.MAX_IMAGE_PIXELS
+            if limit and picture.width * picture.height > limit:
+                raise Image.DecompressionBombError
+            return _from_pil(picture, what)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise PictureError(
+            f"{what}: more than {Image.MAX_IMAGE_PIXELS:,} pixels, as in a decompression bomb: "
+            "shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it."
+        ) from None
+    except UnidentifiedImageError:
+        raise PictureError(
+            f"{what}: not a picture, whatever the name says: use PNG, JPEG, WebP, TIFF, GIF or BMP."
+        ) from None
+    except InputError:
+        raise
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        IndexError,
+        MemoryError,
+    ) as error:  # what Pillow's decoders raise
+        raise PictureError(f"{what}: damaged or cut off ({error}): get the file again.") from None
+
+
+def _from_pil(picture: Image.Image, what: str) -> Array:
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I;16"):
+        return _from_array(np.asarray(picture).astype(np.uint16))[0]
+    if picture.mode == "I":  # Pillow's name for 16-bit grey in some files, and for 32 bits in others
+        values = np.asarray(picture)
+        if values.min() < 0 or values.max() > 65535:
+            raise InputError(f"{what}: 32-bit integers have no range to go by: convert it to 8 or 16 bits.")
+        return _from_array(values.astype(np.uint16))[0]
+    if picture.mode == "F":
+        return _from_array(np.asarray(picture))[0]
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    elif picture.mode in ("1", "L"):
+        picture = picture.convert("L")
+    else:
+        picture = picture.convert("RGB")
+    return _from_array(np.asarray(picture))[0]
+
+
+def _from_array(values: npt.NDArray[Any]) -> list[Array]:
+    """``(H, W)``, ``(H, W, C)`` or ``(N, H, W, C)`` of uint8, uint16, bool or float to arrays ``(C, H, W)``."""
+    shape = values.shape
+    if values.ndim == 2:
+        values = values[None, ..., None]
+    elif values.ndim == 3:
+        values = values[None]
+    if values.ndim != 4 or values.shape[-1] not in (1, 2, 3, 4):
+        raise InputError(
+            f"An array of pictures is (H, W), (H, W, C) or (N, H, W, C) with C from 1 to 4, not {shape}; "
+            "a torch tensor has C before H."
+        )
+    if 0 in values.shape[1:]:
+        raise InputError(f"An array of shape {shape} has no pixels.")
+    if values.dtype in (np.uint8, np.uint16):
+        floats = values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
+    elif values.dtype == np.bool_ or np.issubdtype(values.dtype, np.floating):
+        floats = values.astype(np.float32)
+    else:
+        raise InputError(f"An array of {values.dtype} has no range to go by: give uint8, uint16, or float in [0, 1].")
+    if not np.isfinite(floats).all():
+        raise InputError("The picture has NaN or infinite values: repair it first, with numpy.nan_to_num for instance.")
+    low, high = (float(floats.min()), float(floats.max())) if floats.size else (0.0, 0.0)
+    if low < -1e-3 or high > 1 + 1e-3:
+        raise InputError(
+            f"Floats of a picture are in [0, 1], these reach from {low:.4g} to {high:.4g}: rescale them, or give uint8."
+        )
+    floats = np.clip(floats, 0, 1)
+    if floats.shape[-1] in (2, 4):
+        alpha = floats[..., -1:]
+        floats = floats[..., :-1] * alpha + (1 - alpha)
+    return [np.ascontiguousarray(picture.transpose(2, 0, 1)) for picture in floats]
+
+
+def _to_bytes(array: Array) -> npt.NDArray[np.uint8]:
+    """``(C, H, W)`` in [0, 1] to uint8 ``(H, W, C)``, rounded to the nearest."""
+    values: npt.NDArray[np.uint8] = (array.transpose(1, 2, 0) * 255 + 0.5).astype(np.uint8)
+    return values
+
+
+def _to_pil(array: Array) -> Image.Image:
+    values = _to_bytes(array)
+    return Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values)
+
+
+def _encode(picture: Image.Image, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **_OPTIONS.get(kind, {}))
+    return buffer.getvalue()

@@ -1,0 +1,96 @@
+"""``load``: from a name to a model that is ready to use."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from zoo.errors import InputError, RegistryError, WeightsError
+from zoo.model import Model
+from zoo.registry import Entry
+from zoo.weights import find
+
+
+def load(
+    name: str,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    weights: str | os.PathLike[str] | None = None,
+) -> Model:
+    """A model with its trained weights, in eval mode.
+
+    Args:
+        name: ``model`` (its first checkpoint), ``model.checkpoint``, ``local-dir:FOLDER``, or
+            ``hf-hub:OWNER/REPO[@REVISION]``. The last two name a ``config.json`` that says which registered
+            model it is.
+        device: where the model computes, such as ``cpu``, ``cuda`` or ``mps``.
+        dtype: what it computes in.
+        weights: a folder to look in before the Hub, or a safetensors file to load instead.
+
+    Returns:
+        A :class:`~zoo.model.Model`; its ``entry`` has the facts.
+
+    Raises:
+        InputError: for a name, device or file that does not exist.
+        WeightsError: if the weights cannot be had, are corrupted or do not fit.
+    """
+    entry, path = find(name, weights)
+    model = build(entry)
+    assign(model, load_file(path), path, dtype)
+    model.entry = entry
+    try:
+        return model.eval().to(device)
+    except (RuntimeError, AssertionError) as error:  # torch says so in several ways
+        raise InputError(f"The device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from None
+
+
+def build(entry: Entry) -> Model:
+    """The network of an entry, without memory for its weights.
+
+    Raises:
+        RegistryError: if the builder cannot be imported or does not take the configuration.
+    """
+    module, _, attribute = entry.builder.partition(":")
+    try:
+        builder = getattr(import_module(module), attribute)
+        with torch.device("meta"):
+            model = builder(**entry.config)
+    except Exception as error:  # a plugin's code can raise anything
+        raise RegistryError(
+            f"{entry.name}: the builder {entry.builder} failed: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(model, Model):
+        raise RegistryError(f"{entry.name}: the builder {entry.builder} made no zoo.model.Model.")
+    return model
+
+
+def assign(model: Model, state: dict[str, Tensor], path: Path, dtype: torch.dtype) -> None:
+    """Give a model on the meta device its tensors; all must be there, none too many, every shape right."""
+    wanted: dict[str, Any] = model.state_dict()
+    missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
+    wrong = [
+        f"{key} is {tuple(state[key].shape)} instead of {tuple(wanted[key].shape)}"
+        for key in wanted.keys() & state.keys()
+        if state[key].shape != wanted[key].shape
+    ]
+    if missing or extra or wrong:
+        parts = [f"lacks {_some(missing)}"] * bool(missing) + [f"has also {_some(extra)}"] * bool(extra)
+        parts += [f"has other shapes: {_some(sorted(wrong))}"] * bool(wrong)
+        raise WeightsError(f"{path} does not fit {type(model).__name__}: it {'; it '.join(parts)}.")
+    floats = {key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()}
+    model.load_state_dict(floats, strict=True, assign=True)
+    for key, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if tensor.is_meta:
+            raise WeightsError(f"{type(model).__name__}.{key} is not in the state dict: make it a persistent buffer.")
+    model.requires_grad_(False)
+
+
+def _some(words: list[str]) -> str:
+    return ", ".join(words[:5]) + (f" and {len(words) - 5} more" if len(words) > 5 else "")

@@ -1,0 +1,298 @@
+"""The contract of a model: what a contributor writes, and the two verbs made of it.
+
+Networks take and give float tensors ``(N, C, H, W)`` in [-1, 1]; users take and give
+:class:`~zoo.images.Images` in [0, 1]. A contributor writes tensors in, tensors out, in one class:
+
+- :class:`Generator`: ``latent_shape`` and ``decode(z)``;
+- :class:`Autoencoder`: ``encode(x)`` and ``decode(z)``;
+- for a network from picture to picture, :class:`Model` with ``forward(x)``.
+
+Conditions that the registry declares arrive as keywords of ``decode`` or ``forward``, one value for each
+sample: a choice as the tensor ``(N,)`` of its index, a number as a float tensor ``(N,)``, a picture as a
+tensor ``(N, C, H, W)`` in [-1, 1], a text as a list.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from zoo.errors import InputError, UnknownNameError, VerbError, near
+from zoo.images import Array, Images, fit
+from zoo.registry import Condition, Entry, Format, list_models
+
+
+class Model(nn.Module):
+    """What :func:`zoo.load` returns: a network with its facts and its verbs.
+
+    Attributes:
+        entry: the facts from the registry; None for a network that was built by hand.
+    """
+
+    entry: Entry | None = None
+
+    def generate(
+        self, n: int = 1, *, seed: int | None = None, batch_size: int = 64, progress: bool = False, **conditions: Any
+    ) -> Images:
+        """New samples, as :meth:`Generator.generate` says; other models raise :class:`~zoo.errors.VerbError`."""
+        raise refusal(self._name, "generate")
+
+    @torch.inference_mode()
+    def reconstruct(self, inputs: Any, *, batch_size: int = 16, progress: bool = False, **conditions: Any) -> Images:
+        """Pictures through the model: an autoencoder's copy, a larger photo, a painted one.
+
+        Args:
+            inputs: anything that :meth:`zoo.Images.of` takes. For a network of fixed size the largest centred part
+                of the right shape is resized to it; a network that takes any size returns what it was given,
+                times its scale.
+            batch_size: pictures that go through the network at once; the result does not depend on it.
+            progress: whether to show a bar.
+            conditions: as declared in the registry; one value, or a list with one for each picture.
+
+        Returns:
+            One picture for each input, in their order and under their names, float32 in [0, 1].
+
+        Raises:
+            VerbError: for a model that only generates.
+            InputError: for inputs that hold no pictures, or a wrong condition.
+        """
+        if self.entry and "reconstruct" not in self.entry.verbs:
+            raise refusal(self._name, "reconstruct")
+        _check_count("batch_size", batch_size)
+        images = Images.of(inputs)
+        given = self.entry.input if self.entry and self.entry.input else Format()
+        scale = self.entry.output.scale if self.entry else 1
+        arrays = [fit(array, given.channels, given.size) for array in images.arrays]
+        values = self._conditions(conditions, len(arrays))
+        made: list[Array] = []
+        with _Progress(len(arrays), progress) as tick:
+            # Only neighbours of one shape can share a batch; order is kept.
+            for shape, group in groupby(range(len(arrays)), key=lambda i: arrays[i].shape):
+                for rows in _chunks(list(group), batch_size):
+                    x = torch.from_numpy(np.stack([_pad(arrays[i], given.multiple) for i in rows]))
+                    y = self(self._to_network(x * 2 - 1), **_take(values, rows))
+                    made += _to_arrays(y[..., : shape[1] * scale, : shape[2] * scale] if given.multiple > 1 else y)
+                    tick(len(rows))
+        return Images(made, images.names)
+
+    @property
+    def _name(self) -> str:
+        return self.entry.model if self.entry else type(self).__name__
+
+    def _to_network(self, x: Tensor) -> Tensor:
+        parameter = next(self.parameters(), torch.empty(0))
+        return x.to(parameter.device, parameter.dtype)
+
+    def _conditions(self, given: Mapping[str, Any], n: int) -> dict[str, Any]:
+        """Checked conditions, as tensors or lists of length n."""
+        declared = {c.name: c for c in self.entry.conditions} if self.entry else {}
+        for name in given:
+            if self.entry and name not in declared:
+                known = f"it takes {', '.join(declared)}" if declared else "it takes none"
+                raise UnknownNameError(f"{self._name} has no condition {name!r}{near(name, declared) or f': {known}.'}")
+        if not self.entry:
+            return dict(given)
+        made = {}
+        for name, condition in declared.items():
+            value = given.get(name, condition.default)
+            if value is None:
+                if condition.required:
+                    raise InputError(f"{self._name} needs the condition {name}{_hint(condition)}.")
+                continue
+            made[name] = self._condition(condition, value, n)
+        return made
+
+    def _condition(self, condition: Condition, value: Any, n: int) -> Any:
+        several = not isinstance(value, (str, bytes)) and isinstance(value, (Sequence, np.ndarray, Tensor))
+        if condition.kind == "image":
+            arrays = Images.of(value).arrays
+            if len(arrays) == 1:
+                arrays = arrays * n
+            size = arrays[0].shape[1:] if arrays else None
+            values: list[Any] = [fit(array, array.shape[0], size) for array in arrays]
+        else:
+            values = [condition.check(v) for v in value] if several else [condition.check(value)] * n
+        if len(values) != n:
+            raise InputError(f"{condition.name} has {len(values)} values for {n} samples: give one, or one for each.")
+        if condition.kind == "image":
+            return self._to_network(torch.from_numpy(np.stack(values)) * 2 - 1)
+        if condition.kind == "choice":
+            values = [condition.choices.index(v) for v in values]
+        if condition.kind == "text":
+            return values
+        device = next(self.parameters(), torch.empty(0)).device
+        return torch.tensor(values, dtype=torch.float32 if condition.kind == "number" else torch.int64, device=device)
+
+
+class Generator(Model):
+    """A model that makes samples from latents.
+
+    A subclass sets ``latent_shape`` and writes ``decode``.
+
+    Attributes:
+        latent_shape: shape of one latent.
+        decode: latents ``(N, *latent_shape)``, and conditions as keywords, to pictures ``(N, C, H, W)`` in [-1, 1].
+    """
+
+    latent_shape: tuple[int, ...]
+    decode: Callable[..., Tensor]  # not a method here: a subclass names its conditions
+
+    def forward(self, z: Tensor, **conditions: Any) -> Tensor:
+        """The same as :meth:`decode`."""
+        return self.decode(z, **conditions)
+
+    def draw(self, rng: np.random.Generator) -> Array:
+        """One latent of shape ``latent_shape``; standard normal unless a subclass says otherwise."""
+        return rng.standard_normal(self.latent_shape, dtype=np.float32)
+
+    def latents(self, n: int, seed: int, first: int = 0) -> Tensor:
+        """Latents of the samples ``first`` to ``first + n - 1`` of a seed: ``(n, *latent_shape)``, float32 on the CPU.
+
+        Every sample has a random stream of its own, so that a sample is the same on every device and whatever
+        else is made along with it.
+        """
+        return torch.from_numpy(
+            np.stack([self.draw(np.random.default_rng((seed, i))) for i in range(first, first + n)])
+        )
+
+    @torch.inference_mode()
+    def generate(
+        self, n: int = 1, *, seed: int | None = None, batch_size: int = 64, progress: bool = False, **conditions: Any
+    ) -> Images:
+        """New samples.
+
+        Args:
+            n: how many.
+            seed: a whole number from 0; the same seed gives the same pictures on every device, and the first of
+                many pictures are the same as few. By default another one each time, found in ``.seed`` of the result.
+            batch_size: samples that go through the network at once; the result does not depend on it.
+            progress: whether to show a bar.
+            conditions: as declared in the registry; one value, or a list with one for each sample.
+
+        Returns:
+            n pictures, float32 in [0, 1].
+
+        Raises:
+            InputError: for a wrong number, seed or condition, or more samples than memory holds.
+        """
+        if self.entry and "generate" not in self.entry.verbs:
+            raise refusal(self._name, "generate")
+        _check_count("n", n)
+        _check_count("batch_size", batch_size)
+        if seed is None:
+            seed = secrets.randbits(32)
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise InputError(f"seed must be a whole number from 0, not {seed!r}.")
+        if self.entry:
+            _check_memory(n, self.entry.output)
+        values = self._conditions(conditions, n)
+        made: list[Array] = []
+        with _Progress(n, progress) as tick:
+            for rows in _chunks(range(n), batch_size):
+                z = self._to_network(self.latents(len(rows), int(seed), rows[0]))
+                made += _to_arrays(self.decode(z, **_take(values, rows)))
+                tick(len(rows))
+        return Images(made, seed=int(seed))
+
+
+class Autoencoder(Model):
+    """A model that goes through a code. A subclass writes ``encode`` and ``decode``.
+
+    Attributes:
+        encode: pictures ``(N, C, H, W)`` in [-1, 1] to codes ``(N, ...)``.
+        decode: codes ``(N, ...)``, and conditions as keywords, to pictures ``(N, C, H, W)`` in [-1, 1].
+    """
+
+    encode: Callable[[Tensor], Tensor]
+    decode: Callable[..., Tensor]
+
+    def forward(self, x: Tensor, **conditions: Any) -> Tensor:
+        """Pictures through the code and back, both ``(N, C, H, W)`` in [-1, 1]."""
+        return self.decode(self.encode(x), **conditions)
+
+
+def refusal(model: str, verb: str) -> VerbError:
+    """The error for a verb that a model lacks, naming models that have it."""
+    others = list_models(verb=verb)
+    return VerbError(f"{model} cannot {verb}: {', '.join(others[:5])} can." if others else f"No model can {verb}.")
+
+
+def _hint(condition: Condition) -> str:
+    return f": one of {', '.join(map(str, condition.choices))}" if condition.choices else ""
+
+
+def _check_count(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise InputError(f"{name} must be a whole number from 1, not {value!r}.")
+
+
+def _check_memory(n: int, output: Format) -> None:
+    if output.kind != "image" or not output.size:
+        return
+    each = 4 * (output.channels or 3) * output.size[0] * output.size[1]
+    free = _free_memory()
+    if n * each > free:
+        raise InputError(
+            f"{n:,} samples need {n * each / 1e9:,.1f} GB of memory and {free / 1e9:,.1f} GB are free: "
+            f"ask for at most {free // each:,} at a time."
+        )
+
+
+def _free_memory() -> int:
+    """Bytes that can be had without swapping; a guess of 4 GB where the system does not tell."""
+    try:
+        with open("/proc/meminfo") as file:
+            facts = dict(line.split(":") for line in file)
+        return int(facts["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        pass
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 4 << 30
+
+
+def _chunks(rows: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    return (rows[i : i + size] for i in range(0, len(rows), size))
+
+
+def _take(conditions: Mapping[str, Any], rows: Sequence[int]) -> dict[str, Any]:
+    """The conditions of some samples, which are neighbours."""
+    return {name: values[rows[0] : rows[-1] + 1] for name, values in conditions.items()}
+
+
+def _pad(array: Array, multiple: int) -> Array:
+    """Mirror a picture outward, to the right and below, until height and width are divisible."""
+    bottom, right = -array.shape[1] % multiple, -array.shape[2] % multiple
+    return np.pad(array, ((0, 0), (0, bottom), (0, right)), "reflect") if bottom or right else array
+
+
+def _to_arrays(y: Tensor) -> list[Array]:
+    """Network output ``(N, C, H, W)`` in [-1, 1] to pictures in [0, 1]."""
+    values: Array = ((y.float().cpu() + 1) / 2).clamp(0, 1).contiguous().numpy()
+    return list(values)
+
+
+class _Progress:
+    """A bar on the standard error, or nothing."""
+
+    def __init__(self, total: int, shown: bool) -> None:
+        self.bar = None
+        if shown:
+            from tqdm import tqdm
+
+            self.bar = tqdm(total=total, unit="picture", leave=False)
+
+    def __enter__(self) -> Callable[[int], object]:
+        return self.bar.update if self.bar else lambda n: None
+
+    def __exit__(self, *error: object) -> None:
+        if self.bar:
+            self.bar.close()

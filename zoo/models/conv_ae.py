@@ -1,0 +1,110 @@
+"""Convolutional autoencoder: a picture through a short code and back.
+
+Hinton, Salakhutdinov, "Reducing the Dimensionality of Data with Neural Networks", 2006,
+https://doi.org/10.1126/science.1127647; convolutional as in Masci et al., "Stacked Convolutional
+Auto-Encoders for Hierarchical Feature Extraction", 2011, https://doi.org/10.1007/978-3-642-21735-7_7
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from zoo.model import Autoencoder
+
+
+class Residual(nn.Module):
+    """``x + f(x)`` with two 3x3 convolutions behind their activations (He et al. 2016), maps ``(N, C, H, W)``."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        last = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(last.weight)  # the block starts as the identity
+        self.body = nn.Sequential(
+            *(nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1, bias=False)),
+            *(nn.BatchNorm2d(channels), nn.ReLU(), last),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = x + self.body(x)
+        return made
+
+
+class ConvAE(Autoencoder):
+    """A convolutional autoencoder whose code is a plain vector: the bottleneck is real.
+
+    The convolutions work on patches (pixel unshuffle, Shi et al. 2016) and halve the map between ``widths``.
+    Beside them a linear path at half the resolution runs into and out of the same code. The best it can do alone
+    is PCA, and training starts there (:meth:`start_at_pca`): the convolutions learn what PCA cannot.
+
+    Args:
+        size: height and width of the pictures, divisible by ``patch * 2 ** (len(widths) - 1)``.
+        channels: 1 for grey, 3 for RGB.
+        code: numbers in the code.
+        patch: side of the patches.
+        widths: channels at each resolution, from the finest.
+    """
+
+    def __init__(
+        self,
+        size: int = 64,
+        channels: int = 3,
+        code: int = 256,
+        patch: int = 4,
+        widths: Sequence[int] = (96, 96, 96),
+    ) -> None:
+        super().__init__()
+        half = (channels, size // 2, size // 2)
+        pixels = channels * (size // 2) ** 2
+        side = size // patch >> (len(widths) - 1)
+        smallest = (widths[-1], side, side)
+        features = widths[-1] * side**2
+        depth = channels * patch**2
+
+        self.linear_encoder = nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(pixels, code))
+        encoder: list[nn.Module] = [nn.PixelUnshuffle(patch), nn.Conv2d(depth, widths[0], 3, padding=1)]
+        encoder += [Residual(widths[0])]
+        for fine, coarse in pairwise(widths):
+            encoder += [nn.Conv2d(fine, coarse, 4, stride=2, padding=1), Residual(coarse)]
+        encoder += [nn.BatchNorm2d(widths[-1]), nn.ReLU(), nn.Flatten(), nn.Linear(features, code)]
+        self.encoder = nn.Sequential(*encoder)
+
+        upsample = nn.Upsample(scale_factor=2, mode="bilinear")
+        self.linear_decoder = nn.Sequential(nn.Linear(code, pixels), nn.Unflatten(1, half), upsample)
+        decoder: list[nn.Module] = [nn.Linear(code, features), nn.Unflatten(1, smallest)]
+        for coarse, fine in pairwise(reversed(widths)):
+            decoder += [Residual(coarse), nn.ConvTranspose2d(coarse, fine, 4, stride=2, padding=1)]
+        decoder += [Residual(widths[0]), nn.BatchNorm2d(widths[0]), nn.ReLU()]
+        decoder += [nn.Conv2d(widths[0], depth, 3, padding=1), nn.PixelShuffle(patch)]
+        self.decoder = nn.Sequential(*decoder)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Pictures ``(N, channels, size, size)`` in [-1, 1] to codes ``(N, code)``."""
+        codes: Tensor = self.linear_encoder(x) + self.encoder(x)
+        return codes
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Codes ``(N, code)`` to pictures ``(N, channels, size, size)``, about in [-1, 1]."""
+        pictures: Tensor = self.linear_decoder(z) + self.decoder(z)
+        return pictures
+
+    @torch.no_grad()
+    def start_at_pca(self, mean: Tensor, components: Tensor, scales: Tensor) -> None:
+        """Make the linear path PCA, and let the convolutions add nothing yet.
+
+        Args:
+            mean: mean of the pictures at half size, in [-1, 1]: ``(channels * (size / 2) ** 2,)``.
+            components: orthonormal rows ``(code, channels * (size / 2) ** 2)``.
+            scales: standard deviation along each, ``(code,)``: the numbers of the code start with variance 1.
+        """
+        into, out = self.linear_encoder[2], self.linear_decoder[0]
+        into.weight.copy_(components / scales[:, None])
+        into.bias.copy_(-into.weight @ mean)
+        out.weight.copy_(components.T * scales)
+        out.bias.copy_(mean)
+        for last in (self.encoder[-1], self.decoder[-2]):
+            last.weight.zero_()
+            last.bias.zero_()

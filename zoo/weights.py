@@ -1,0 +1,229 @@
+"""From an entry to a verified file: embedded in the package, in a local folder, in the Hub's cache, on the Hub.
+
+Every file is identified by its sha256 and must be safetensors; nothing is ever unpickled. No torch here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import InputError, WeightsError
+from zoo.registry import Entry, from_config, info, to_config
+
+WEIGHTS_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+FOLDER_VARIABLE = "ZOO_WEIGHTS"
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+        return digest.hexdigest()
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The header of a safetensors file: name to dtype, shape and offsets.
+
+    Raises:
+        WeightsError: if the file is anything else; an extension proves nothing.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = int.from_bytes(start, "little")
+        if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80":
+            raise WeightsError(
+                f"{path} is a PyTorch pickle, whatever its name says, and pickles can run code: "
+                "convert it to safetensors where you trust it."
+            )
+        if start.startswith(b"version "):
+            raise WeightsError(f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull`.")
+        if len(start) < 8 or not 2 <= length <= min(size - 8, 100_000_000):
+            raise WeightsError(f"{path} is no safetensors file, or it is cut off: get it again.")
+        try:
+            header = json.loads(file.read(length))
+            end = max((facts["data_offsets"][1] for key, facts in header.items() if key != "__metadata__"), default=0)
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+            raise WeightsError(f"{path} has no readable safetensors header: get it again.") from None
+    if not isinstance(end, int) or 8 + length + end != size:
+        raise WeightsError(f"{path} should have {8 + length + end} bytes and has {size}: get it again.")
+    return dict(header)
+
+
+def check(path: Path, entry: Entry) -> None:
+    """Make sure that a file is what the registry says: safetensors, and the sha256 where one is on record."""
+    try:
+        read_header(path)
+        found = sha256_of(path) if entry.sha256 else None
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}.") from None
+    if found != entry.sha256:
+        raise WeightsError(
+            f"{path} is not {entry.name}: its sha256 begins {str(found)[:12]}, not {str(entry.sha256)[:12]}; "
+            "delete the file and `zoo download` it again."
+        )
+
+
+def in_folder(folder: Path, entry: Entry) -> Path | None:
+    """Where ``zoo download --to FOLDER`` puts an entry, or the folder's own weights, if either is there."""
+    places = (folder / entry.name / WEIGHTS_FILE, folder / f"{entry.name}.safetensors", folder / WEIGHTS_FILE)
+    return next((path for path in places if path.is_file()), None)
+
+
+def on_disk(entry: Entry, folder: Path | None = None) -> Iterator[Path]:
+    """The files that claim to be this entry, without network: embedded, local folder, Hub cache.
+
+    Args:
+        entry: which.
+        folder: a folder of the caller's; else that in the environment variable ``ZOO_WEIGHTS``, if set.
+    """
+    if entry.embedded.is_file():
+        yield entry.embedded
+    folder = folder or (Path(os.environ[FOLDER_VARIABLE]) if os.environ.get(FOLDER_VARIABLE) else None)
+    local = in_folder(folder, entry) if folder else None
+    if local:
+        yield local
+    if entry.hub:
+        from huggingface_hub import try_to_load_from_cache  # 0.2 s: only where the embedded file is not enough
+
+        cached = try_to_load_from_cache(entry.hub.repo, entry.hub.file, revision=entry.hub.revision)
+        if isinstance(cached, str):
+            yield Path(cached)
+
+
+def fetch(entry: Entry, weights: str | os.PathLike[str] | None = None, *, force: bool = False) -> Path:
+    """A verified file with the weights of an entry.
+
+    Args:
+        entry: which.
+        weights: a folder to look in before the Hub, or a file to use instead of any other.
+        force: download even if there is a good file on disk.
+
+    Raises:
+        WeightsError: if no source has it; the message says what each one lacked.
+        InputError: if ``weights`` does not exist.
+    """
+    folder = None
+    if weights is not None:
+        given = Path(weights)
+        if given.is_file():
+            check(given, entry)
+            return given
+        if not given.is_dir():
+            raise InputError(f"{given} does not exist: name a folder with weights or a .safetensors file.")
+        folder = given
+    problems = []
+    for path in () if force else on_disk(entry, folder):
+        try:
+            check(path, entry)
+            return path
+        except WeightsError as error:
+            problems.append(str(error))
+    if entry.hub:
+        try:
+            return download(entry.hub.repo, entry.hub.file, entry.hub.revision, entry, force)
+        except WeightsError as error:
+            problems.append(str(error))
+    raise WeightsError(
+        " ".join(problems) or f"{entry.name} is neither embedded nor on the Hub: reinstall {entry.package}."
+    )
+
+
+def download(repo: str, file: str, revision: str | None, entry: Entry | None = None, force: bool = False) -> Path:
+    """A file of a Hub repository, from the cache where it is; checked if it is an entry's weights.
+
+    Raises:
+        WeightsError: saying whether the Hub cannot be reached, or lacks the repository or file.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    what = f"{repo}@{revision}/{file}" if revision else f"{repo}/{file}"
+    try:
+        path = Path(hf_hub_download(repo, file, revision=revision, force_download=force))
+    except LocalEntryNotFoundError:
+        size = f" ({entry.bytes:,} bytes)" if entry and entry.bytes else ""
+        raise WeightsError(
+            f"{what}{size} is not on this machine and the Hub cannot be reached: connect, or elsewhere run "
+            f"`zoo download {entry.name if entry else 'NAME'} --to FOLDER` and set {FOLDER_VARIABLE}=FOLDER here."
+        ) from None
+    except (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError, HFValidationError):
+        raise WeightsError(
+            f"The Hub has no {what}, or not for you: check the name, or log in with `hf auth login`."
+        ) from None
+    except (HfHubHTTPError, OSError) as error:
+        first = str(error).strip().splitlines()
+        raise WeightsError(f"{what} could not be downloaded: {first[0] if first else type(error).__name__}.") from None
+    if entry:
+        check(path, entry)
+    return path
+
+
+def local_entry(folder: Path) -> tuple[Entry, Path]:
+    """Entry and verified weights of a folder with ``config.json`` and ``model.safetensors``."""
+    config = folder / CONFIG_FILE
+    if not config.is_file():
+        raise InputError(f"{folder} has no {CONFIG_FILE}: local-dir: takes a folder that `zoo download --to` wrote.")
+    entry = from_config(config.read_text("utf-8"), str(config))
+    path = folder / WEIGHTS_FILE
+    if not path.is_file():
+        raise WeightsError(f"{folder} has no {WEIGHTS_FILE}: download it again.")
+    check(path, entry)
+    return entry, path
+
+
+def hub_entry(repo: str, revision: str | None) -> tuple[Entry, Path]:
+    """Entry and verified weights of a Hub repository with ``config.json`` and ``model.safetensors``."""
+    config = download(repo, CONFIG_FILE, revision)
+    entry = from_config(config.read_text("utf-8"), f"{repo}/{CONFIG_FILE}")
+    return entry, download(repo, WEIGHTS_FILE, revision, entry)
+
+
+def find(name: str, weights: str | os.PathLike[str] | None = None) -> tuple[Entry, Path]:
+    """The entry of a name, and its verified file.
+
+    Args:
+        name: as :func:`zoo.load` takes it, with its prefixes.
+        weights: likewise.
+    """
+    prefix, colon, rest = name.partition(":")
+    if colon:
+        if weights is not None:
+            raise InputError(f"{name} brings its own weights: leave out `weights`.")
+        if prefix == "local-dir":
+            return local_entry(Path(rest).expanduser())
+        if prefix == "hf-hub":
+            repo, _, revision = rest.partition("@")
+            return hub_entry(repo, revision or None)
+        raise InputError(f"{prefix}: is no prefix: use local-dir:FOLDER or hf-hub:OWNER/REPO.")
+    entry = info(name)
+    return entry, fetch(entry, weights)
+
+
+def export(entry: Entry, path: Path, folder: Path) -> Path:
+    """Copy verified weights to a folder that ``local-dir:`` reads, with ``config.json``; aside first, then renamed."""
+    target = folder / WEIGHTS_FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in ((WEIGHTS_FILE, path.read_bytes()), (CONFIG_FILE, to_config(entry).encode())):
+            aside = folder / f".{name}.{os.getpid()}"
+            aside.write_bytes(content)
+            aside.replace(folder / name)
+    except OSError as error:
+        raise WeightsError(f"{target} cannot be written: {error.strerror or error}.") from None
+    return target
