@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.errors import InputError, PictureError, VerbError, ZooError
+from zoo.errors import InputError, PictureError, VerbError, ZooError, check_count
 from zoo.registry import info, search
 from zoo.weights import find
 
@@ -63,7 +63,7 @@ def ready(name: str, verb: str, weights: Path | None, device: str) -> Model:
 def deliver(images: Images, output: Path) -> None:
     """Write pictures to a file, a folder, or ``-``, the standard output."""
     if output == STANDARD:
-        click.get_binary_stream("stdout").write(images.png())
+        sys.stdout.buffer.write(images.png())
     else:
         images.save(output)
 
@@ -101,8 +101,8 @@ def generate(
     output = output or Path(f"{name.rpartition(':')[2].replace('/', '-')}.png")
     if output != STANDARD:
         check_output(output)
-    if n < 1:
-        raise InputError(f"n must be a whole number from 1, not {n}.")
+    check_count("n", n)
+    check_count("batch_size", batch_size)
     model = ready(name, "generate", weights, device)
     shown = sys.stderr.isatty() and n > batch_size
     images = model.generate(n, seed=seed, batch_size=batch_size, progress=shown, **parse_conditions(conditions))
@@ -113,13 +113,7 @@ def generate(
 @click.command()
 @click.argument("name", shell_complete=complete_names)
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="A picture, a folder, or - for standard output.",
-)
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A picture, a folder, or -.")
 @click.option("--compare", is_flag=True, help="Put each input, as the model sees it, before its result.")
 @click.option("--batch-size", type=int, default=16, show_default=True, help="How many at once.")
 @model_options
@@ -139,86 +133,100 @@ def reconstruct(
     If OUTPUT is a folder, each result gets the name that its input has in its own folder; if it is a file,
     several results become one grid. Inputs that cannot be read are named at the end, and the rest is written.
     """
-    from zoo.images import Images, check_output, fit, unique
+    from zoo.images import Images
 
-    folder = output != STANDARD and (output.is_dir() or not output.suffix)
-    if output != STANDARD:
-        check_output(output)
-    files = list(_files(inputs))
-    names = unique(name for name, _ in files)
-    if folder:
-        _keep_inputs(output, names, [path for _, path in files])
+    check_count("batch_size", batch_size)
+    sources = list(_sources(inputs))
+    folder = _check_output(output, sources)
     model = ready(name, "reconstruct", weights, device)
     given = parse_conditions(conditions)
-    several = next((key for key, value in given.items() if isinstance(value, list)), None)
-    if several:
-        raise InputError(f"-c {several} was given more than once: all inputs of a command share one value.")
-    kept: list[Images] = []
+    results = Images([])
     failed: list[str] = []
     done = 0
-    with click.progressbar(
-        length=len(files), label=name, file=sys.stderr, hidden=not sys.stderr.isatty() or len(files) <= batch_size
-    ) as bar:
-        for start in range(0, len(files), batch_size):
-            batch = Images([])
-            for (_, path), out_name in list(zip(files, names, strict=True))[start : start + batch_size]:
-                try:
-                    source = click.get_binary_stream("stdin").read() if path == STANDARD else path
-                    array = Images.of(source).arrays[0]
-                except (PictureError, InputError) as error:
-                    failed.append(str(error))
-                    continue
-                batch.arrays.append(array)
-                batch.names.append(out_name)
-            results = model.reconstruct(batch, batch_size=batch_size, **given)
-            if compare:
-                taken = model.entry.input if model.entry else None
-                seen = [fit(a, taken.channels, taken.size) if taken else a for a in batch.arrays]
-                pairs = [array for pair in zip(seen, results.arrays, strict=True) for array in pair]
-                results = Images(pairs, [n for name in results.names for n in (f"{name}-input", name)])
-            if folder:
-                results.save(output)
-            else:
-                kept.append(results)
-            done += len(batch)
-            bar.update(min(batch_size, len(files) - start))
-    whole = Images([a for r in kept for a in r.arrays])
-    if len(whole):
-        deliver(whole, output)
+    for start in _progress(range(0, len(sources), batch_size), name):
+        batch = _read(sources[start : start + batch_size], failed)
+        made = model.reconstruct(batch, batch_size=batch_size, **given)
+        done += len(made)
+        if compare:
+            made = _pairs(model, batch, made)
+        if folder:
+            made.save(output)  # batch by batch: a folder may hold more than memory does
+        else:
+            results = Images(results.arrays + made.arrays)
     if failed and not done:
-        raise PictureError(
-            failed[0] if len(failed) == 1 else f"None of {len(failed)} inputs could be read: {failed[0]}"
-        )
+        more = f" (the first of {len(failed)} that cannot be read)" if len(failed) > 1 else ""
+        raise PictureError(f"{failed[0]}{more}")
+    if not folder:
+        deliver(results, output)
     report(json_, output, done, failed=failed)
     if failed:
-        for text in failed:
-            click.echo(f"Left out: {text}", err=True)
-        raise ZooError(f"{len(failed)} of {len(files)} inputs could not be read.")
+        reasons = "".join(f"\n  {reason}" for reason in failed)
+        raise ZooError(f"{len(failed)} of {len(sources)} inputs could not be read, the rest is written:{reasons}")
 
 
-def _files(inputs: Sequence[Path]) -> Iterator[tuple[str, Path]]:
-    """Name without ending and path of every input; folders are opened."""
-    from zoo.images import picture_files
+def _sources(inputs: Sequence[Path]) -> Iterator[tuple[str, Path]]:
+    """Name for the result and path of every input, folders opened; no two names are the same."""
+    from zoo.images import picture_files, unique
 
+    found: list[tuple[str, Path]] = []
     for path in inputs:
         if path.is_dir():
-            for file in picture_files(path):
-                yield str(file.relative_to(path).with_suffix("")), file
-        elif path == STANDARD:
-            yield "stdin", path
-        elif not path.exists():
-            raise InputError(f"{path} does not exist.")
+            found += [(str(file.relative_to(path).with_suffix("")), file) for file in picture_files(path)]
+        elif path == STANDARD or path.exists():
+            found.append(("stdin" if path == STANDARD else path.stem, path))
         else:
-            yield path.stem, path
+            raise InputError(f"{path} does not exist.")
+    return zip(unique(name for name, _ in found), [path for _, path in found], strict=True)
 
 
-def _keep_inputs(output: Path, names: Sequence[str], files: Sequence[Path]) -> None:
-    """Refuse to write over what is read."""
-    read = {file.resolve() for file in files}
-    for name in names:
-        target = output / f"{name}.png"
+def _check_output(output: Path, sources: Sequence[tuple[str, Path]]) -> bool:
+    """Whether the output is a folder; refused if it cannot be written, or if an input would be overwritten."""
+    from zoo.images import check_output
+
+    if output == STANDARD:
+        return False
+    check_output(output)
+    folder = output.is_dir() or not output.suffix
+    read = {path.resolve() for _, path in sources}
+    for target in [output / f"{name}.png" for name, _ in sources] if folder else [output]:
         if target.resolve() in read:
-            raise InputError(f"{target} is an input and would be overwritten: choose another folder.")
+            raise InputError(f"{target} is an input and would be overwritten: choose another output.")
+    return folder
+
+
+def _read(sources: Sequence[tuple[str, Path]], failed: list[str]) -> Images:
+    """The pictures of some sources; the reason of each that cannot be read goes to ``failed``."""
+    from zoo.images import Images
+
+    batch = Images([])
+    for name, path in sources:
+        try:
+            batch.arrays += Images.of(sys.stdin.buffer if path == STANDARD else path).arrays
+            batch.names.append(name)
+        except (PictureError, InputError) as error:
+            failed.append(str(error))
+    return batch
+
+
+def _pairs(model: Model, inputs: Images, results: Images) -> Images:
+    """Each input, as the model sees it, before its result."""
+    from zoo.images import Images, fit
+
+    taken = model.entry.input if model.entry else None
+    pairs = Images([])
+    for name, array, result in zip(results.names, inputs.arrays, results.arrays, strict=True):
+        pairs.arrays += [fit(array, taken.channels, taken.size) if taken else array, result]
+        pairs.names += [f"{name}-input", name]
+    return pairs
+
+
+def _progress(steps: Sequence[int], label: str) -> Iterable[int]:
+    """The same steps, with a bar where there are several and someone is looking."""
+    if len(steps) < 2 or not sys.stderr.isatty():
+        return steps
+    from tqdm import tqdm
+
+    return tqdm(steps, desc=label, unit="batch", leave=False)
 
 
 @click.command()

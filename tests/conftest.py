@@ -19,9 +19,9 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
+from zoo.cli import main
 
 from zoo import registry as registry_module
-from zoo.cli import main
 from zoo.model import Generator, Model
 
 

@@ -129,7 +129,7 @@ BAD: dict[str, tuple[Any, type[ZooError], str]] = {
     "text": (b"hello, I am a text file", PictureError, "not a picture"),
     "empty": (b"", PictureError, "empty"),
     "cut off": (encoded(picture(64, 64), "JPEG")[:700], PictureError, "cut off"),
-    "cut off png": (encoded(picture(64, 64), "PNG")[:300], PictureError, "cut off"),
+    "cut off png": (encoded(picture(64, 64), "PNG")[:-100], PictureError, "cut off"),
     "nan": (np.full((4, 4), np.nan), InputError, "NaN"),
     "infinite": (np.full((4, 4), np.inf), InputError, "infinite"),
     "0 to 255 as float": (np.full((4, 4), 255.0), InputError, r"\[0, 1\]"),
@@ -251,9 +251,9 @@ def test_grid_encodes_fast() -> None:
 def test_save_one_several_and_folder(tmp_path: Path) -> None:
     images = Images.of([picture(8, 8), picture(8, 8)])
     images[0].save(tmp_path / "one.png")
-    assert Image.open(tmp_path / "one.png").size == (8, 8)
+    assert only(tmp_path / "one.png").shape == (3, 8, 8)
     images.save(tmp_path / "new" / "grid.JPG")
-    assert Image.open(tmp_path / "new" / "grid.JPG").size == (18, 8)
+    assert only(tmp_path / "new" / "grid.JPG").shape == (3, 8, 18)
     images.save(tmp_path / "folder")
     assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == ["0000.png", "0001.png"]
     assert images._repr_png_().startswith(b"\x89PNG")
@@ -308,5 +308,3 @@ def test_files_are_listed_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (tmp_path / name).parent.mkdir(exist_ok=True)
         picture(2, 2).save(tmp_path / name)
     assert [path.name for path in picture_files(tmp_path)] == ["10.png", "2.PNG", "1.png"]
-
-

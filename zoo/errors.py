@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 
 class ZooError(Exception):
@@ -43,3 +44,9 @@ def near(word: str, words: Iterable[str]) -> str:
 
     found = get_close_matches(word, list(words), n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(found)}?" if found else ""
+
+
+def check_count(name: str, value: Any) -> None:
+    """Refuse what is no whole number from 1."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
+        raise InputError(f"{name} must be a whole number from 1, not {value!r}.")

@@ -49,7 +49,7 @@ class Images:
 
     def __init__(self, arrays: Iterable[Array], names: Sequence[str] | None = None, seed: int | None = None) -> None:
         self.arrays = list(arrays)
-        self.names = list(names) if names else [f"{i:04d}" for i in range(len(self.arrays))]
+        self.names = list(names) if names is not None else [f"{i:04d}" for i in range(len(self.arrays))]
         self.seed = seed
 
     @classmethod
@@ -161,7 +161,7 @@ class Images:
 
 
 def unique(names: Iterable[str]) -> list[str]:
-    """The same names, with ``-2``, ``-3``, ... behind those that came before (letter case does not tell files apart)."""
+    """The same names, with ``-2``, ``-3``, ... behind those that came before; case does not tell files apart."""
     seen: set[str] = set()
     made = []
     for name in names:
@@ -348,21 +348,24 @@ def _from_array(values: npt.NDArray[Any]) -> list[Array]:
     if values.dtype in (np.uint8, np.uint16):
         floats = values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
     elif values.dtype == np.bool_ or np.issubdtype(values.dtype, np.floating):
-        floats = values.astype(np.float32)
+        _check_range(values)
+        floats = np.clip(values.astype(np.float32), 0, 1)
     else:
         raise InputError(f"An array of {values.dtype} has no range to go by: give uint8, uint16, or float in [0, 1].")
-    if not np.isfinite(floats).all():
-        raise InputError("The picture has NaN or infinite values: repair it first, with numpy.nan_to_num for instance.")
-    low, high = (float(floats.min()), float(floats.max())) if floats.size else (0.0, 0.0)
-    if low < -1e-3 or high > 1 + 1e-3:
-        raise InputError(
-            f"Floats of a picture are in [0, 1], these reach from {low:.4g} to {high:.4g}: rescale them, or give uint8."
-        )
-    floats = np.clip(floats, 0, 1)
     if floats.shape[-1] in (2, 4):
         alpha = floats[..., -1:]
         floats = floats[..., :-1] * alpha + (1 - alpha)
     return [np.ascontiguousarray(picture.transpose(2, 0, 1)) for picture in floats]
+
+
+def _check_range(values: npt.NDArray[Any]) -> None:
+    if not np.isfinite(values).all():
+        raise InputError("The picture has NaN or infinite values: repair it first, with numpy.nan_to_num for instance.")
+    low, high = float(values.min(initial=1)), float(values.max(initial=0))
+    if low < -1e-3 or high > 1 + 1e-3:  # rounding may leave the range by a little
+        raise InputError(
+            f"Floats of a picture are in [0, 1], these reach from {low:.4g} to {high:.4g}: rescale them, or give uint8."
+        )
 
 
 def _to_bytes(array: Array) -> npt.NDArray[np.uint8]:

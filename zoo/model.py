@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import InputError, UnknownNameError, VerbError, near
+from zoo.errors import InputError, UnknownNameError, VerbError, check_count, near
 from zoo.images import Array, Images, fit
 from zoo.registry import Condition, Entry, Format, list_models
 
@@ -65,7 +65,7 @@ class Model(nn.Module):
         """
         if self.entry and "reconstruct" not in self.entry.verbs:
             raise refusal(self._name, "reconstruct")
-        _check_count("batch_size", batch_size)
+        check_count("batch_size", batch_size)
         images = Images.of(inputs)
         given = self.entry.input if self.entry and self.entry.input else Format()
         scale = self.entry.output.scale if self.entry else 1
@@ -184,11 +184,11 @@ class Generator(Model):
         """
         if self.entry and "generate" not in self.entry.verbs:
             raise refusal(self._name, "generate")
-        _check_count("n", n)
-        _check_count("batch_size", batch_size)
+        check_count("n", n)
+        check_count("batch_size", batch_size)
         if seed is None:
             seed = secrets.randbits(32)
-        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        if isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0:
             raise InputError(f"seed must be a whole number from 0, not {seed!r}.")
         if self.entry:
             _check_memory(n, self.entry.output)
@@ -226,11 +226,6 @@ def refusal(model: str, verb: str) -> VerbError:
 
 def _hint(condition: Condition) -> str:
     return f": one of {', '.join(map(str, condition.choices))}" if condition.choices else ""
-
-
-def _check_count(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise InputError(f"{name} must be a whole number from 1, not {value!r}.")
 
 
 def _check_memory(n: int, output: Format) -> None:

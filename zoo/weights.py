@@ -143,7 +143,7 @@ def download(repo: str, file: str, revision: str | None, entry: Entry | None = N
     Raises:
         WeightsError: saying whether the Hub cannot be reached, or lacks the repository or file.
     """
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import (
         EntryNotFoundError,
         HfHubHTTPError,
@@ -153,16 +153,20 @@ def download(repo: str, file: str, revision: str | None, entry: Entry | None = N
         RevisionNotFoundError,
     )
 
+    if force and constants.HF_HUB_OFFLINE:
+        raise WeightsError("HF_HUB_OFFLINE is set, so nothing can be downloaded anew: unset it, or leave out --force.")
     what = f"{repo}@{revision}/{file}" if revision else f"{repo}/{file}"
     try:
         path = Path(hf_hub_download(repo, file, revision=revision, force_download=force))
-    except LocalEntryNotFoundError:
+    except HFValidationError:
+        raise WeightsError(f"{repo!r} is no name of a repository: use owner/name.") from None
+    except (LocalEntryNotFoundError, ValueError):  # a forced download that fails is a ValueError
         size = f" ({entry.bytes:,} bytes)" if entry and entry.bytes else ""
         raise WeightsError(
             f"{what}{size} is not on this machine and the Hub cannot be reached: connect, or elsewhere run "
             f"`zoo download {entry.name if entry else 'NAME'} --to FOLDER` and set {FOLDER_VARIABLE}=FOLDER here."
         ) from None
-    except (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError, HFValidationError):
+    except (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError):
         raise WeightsError(
             f"The Hub has no {what}, or not for you: check the name, or log in with `hf auth login`."
         ) from None

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.model import Autoencoder
@@ -21,16 +22,21 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        last = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(last.weight)  # the block starts as the identity
         self.body = nn.Sequential(
             *(nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1, bias=False)),
-            *(nn.BatchNorm2d(channels), nn.ReLU(), last),
+            *(nn.BatchNorm2d(channels), nn.ReLU(), zeroed(nn.Conv2d(channels, channels, 3, padding=1))),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         made: Tensor = x + self.body(x)
         return made
+
+
+def zeroed(layer: nn.Linear | nn.Conv2d) -> nn.Module:
+    """The layer with parameters of zero: what it belongs to adds nothing until it has learnt."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
 
 
 class ConvAE(Autoencoder):
@@ -54,57 +60,53 @@ class ConvAE(Autoencoder):
         channels: int = 3,
         code: int = 256,
         patch: int = 4,
-        widths: Sequence[int] = (96, 96, 96),
+        widths: Sequence[int] = (96, 96, 64),
     ) -> None:
         super().__init__()
-        half = (channels, size // 2, size // 2)
+        self.coarse = (channels, size // 2, size // 2)
         pixels = channels * (size // 2) ** 2
         side = size // patch >> (len(widths) - 1)
         smallest = (widths[-1], side, side)
         features = widths[-1] * side**2
         depth = channels * patch**2
+        self.linear_encoder = nn.Linear(pixels, code)
+        self.linear_decoder = nn.Linear(code, pixels)
 
-        self.linear_encoder = nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(pixels, code))
         encoder: list[nn.Module] = [nn.PixelUnshuffle(patch), nn.Conv2d(depth, widths[0], 3, padding=1)]
         encoder += [Residual(widths[0])]
         for fine, coarse in pairwise(widths):
             encoder += [nn.Conv2d(fine, coarse, 4, stride=2, padding=1), Residual(coarse)]
-        encoder += [nn.BatchNorm2d(widths[-1]), nn.ReLU(), nn.Flatten(), nn.Linear(features, code)]
+        encoder += [nn.BatchNorm2d(widths[-1]), nn.ReLU(), nn.Flatten(), zeroed(nn.Linear(features, code))]
         self.encoder = nn.Sequential(*encoder)
 
-        upsample = nn.Upsample(scale_factor=2, mode="bilinear")
-        self.linear_decoder = nn.Sequential(nn.Linear(code, pixels), nn.Unflatten(1, half), upsample)
         decoder: list[nn.Module] = [nn.Linear(code, features), nn.Unflatten(1, smallest)]
         for coarse, fine in pairwise(reversed(widths)):
             decoder += [Residual(coarse), nn.ConvTranspose2d(coarse, fine, 4, stride=2, padding=1)]
         decoder += [Residual(widths[0]), nn.BatchNorm2d(widths[0]), nn.ReLU()]
-        decoder += [nn.Conv2d(widths[0], depth, 3, padding=1), nn.PixelShuffle(patch)]
+        decoder += [zeroed(nn.Conv2d(widths[0], depth, 3, padding=1)), nn.PixelShuffle(patch)]
         self.decoder = nn.Sequential(*decoder)
 
     def encode(self, x: Tensor) -> Tensor:
         """Pictures ``(N, channels, size, size)`` in [-1, 1] to codes ``(N, code)``."""
-        codes: Tensor = self.linear_encoder(x) + self.encoder(x)
+        codes: Tensor = self.linear_encoder(F.avg_pool2d(x, 2).flatten(1)) + self.encoder(x)
         return codes
 
     def decode(self, z: Tensor) -> Tensor:
         """Codes ``(N, code)`` to pictures ``(N, channels, size, size)``, about in [-1, 1]."""
-        pictures: Tensor = self.linear_decoder(z) + self.decoder(z)
+        coarse = self.linear_decoder(z).unflatten(1, self.coarse)
+        pictures: Tensor = F.interpolate(coarse, scale_factor=2, mode="bilinear") + self.decoder(z)
         return pictures
 
     @torch.no_grad()
     def start_at_pca(self, mean: Tensor, components: Tensor, scales: Tensor) -> None:
-        """Make the linear path PCA, and let the convolutions add nothing yet.
+        """Make the linear path PCA.
 
         Args:
             mean: mean of the pictures at half size, in [-1, 1]: ``(channels * (size / 2) ** 2,)``.
             components: orthonormal rows ``(code, channels * (size / 2) ** 2)``.
             scales: standard deviation along each, ``(code,)``: the numbers of the code start with variance 1.
         """
-        into, out = self.linear_encoder[2], self.linear_decoder[0]
-        into.weight.copy_(components / scales[:, None])
-        into.bias.copy_(-into.weight @ mean)
-        out.weight.copy_(components.T * scales)
-        out.bias.copy_(mean)
-        for last in (self.encoder[-1], self.decoder[-2]):
-            last.weight.zero_()
-            last.bias.zero_()
+        self.linear_encoder.weight.copy_(components / scales[:, None])
+        self.linear_encoder.bias.copy_(-self.linear_encoder.weight @ mean)
+        self.linear_decoder.weight.copy_(components.T * scales)
+        self.linear_decoder.bias.copy_(mean)

@@ -70,8 +70,7 @@ def start_at_pca(network: ConvAE, pictures: Tensor) -> None:
     pixels = F.avg_pool2d(pictures, 2).flatten(1)
     mean = pixels.mean(0)
     variances, vectors = torch.linalg.eigh(torch.cov(pixels.T.double()))
-    code = network.linear_decoder[0].in_features
-    best = slice(len(variances) - code, None)
+    best = slice(-network.linear_encoder.out_features, None)
     network.start_at_pca(mean, vectors[:, best].T.float(), variances[best].sqrt().float())
 
 
@@ -110,7 +109,7 @@ def flowers(data: Path, out: Path, steps: int = 12_000, minutes: float | None = 
     held_out = set(names[::20])
     photos = torch.from_numpy(read_zip(data, [n for n in names if n not in held_out], 128).transpose(0, 3, 1, 2).copy())
     torch.manual_seed(0)
-    network = ConvAE(size=64, channels=3, code=256, patch=4, widths=(96, 96, 96))
+    network = ConvAE(size=64, channels=3, code=256, patch=4, widths=(96, 96, 64))
     check = to_tensor(read_zip(data, sorted(held_out), 64))
     train(network, photos, check, crops, out, steps=steps, batch=64, rate=2e-3, minutes=minutes, passes=5)
 

@@ -46,7 +46,7 @@ class Discriminator(nn.Module):
         return scores.flatten()
 
 
-def fashion_mnist(data: Path, out: Path, features: Path, steps: int = 28_000, minutes: float | None = None) -> None:
+def fashion_mnist(data: Path, out: Path, features: Path, steps: int = 20_000, minutes: float | None = None) -> None:
     """28 px; the rates stay for half the run and then fall to zero."""
     batch, rate_g, rate_d = 64, 3e-4, 6e-4
     real = to_tensor(read_npz(data)["x_train"]).contiguous(memory_format=torch.channels_last)

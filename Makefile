@@ -1,0 +1,32 @@
+# `make demo`, `make test` and `make bench` set up everything they need in .venv; they need Python 3.10+, make and git.
+VENV   ?= .venv
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test bench clean
+
+demo: $(READY)
+	mkdir -p demo
+	$(BIN)/zoo generate dcgan -n 64 --seed 7 -o demo/dcgan.png
+	$(BIN)/zoo reconstruct conv-ae examples/flowers -o demo/conv-ae
+	$(BIN)/zoo reconstruct conv-ae examples/flowers --compare -o demo/conv-ae.png
+	@echo "Look at demo/dcgan.png, at demo/conv-ae.png (each photo, then its copy) and into demo/conv-ae/."
+
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+$(READY): pyproject.toml setup.py
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=/path/to/python")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@

@@ -1,0 +1,242 @@
+"""The contract over every checkpoint of the registry, and what the networks themselves must be."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import Registry
+from safetensors.torch import load_file
+
+import zoo
+from zoo import Images
+from zoo.errors import InputError, UnknownNameError, VerbError
+from zoo.loading import build
+from zoo.model import Model
+from zoo.models.conv_ae import ConvAE
+from zoo.models.dcgan import DCGAN
+from zoo.registry import info, registry
+from zoo.testing import check
+
+BUILT_IN = [name for name, entry in registry().entries.items() if entry.package == "zoo"]
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_contract(name: str) -> None:
+    check(name)
+
+
+@pytest.mark.parametrize("name", ["dots", "doubler"])
+def test_contract_of_toys(toys: Registry, name: str) -> None:
+    check(name)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_facts_that_a_stranger_asks_for(name: str) -> None:
+    entry = info(name)
+    assert entry.paper.startswith("https://")
+    assert entry.data is not None
+    assert entry.data.source.startswith("https://")
+    assert entry.metrics, "a checkpoint without a figure"
+    assert entry.hub is not None
+    module, _, function = entry.recipe.partition(":")
+    assert callable(getattr(__import__(module, fromlist=[function]), function))
+    doc = getattr(__import__(entry.builder.partition(":")[0], fromlist=["x"]), entry.builder.partition(":")[2]).__doc__
+    assert len(str(doc)) > 200
+
+
+class Broken:
+    """Ways to break the contract; each must be caught by the rule of its name."""
+
+    @staticmethod
+    def output(model: Model) -> None:
+        decode = model.decode
+        model.decode = lambda z, **c: decode(z, **c) * float("nan")
+
+    @staticmethod
+    def seeds(model: Model) -> None:
+        model.draw = lambda rng: np.random.default_rng().standard_normal(model.latent_shape, dtype=np.float32)
+
+    @staticmethod
+    def batches(model: Model) -> None:
+        decode = model.decode
+        model.decode = lambda z, **c: decode(z - z.mean(0), **c)
+
+    @staticmethod
+    def random_state(model: Model) -> None:
+        decode = model.decode
+        model.decode = lambda z, **c: decode(z + 0 * torch.randn(1), **c)
+
+    @staticmethod
+    def weights(model: Model) -> None:
+        model.main[0].weight.requires_grad_(False)
+        decode = model.decode
+        model.decode = lambda z, **c: -decode(z, **c)
+
+    @staticmethod
+    def conditions(model: Model) -> None:
+        model._conditions = lambda given, n: {}
+
+
+@pytest.mark.parametrize("rule", ["output", "seeds", "batches", "random_state", "weights", "conditions"])
+def test_the_contract_catches_what_breaks_it(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = zoo.load("dcgan")
+    getattr(Broken, rule)(model)
+    monkeypatch.setattr("zoo.testing.load", lambda name: model)
+    with pytest.raises(AssertionError, match=f"{rule}: "):
+        check("dcgan")
+
+
+def test_dcgan_answers_as_the_reference_does() -> None:
+    """pytorch/examples' generator with weights made by a formula (tests/parity/README.md) gave this answer."""
+    folder = Path(__file__).parent / "parity"
+    facts = json.loads((folder / "dcgan.json").read_text())
+    network = DCGAN(size=64, channels=3, width=64)
+    assert {key: list(value.shape) for key, value in network.state_dict().items()} == facts["keys"]
+    state = {key: torch.from_numpy(formula(facts["seed"], key, shape)) for key, shape in facts["keys"].items()}
+    network.load_state_dict(state)
+    z = np.random.default_rng(1000 * facts["seed"]).standard_normal((2, 100, 1, 1)).astype(np.float32)
+    with torch.inference_mode():
+        answer = network.eval().decode(torch.from_numpy(z)[:, :, 0, 0])
+    wanted = load_file(folder / "dcgan.safetensors")["output"]
+    assert (answer - wanted).abs().max() <= 1e-4 * wanted.abs().max()
+
+
+def formula(seed: int, key: str, shape: list[int]) -> np.ndarray:
+    if key.endswith("num_batches_tracked"):
+        return np.zeros(shape, np.int64)
+    a = np.random.default_rng(zlib.crc32(f"{seed}:{key}".encode())).standard_normal(shape)
+    if "running_var" in key:
+        a = 1 + 0.1 * np.abs(a)
+    elif len(shape) >= 2:
+        a = a / np.sqrt(np.prod(shape[1:]))
+    else:
+        a = 1 + 0.1 * a if key.endswith("weight") else 0.1 * a
+    return a.astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("size", "channels", "width", "hidden"),
+    [
+        (64, 3, 128, [1024, 512, 256, 128]),
+        (64, 3, 64, [512, 256, 128, 64]),
+        (28, 1, 64, [256, 128, 64]),
+        (8, 1, 4, [4]),
+    ],
+)
+def test_dcgan_is_the_network_of_the_paper(size: int, channels: int, width: int, hidden: list[int]) -> None:
+    network = DCGAN(size, channels, width, latent=10)
+    norms = [module.num_features for module in network.main if isinstance(module, torch.nn.BatchNorm2d)]
+    assert norms == hidden
+    assert network.decode(torch.zeros(2, 10)).shape == (2, channels, size, size)
+
+
+def test_conv_ae_goes_through_its_code_and_starts_at_pca() -> None:
+    torch.manual_seed(0)
+    network = ConvAE(size=16, channels=1, code=5, patch=2, widths=(8, 8)).eval()
+    x = torch.rand(40, 1, 16, 16) * 2 - 1
+    pixels = torch.nn.functional.avg_pool2d(x, 2).flatten(1)
+    mean = pixels.mean(0)
+    components = torch.linalg.svd(pixels - mean, full_matrices=False).Vh[:5]
+    network.start_at_pca(mean, components, torch.arange(1.0, 6.0))
+    with torch.inference_mode():
+        codes = network.encode(x)
+        copies = network.linear_decoder(codes)
+        assert codes.shape == (40, 5)
+        wanted = (pixels - mean) @ components.T @ components + mean
+        assert torch.allclose(copies, wanted, atol=1e-5)
+        upsampled = torch.nn.functional.interpolate(copies.unflatten(1, (1, 8, 8)), scale_factor=2, mode="bilinear")
+        assert torch.allclose(network(x), upsampled, atol=1e-5)
+
+
+def test_seed_is_kept_and_random_by_default() -> None:
+    model = zoo.load("dcgan")
+    one, two = model.generate(1), model.generate(1)
+    assert one.seed != two.seed
+    assert np.array_equal(model.generate(1, seed=one.seed).numpy(), one.numpy())
+
+
+def test_loading_gives_what_was_asked_for() -> None:
+    model = zoo.load("dcgan", dtype=torch.bfloat16)
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
+    assert not model.training
+    assert not any(p.requires_grad for p in model.parameters())
+    assert model.entry is info("dcgan")
+    difference = model.generate(4, seed=0).numpy() - zoo.load("dcgan").generate(4, seed=0).numpy()
+    assert np.abs(difference).mean() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"n": 0}, "n must be a whole number from 1, not 0"),
+        ({"n": -1}, "n must be"),
+        ({"n": 2.5}, "n must be"),
+        ({"n": True}, "n must be"),
+        ({"n": 10**9}, "GB of memory"),
+        ({"n": 1, "seed": -1}, "seed must be a whole number from 0"),
+        ({"n": 1, "seed": "x"}, "seed must be"),
+        ({"n": 1, "batch_size": 0}, "batch_size must be"),
+        ({"n": 1, "colour": "red"}, "dcgan has no condition 'colour': it takes none"),
+    ],
+)
+def test_bad_arguments_of_generate(options: dict[str, object], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        zoo.load("dcgan").generate(**options)  # type: ignore[arg-type]
+
+
+def test_verbs_that_are_lacking() -> None:
+    with pytest.raises(VerbError, match="dcgan cannot reconstruct: conv-ae can"):
+        zoo.load("dcgan").reconstruct("photo.jpg")
+    with pytest.raises(VerbError, match="conv-ae cannot generate: dcgan can"):
+        zoo.load("conv-ae").generate(1)
+
+
+def test_conditions(toys: Registry) -> None:
+    model = zoo.load("dots")
+    sevens = model.generate(3, seed=0, digit=7, strength=0.5).numpy()
+    mixed = model.generate(3, seed=0, digit=[1, 7, 2], strength=[0.0, 0.5, 1.0], batch_size=2).numpy()
+    assert np.array_equal(sevens[1], mixed[1])
+    assert not np.array_equal(sevens[0], mixed[0])
+    plain = model.generate(3, seed=0, strength="0.5").numpy()
+    assert np.array_equal(plain, model.generate(3, seed=0, strength=0.5, digit=0).numpy())
+    for wrong, words in (
+        ({"strength": 0, "digit": 10}, "choose one of 0, 1, 2"),
+        ({"strength": "much"}, "strength must be a number, not 'much'"),
+        ({}, "needs the condition strength"),
+        ({"strength": [0.0, 1.0]}, "strength has 2 values for 3 samples"),
+    ):
+        with pytest.raises(InputError, match=words):
+            model.generate(3, seed=0, **wrong)
+    with pytest.raises(UnknownNameError, match="did you mean digit"):
+        model.generate(3, digits=1, strength=0)
+
+
+def test_sizes_are_padded_and_cropped_back(toys: Registry) -> None:
+    model = zoo.load("doubler")
+    rng = np.random.default_rng(0)
+    pictures = [rng.random((h, w, 3), dtype=np.float32) for h, w in ((8, 8), (5, 7), (5, 7), (1, 1), (8, 8))]
+    made = model.reconstruct(pictures, batch_size=2)
+    for before, after in zip(pictures, made.arrays, strict=True):
+        np.testing.assert_allclose(after, before.transpose(2, 0, 1).repeat(2, 1).repeat(2, 2), atol=1e-6)
+
+
+def test_a_picture_as_condition(toys: Registry) -> None:
+    model = zoo.load("doubler")
+    white = model.reconstruct(np.ones((4, 4, 3)), mask=np.zeros((2, 2, 3))).numpy()
+    np.testing.assert_allclose(white, 0.5, atol=1e-6)
+
+
+def test_reconstruct_keeps_order_and_names(tmp_path: Path) -> None:
+    Images.of(np.random.default_rng(0).random((3, 10, 10, 3))).save(tmp_path)
+    copies = zoo.load("conv-ae").reconstruct([tmp_path])
+    assert copies.names == ["0000", "0001", "0002"]
+    assert copies.numpy().shape == (3, 3, 64, 64)
+
+
+def test_building_takes_no_memory_for_weights() -> None:
+    assert all(tensor.is_meta for tensor in build(info("dcgan")).state_dict().values())

@@ -1,0 +1,287 @@
+"""Names, facts and errors of registry files; plugins."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import Registry
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import zoo
+from zoo import registry as module
+from zoo.errors import InputError, RegistryError, UnknownNameError
+from zoo.registry import Entry, from_config, info, list_models, read, registry, to_config
+
+GOOD: dict[str, Any] = {
+    "toy": {
+        "builder": "toys:Toy",
+        "summary": "A toy.",
+        "verbs": ["generate", "reconstruct"],
+        "conditions": {"digit": {"choices": [0, 1], "default": 0}},
+        "checkpoints": {
+            "x4": {
+                "config": {"width": 8},
+                "input": {"kind": "image", "channels": 3},
+                "output": {"kind": "image", "channels": 3, "size": [8, 8], "scale": 4},
+                "hub": {"repo": "me/toy", "file": "a/model.safetensors", "revision": "abc"},
+                "sha256": "0" * 64,
+                "bytes": 10,
+                "license": "MIT",
+                "data": {"name": "Toys", "license": "CC0-1.0", "source": "https://example.org"},
+                "metrics": [{"name": "error", "value": 1, "protocol": "by eye"}],
+            }
+        },
+    }
+}
+
+
+def entries(content: Any, folder: Path) -> list[Entry]:
+    path = folder / "registry.yaml"
+    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    return read(path, "toys", folder)
+
+
+def test_a_good_registry(tmp_path: Path) -> None:
+    (entry,) = entries(GOOD, tmp_path)
+    assert entry.name == "toy.x4"
+    assert entry.output.scale == 4
+    assert entry.input is not None
+    assert entry.input.size is None
+    assert entry.metrics[0].value == 1.0
+    assert entry.conditions[0].check("1") == 1
+
+
+# Where a change is made, what to, and what the error must name.
+BAD = [
+    ("toy", None, "toy: expected a mapping"),
+    ("toy.builder", "no colon", "toy: builder: expected module:Class"),
+    ("toy.builder", 3, "toy: builder: expected a text, got 3"),
+    ("toy.summary", ..., "toy: the key 'summary' is missing"),
+    ("toy.verbs", ["draw"], "toy: verbs: expected a list of generate and reconstruct"),
+    ("toy.verbs", "generate", "toy: verbs: expected a list"),
+    ("toy.verbs", [], "toy: verbs"),
+    ("toy.aliases", ["Not A Name"], "toy: aliases: 'Not A Name' is no name"),
+    ("toy.sumary", "x", "toy: sumary: unknown key; did you mean summary?"),
+    ("toy.checkpoints", {}, "toy: checkpoints: expected at least one"),
+    ("toy.checkpoints", ..., "toy: checkpoints: expected at least one"),
+    ("toy.checkpoints.Bad.Name", {}, "toy: checkpoints: 'Bad.Name' is no name"),
+    ("toy.checkpoints.x4.sha256", "abc", "checkpoints: x4: sha256: expected 64 hexadecimal digits"),
+    ("toy.checkpoints.x4.sha256", ..., "x4: the key 'sha256' is missing"),
+    ("toy.checkpoints.x4.bytes", True, "x4: bytes: expected a whole number, got True"),
+    ("toy.checkpoints.x4.bytes", -1, "x4: bytes: expected a whole number from 1, got -1"),
+    ("toy.checkpoints.x4.license", ..., "x4: the key 'license' is missing"),
+    ("toy.checkpoints.x4.output", ..., "x4: the key 'output' is missing"),
+    ("toy.checkpoints.x4.input", ..., "x4: the key 'input' is missing: reconstruct needs it"),
+    ("toy.checkpoints.x4.output.kind", "smell", "x4: output: kind: expected one of image, audio"),
+    ("toy.checkpoints.x4.output.size", [8], "output: size: expected [height, width]"),
+    ("toy.checkpoints.x4.output.size", [8, "a"], "output: size: expected a list of a whole number"),
+    ("toy.checkpoints.x4.output.channels", 0, "output: channels: expected a whole number from 1"),
+    ("toy.checkpoints.x4.output.scael", 2, "output: scael: unknown key; did you mean scale"),
+    ("toy.checkpoints.x4.hub.repo", "nobody", "hub: repo: expected owner/name"),
+    ("toy.checkpoints.x4.hub.file", "model.bin", "hub: file: expected the path of a .safetensors file"),
+    ("toy.checkpoints.x4.hub.file", "../model.safetensors", "hub: file: expected"),
+    ("toy.checkpoints.x4.data.license", ..., "data: the key 'license' is missing"),
+    ("toy.checkpoints.x4.metrics", [{"name": "a", "value": 1}], "metrics: number 1: the key 'protocol' is missing"),
+    ("toy.checkpoints.x4.recipe", "somewhere", "recipe: expected module:function"),
+    ("toy.checkpoints.x4.config", [1], "config: expected a mapping"),
+    ("toy.conditions.digit.default", 7, "digit: default: digit cannot be 7: choose one of 0, 1"),
+    ("toy.conditions.digit.kind", "text", "digit: a condition has choices exactly if its kind is choice"),
+    ("toy.conditions.digit.choices", ..., "digit: the key 'kind' is missing"),
+]
+
+
+def changed(content: Any, place: str, value: Any) -> Any:
+    """A copy of the content with one value set, or deleted where the value is `...`."""
+    made = copy.deepcopy(content)
+    at = made
+    keys = place.split(".", 2 if place.endswith("Bad.Name") else -1)
+    for key in keys[:-1]:
+        at = at[key]
+    if value is ...:
+        del at[keys[-1]]
+    else:
+        at[keys[-1]] = value
+    return made
+
+
+@pytest.mark.parametrize(("place", "value", "words"), BAD, ids=lambda x: x if isinstance(x, str) else None)
+def test_errors_name_file_model_key_and_what_was_expected(tmp_path: Path, place: str, value: Any, words: str) -> None:
+    with pytest.raises(RegistryError) as error:
+        entries(changed(GOOD, place, value), tmp_path)
+    assert words in str(error.value)
+    assert str(error.value).startswith(str(tmp_path / "registry.yaml"))
+
+
+@pytest.mark.parametrize("content", ["a: [", "- a\n- b", "7", "a: &x [*x]", "!!python/object:os.system {}", "\x00"])
+def test_what_is_no_registry(tmp_path: Path, content: str) -> None:
+    with pytest.raises(RegistryError, match=r"registry\.yaml"):
+        entries(content, tmp_path)
+
+
+def test_an_empty_file_has_no_models(tmp_path: Path) -> None:
+    assert entries("", tmp_path) == []
+
+
+PLACES = sorted({place for place, _, _ in BAD if not place.endswith("Bad.Name")} - {"toy.sumary"})
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
+JUNK = st.recursive(SCALARS, lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text(max_size=5), x, max_size=3))
+
+
+@settings(max_examples=300, deadline=None)
+@given(place=st.sampled_from(PLACES), value=JUNK)
+def test_any_value_anywhere_is_taken_or_a_registry_error(
+    tmp_path_factory: pytest.TempPathFactory, place: str, value: Any
+) -> None:
+    base = copy.deepcopy(GOOD)
+    try:
+        entries(changed(base, place, value), tmp_path_factory.getbasetemp())
+    except RegistryError:
+        pass
+    except KeyError:  # the place is one that only exists in a bad file
+        assert place.rpartition(".")[2] not in str(base)
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.text(max_size=80) | st.text(alphabet="abc:-[]{}&*!\n '\"", max_size=40))
+def test_any_text_is_a_registry_or_a_registry_error(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    path.write_text(text, "utf-8", errors="replace")
+    try:
+        assert isinstance(read(path, "toys", path.parent), list)
+    except RegistryError as error:
+        assert str(path) in str(error)
+
+
+def test_names_aliases_and_near_names(toys: Registry) -> None:
+    assert info("dcgan").name == "dcgan.fashion-mnist"
+    assert info("dcgan") is info("dcgan.fashion-mnist")
+    assert info("points") is info("dots.toy")
+    assert info("points.toy") is info("dots")
+    with pytest.raises(UnknownNameError, match="did you mean dcgan"):
+        info("dcgna")
+    with pytest.raises(UnknownNameError, match="zoo list"):
+        info("xyzzy")
+    with pytest.raises(UnknownNameError, match="fashion-mnist"):
+        info("dcgan.fashion")
+
+
+def test_list_models(toys: Registry) -> None:
+    assert list_models()[:2] == ["dcgan", "conv-ae"]
+    assert "dcgan" in zoo.list_models("*gan*", verb="generate")
+    assert list_models("conv-ae", verb="generate") == []
+    assert list_models("*.toy") == ["dots", "doubler"]
+    assert "conv-ae" in list_models(license="cc-by*")
+    assert "dcgan" not in list_models(license="cc-by*")
+    with pytest.raises(InputError, match="choose generate or reconstruct"):
+        list_models(verb="draw")
+
+
+def test_a_taken_name_is_refused_and_nothing_of_its_package_is_taken_in(tmp_path: Path) -> None:
+    made = module.Registry()
+    made.add(entries(GOOD, tmp_path))
+    other = {"new": GOOD["toy"], "other": {**GOOD["toy"], "aliases": ["toy"]}}
+    with pytest.raises(RegistryError, match="the name toy is taken by toys"):
+        made.add(entries(other, tmp_path))
+    assert list(made.models) == ["toy"]
+    with pytest.raises(RegistryError, match="both claim the name twin"):
+        made.add(entries({"twin": GOOD["toy"], "other": {**GOOD["toy"], "aliases": ["twin"]}}, tmp_path))
+
+
+def test_config_round_trip() -> None:
+    for entry in registry().entries.values():
+        assert from_config(to_config(entry), "config.json") == replace(entry, hub=None)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "not JSON"),
+        ("[]", "expected a mapping"),
+        ('{"model": "dcgna"}', "did you mean dcgan"),
+        ('{"model": "dcgan", "builder": "os:system"}', "the key 'output' is missing"),
+        ('{"model": "dcgan", "output": {"kind": "image"}, "builder": "os:system"}', "builder: unknown key"),
+    ],
+)
+def test_config_errors(text: str, words: str) -> None:
+    with pytest.raises((RegistryError, UnknownNameError), match=words):
+        from_config(text, "config.json")
+
+
+def make_plugin(site: Path, name: str, registry_text: str | None, package: str | None = None) -> None:
+    """What pip leaves behind for an installed plugin."""
+    package = package or name
+    (site / package).mkdir(parents=True)
+    (site / package / "__init__.py").write_text("raise RuntimeError('listing must not import a plugin')")
+    if registry_text is not None:
+        (site / package / "registry.yaml").write_text(registry_text)
+    info_folder = site / f"{name}-1.0.dist-info"
+    info_folder.mkdir()
+    (info_folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info_folder / "entry_points.txt").write_text(f"[zoo.plugins]\n{name} = {package}\n")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    registry.cache_clear()
+    yield folder
+    registry.cache_clear()
+
+
+def test_a_plugin_is_listed_and_not_imported(site: Path) -> None:
+    make_plugin(site, "zoo_toys", yaml.safe_dump(GOOD))
+    assert info("toy").package == "zoo_toys"
+    assert info("toy").folder == site / "zoo_toys"
+    assert "zoo_toys" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [", "is not YAML"),
+        (None, "cannot be read"),
+        (yaml.safe_dump({"dcgan": GOOD["toy"]}), "the name dcgan is taken by zoo"),
+        (yaml.safe_dump({"toy": {}}), "the key 'builder' is missing"),
+    ],
+)
+def test_a_broken_plugin_costs_a_warning_and_nothing_else(site: Path, text: str | None, words: str) -> None:
+    make_plugin(site, "zoo_broken", text)
+    make_plugin(site, "zoo_toys", yaml.safe_dump({"fine": GOOD["toy"]}))
+    with pytest.warns(UserWarning, match=f"The plugin zoo_broken is left out: .*{words}"):
+        models = list_models()
+    assert {"dcgan", "conv-ae", "fine"} <= set(models)
+
+
+def test_an_entry_point_without_its_package_is_a_warning(site: Path) -> None:
+    make_plugin(site, "zoo_gone", "{}", package="zoo_gone")
+    (site / "zoo_gone").rename(site / "elsewhere")
+    with pytest.warns(UserWarning, match="'zoo_gone' that its entry point names is not installed"):
+        assert "dcgan" in list_models()
+
+
+@pytest.mark.parametrize("code", ["import zoo; zoo.list_models()", "from zoo.cli import main; main(['list'])"])
+def test_listing_imports_nothing_heavy(code: str) -> None:
+    heavy = [
+        "torch",
+        "timm",
+        "torchvision",
+        "numpy",
+        "PIL",
+        "huggingface_hub",
+        "safetensors",
+        "tqdm",
+        "importlib.metadata",
+    ]
+    check = f"import sys, atexit; atexit.register(lambda: print([m for m in {heavy} if m in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", f"{check}; {code}"], capture_output=True, text=True, check=False)
+    assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr

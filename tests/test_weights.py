@@ -1,0 +1,300 @@
+"""Where weights come from, and what is refused; with a server on this machine that speaks the Hub's protocol."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from conftest import Registry
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save, save_file
+
+import zoo
+from zoo import weights
+from zoo.errors import InputError, RegistryError, WeightsError
+from zoo.registry import info, registry
+
+EMBEDDED = [name for name, entry in registry().entries.items() if entry.package == "zoo" and entry.embedded.is_file()]
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_embedded_files_are_small_float16_and_as_recorded(name: str) -> None:
+    entry = info(name)
+    weights.check(entry.embedded, entry)
+    assert entry.embedded.stat().st_size == entry.bytes
+    assert entry.bytes < 8_000_000
+    assert {str(t.dtype) for t in load_file(entry.embedded).values()} <= {"torch.float16", "torch.int64"}
+
+
+def test_all_embedded_files_are_under_60_mb_and_all_are_in_the_registry() -> None:
+    files = set(info("dcgan").embedded.parent.glob("*.safetensors"))
+    assert files == {info(name).embedded for name in EMBEDDED}
+    assert sum(file.stat().st_size for file in files) < 60_000_000
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (pickle.dumps({"a": 1}), "pickle"),
+        (b"PK\x03\x04" + bytes(100), "pickle"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull"),
+        (b"", "no safetensors file"),
+        (b"\x10", "no safetensors file"),
+        ((1 << 60).to_bytes(8, "little") + b"{}", "no safetensors file"),
+        ((2).to_bytes(8, "little") + b"[]", "no readable safetensors header"),
+        ((8).to_bytes(8, "little") + b'{"a": 1}', "no readable safetensors header"),
+        (save({"a": torch.zeros(9)})[:-4], "should have"),
+        (save({"a": torch.zeros(9)}) + b"more", "should have"),
+    ],
+)
+def test_what_is_no_safetensors_file(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=words):
+        weights.read_header(path)
+    with pytest.raises(WeightsError, match=words):
+        zoo.load("dcgan", weights=path)
+
+
+def test_a_pickle_is_never_run(tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> Any:
+            return (os.mkdir, (str(tmp_path / "ran"),))
+
+    path = tmp_path / "model.safetensors"
+    torch.save(Bomb(), path)
+    with pytest.raises(WeightsError, match="pickle"):
+        zoo.load("dcgan", weights=path)
+    assert not (tmp_path / "ran").exists()
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_any_damage_to_a_file_is_noticed_or_harmless(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    good = save({"a": torch.zeros(3), "b": torch.ones(2, 2)})
+    place = data.draw(st.integers(0, len(good) - 1))
+    bad = good[:place] + data.draw(st.binary(max_size=12)) + good[place + data.draw(st.integers(0, 12)) :]
+    path = tmp_path_factory.getbasetemp() / "any.safetensors"
+    path.write_bytes(bad)
+    entry = replace(info("dcgan"), sha256=hashlib.sha256(good).hexdigest())
+    try:
+        weights.check(path, entry)
+    except WeightsError:
+        assert bad != good
+    else:
+        assert bad == good
+
+
+def test_a_foreign_checkpoint_is_named(tmp_path: Path) -> None:
+    other = info("conv-ae.fashion-mnist").embedded
+    with pytest.raises(WeightsError, match=r"is not dcgan\.fashion-mnist: its sha256"):
+        zoo.load("dcgan", weights=other)
+
+
+def test_keys_and_shapes_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    state = load_file(info("dcgan").embedded)
+    state["main.0.weight"] = state["main.0.weight"][:50]
+    state["extra"] = state.pop("main.1.weight").clone()
+    save_file(state, folder / "model.safetensors")
+    config = {"model": "dcgan", "config": dict(info("dcgan").config), "output": {"kind": "image"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(WeightsError) as error:
+        zoo.load(f"local-dir:{folder}")
+    for words in ("lacks main.1.weight", "has also extra", "main.0.weight is (50,", "instead of (100,"):
+        assert words in str(error.value)
+
+
+def test_local_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = info("dcgan")
+    path = weights.export(entry, entry.embedded, tmp_path / entry.name)
+    gone = replace(entry, folder=tmp_path / "nowhere", hub=None)
+    with pytest.raises(WeightsError, match="neither embedded nor on the Hub"):
+        weights.fetch(gone)
+    assert weights.fetch(gone, tmp_path) == path
+    assert weights.fetch(gone, tmp_path / entry.name) == path
+    monkeypatch.setenv("ZOO_WEIGHTS", str(tmp_path))
+    assert weights.fetch(gone) == path
+    ours = zoo.load("dcgan").generate(2, seed=3).numpy()
+    theirs = zoo.load(f"local-dir:{tmp_path / entry.name}").generate(2, seed=3).numpy()
+    assert np.array_equal(ours, theirs)
+    assert oct(path.stat().st_mode & 0o044) == "0o44"
+
+
+def test_a_damaged_local_file_is_passed_over_for_a_good_one(tmp_path: Path) -> None:
+    entry = info("dcgan")
+    damaged = tmp_path / "package" / "checkpoints" / f"{entry.name}.safetensors"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(entry.embedded.read_bytes()[:-1] + b"x")
+    good = weights.export(entry, entry.embedded, tmp_path / "local")
+    assert weights.fetch(replace(entry, folder=tmp_path / "package"), tmp_path / "local") == good
+    with pytest.raises(WeightsError, match="its sha256 begins"):
+        weights.fetch(replace(entry, folder=tmp_path / "package", hub=None))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "error", "words"),
+    [
+        ("dcgan", {"weights": "no/such/folder"}, InputError, "does not exist"),
+        ("local-dir:no/such/folder", {}, InputError, "has no config.json"),
+        ("local-dir:.", {"weights": "x"}, InputError, "leave out"),
+        ("file:x", {}, InputError, "no prefix"),
+        ("hf-hub:me/mine", {}, WeightsError, "Hub cannot be reached"),
+        ("hf-hub:not a repo", {}, WeightsError, "use owner/name"),
+        ("dcgan", {"device": "abacus"}, InputError, "'abacus' cannot be used"),
+        ("dcgan", {"device": "cuda:99"}, InputError, "'cuda:99' cannot be used"),
+    ],
+)
+def test_bad_loads(name: str, options: dict[str, Any], error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        zoo.load(name, **options)
+
+
+def test_a_builder_that_fails_is_named(toys: Registry, tmp_path: Path) -> None:
+    for builder, words in (
+        ("no_such_module:X", "no_such_module"),
+        ("conftest:Nothing", "Nothing"),
+        ("builtins:dict", "no zoo.model.Model"),
+    ):
+        entry = replace(info("doubler"), builder=builder, model="x")
+        with pytest.raises(RegistryError, match=words):
+            zoo.loading.build(entry)
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Enough of the Hub's protocol to download files from."""
+
+    files: ClassVar[dict[str, bytes]] = {}
+    commit = "c" * 40
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
+
+    def do_GET(self) -> None:
+        self.answer(body=True)
+
+    def answer(self, body: bool) -> None:
+        repo, _, rest = self.path.removeprefix("/").partition("/resolve/")
+        revision, _, file = rest.partition("/")
+        content = self.files.get(f"{repo}/{file}") if revision in ("main", self.commit) else None
+        self.send_response(404 if content is None else 200)
+        self.send_header("X-Repo-Commit", self.commit)
+        if content is None:
+            known = any(key.startswith(f"{repo}/") for key in self.files)
+            code = "RepoNotFound" if not known else "EntryNotFound" if revision == "main" else "RevisionNotFound"
+            self.send_header("X-Error-Code", code)
+        else:
+            self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        content = content or b""
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if body:
+            self.wfile.write(content)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment in which a process sees the local Hub; it holds dcgan."""
+    entry = info("dcgan")
+    assert entry.hub
+    Hub.files = {
+        f"{entry.hub.repo}/model.safetensors": entry.embedded.read_bytes(),
+        f"{entry.hub.repo}/config.json": weights.to_config(entry).encode(),
+    }
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and k != "HF_HUB_OFFLINE"}
+    yield {
+        **environment,
+        "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_ETAG_TIMEOUT": "2",
+    }
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def zoo_process(environment: dict[str, str], *args: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from zoo.cli import main; main()", *args]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_download_from_the_hub_then_offline_from_its_cache(hub: dict[str, str], tmp_path: Path) -> None:
+    first = zoo_process(hub, "download", "dcgan", "--force")
+    assert first.returncode == 0, first.stderr
+    assert str(tmp_path / "hf") in first.stdout
+    listed = zoo_process(hub, "cache", "list")
+    assert "dcgan.fashion-mnist" in listed.stdout
+    again = zoo_process({**hub, "HF_HUB_OFFLINE": "1"}, "verify", "dcgan", "--json")
+    assert [row["status"] for row in json.loads(again.stdout)] == ["good", "good"]
+    cleared = zoo_process(hub, "cache", "clear", "dcgan")
+    assert cleared.stdout == "Deleted 2.1 MB.\n", cleared
+    assert zoo_process(hub, "cache", "list").stdout == "Nothing was downloaded.\n"
+
+
+def test_a_repository_by_its_own_name(hub: dict[str, str], tmp_path: Path) -> None:
+    repo = "hf-hub:generative-zoo/dcgan-fashion-mnist"
+    out = tmp_path / "a.png"
+    for name in (repo, f"{repo}@{'c' * 40}"):
+        done = zoo_process(hub, "generate", name, "-n", "1", "--seed", "1", "-o", str(out))
+        assert done.returncode == 0, done.stderr
+        assert np.array_equal(zoo.Images.of(out).numpy(), quantised(zoo.load("dcgan").generate(1, seed=1).numpy()))
+
+
+def quantised(values: np.ndarray) -> np.ndarray:
+    return (values * 255 + 0.5).astype(np.uint8).astype(np.float32) / 255
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("hf-hub:me/nothing", "The Hub has no me/nothing/config.json"),
+        ("hf-hub:generative-zoo/dcgan-fashion-mnist@old", "The Hub has no generative-zoo/dcgan-fashion-mnist@old"),
+    ],
+)
+def test_what_the_hub_does_not_have(hub: dict[str, str], tmp_path: Path, name: str, words: str) -> None:
+    done = zoo_process(hub, "generate", name, "-o", str(tmp_path / "a.png"))
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_file_on_the_hub_is_refused(hub: dict[str, str]) -> None:
+    Hub.files["generative-zoo/dcgan-fashion-mnist/model.safetensors"] = save({"a": torch.zeros(3)})
+    done = zoo_process(hub, "download", "dcgan", "--force")
+    assert done.returncode == 1
+    assert "its sha256 begins" in done.stderr
+
+
+def test_offline_says_what_to_do_at_once(hub: dict[str, str]) -> None:
+    done = zoo_process({**hub, "HF_ENDPOINT": "http://127.0.0.1:1"}, "download", "dcgan", "--force")
+    assert done.returncode == 1
+    assert "the Hub cannot be reached" in done.stderr
+    assert "zoo download dcgan.fashion-mnist --to" in done.stderr
+    done = zoo_process({**hub, "HF_HUB_OFFLINE": "1"}, "download", "dcgan", "--force")
+    assert done.returncode == 1
+    assert "HF_HUB_OFFLINE is set" in done.stderr
