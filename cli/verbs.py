@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.errors import InputError, PictureError, VerbError, ZooError, check_count
-from zoo.registry import info, search
-from zoo.weights import find
+from zoo.errors import InputError, PictureError, ZooError, check_count
+from zoo.registry import info, refusal
 
 from .facts import as_json, complete_names, entries_of
 
@@ -49,12 +48,8 @@ def parse_conditions(given: Sequence[str]) -> dict[str, Any]:
 
 def ready(name: str, verb: str, weights: Path | None, device: str) -> Model:
     """A loaded model; what it cannot do is said before anything is downloaded or torch imported."""
-    if ":" not in name:
-        entry = info(name)
-        if verb not in entry.verbs:
-            able = list(dict.fromkeys(e.model for e in search(verb=verb)))
-            raise VerbError(f"{entry.model} cannot {verb}: {', '.join(able[:5])} can.")
-    find(name, weights)
+    if ":" not in name and verb not in info(name).verbs:
+        raise refusal(info(name).model, verb)
     from zoo.loading import load
 
     return load(name, device=device, weights=weights)

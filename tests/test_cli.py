@@ -264,6 +264,18 @@ def test_a_broken_plugin_is_one_line(
         registry.cache_clear()
 
 
+def test_a_broken_registry_is_one_line(zoo_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "registry.yaml").write_text("dcgan: {builder: 3}")
+    monkeypatch.setattr("zoo.registry.own_registry", lambda: (tmp_path / "registry.yaml", tmp_path))
+    registry.cache_clear()
+    try:
+        done = zoo_command("list")
+        assert done.exit_code == 1
+        assert done.stderr == f"Error: {tmp_path}/registry.yaml: dcgan: builder: expected a text, got 3.\n"
+    finally:
+        registry.cache_clear()
+
+
 def test_written_files_have_the_users_usual_permissions(zoo_command: Command, tmp_path: Path) -> None:
     zoo_command("generate", "dcgan", "-n", 1, "-o", tmp_path / "a.png")
     umask = os.umask(0)

@@ -141,6 +141,7 @@ BAD: dict[str, tuple[Any, type[ZooError], str]] = {
     "flat": (np.zeros(4), InputError, r"\(H, W\)"),
     "flat tensor": (torch.zeros(4, 4), InputError, r"\(C, H, W\)"),
     "missing": ("no/such/file.png", InputError, "does not exist"),
+    "address": ("https://example.org/a.png", InputError, "download it first"),
     "a number": (7, InputError, "int holds no pictures"),
     "none": (None, InputError, "NoneType"),
 }

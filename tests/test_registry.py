@@ -120,7 +120,9 @@ def test_errors_name_file_model_key_and_what_was_expected(tmp_path: Path, place:
     assert str(error.value).startswith(str(tmp_path / "registry.yaml"))
 
 
-@pytest.mark.parametrize("content", ["a: [", "- a\n- b", "7", "a: &x [*x]", "!!python/object:os.system {}", "\x00"])
+@pytest.mark.parametrize(
+    "content", ["a: [", "- a\n- b", "7", "a: &x [*x]", "!!python/object:os.system {}", "\x00", "a: 1\na: 2", "[a]: 1"]
+)
 def test_what_is_no_registry(tmp_path: Path, content: str) -> None:
     with pytest.raises(RegistryError, match=r"registry\.yaml"):
         entries(content, tmp_path)

@@ -235,6 +235,8 @@ def _read(source: Any) -> Iterator[tuple[str, Array]]:
     """Name (may be empty) and array of every picture in the source."""
     if isinstance(source, Images):
         yield from zip(source.names, source.arrays, strict=True)
+    elif isinstance(source, str) and source.startswith(("http://", "https://")):
+        raise InputError(f"{source} is an address, and nothing is fetched from the network here: download it first.")
     elif isinstance(source, (str, os.PathLike)):
         yield from _read_path(Path(source))
     elif isinstance(source, (bytes, bytearray, memoryview)):

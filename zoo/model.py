@@ -24,9 +24,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import InputError, UnknownNameError, VerbError, check_count, near
+from zoo.errors import InputError, UnknownNameError, check_count, near
 from zoo.images import Array, Images, fit
-from zoo.registry import Condition, Entry, Format, list_models
+from zoo.registry import Condition, Entry, Format, refusal
 
 
 class Model(nn.Module):
@@ -216,12 +216,6 @@ class Autoencoder(Model):
     def forward(self, x: Tensor, **conditions: Any) -> Tensor:
         """Pictures through the code and back, both ``(N, C, H, W)`` in [-1, 1]."""
         return self.decode(self.encode(x), **conditions)
-
-
-def refusal(model: str, verb: str) -> VerbError:
-    """The error for a verb that a model lacks, naming models that have it."""
-    others = list_models(verb=verb)
-    return VerbError(f"{model} cannot {verb}: {', '.join(others[:5])} can." if others else f"No model can {verb}.")
 
 
 def _hint(condition: Condition) -> str:

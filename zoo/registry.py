@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from zoo.errors import InputError, RegistryError, UnknownNameError, near
+from zoo.errors import InputError, RegistryError, UnknownNameError, VerbError, near
 
 VERBS = ("generate", "reconstruct")
 KINDS = ("image", "audio", "video", "molecules")
@@ -27,7 +27,23 @@ CONDITION_KINDS = ("choice", "integer", "number", "text", "image")
 PLUGIN_GROUP = "zoo.plugins"
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # in C, where there is one
+    """Safe YAML in which no key comes twice: plain YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key is no plain text", key.start_mark)
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} comes twice", key.start_mark
+                )
+            seen.add(key.value)
+        made: dict[Any, Any] = super().construct_mapping(node, deep)
+        return made
 
 
 @dataclass(frozen=True)
@@ -371,7 +387,7 @@ def read(path: Path, package: str, folder: Path) -> list[Entry]:
         RegistryError: naming the file, the model, the key and what was expected.
     """
     try:
-        raw = yaml.load(path.read_text("utf-8"), Loader=_LOADER)  # noqa: S506 - the safe loader, in C
+        raw = yaml.load(path.read_text("utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
     except OSError as error:
         raise RegistryError(f"{path} cannot be read: {error.strerror}; reinstall {package}.") from None
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
@@ -561,3 +577,9 @@ def to_config(entry: Entry) -> str:
             facts[key] = getattr(entry, key)
     facts["metrics"] = [asdict(metric) for metric in entry.metrics]
     return json.dumps(facts, indent=2) + "\n"
+
+
+def refusal(model: str, verb: str) -> VerbError:
+    """The error for a verb that a model lacks, naming models that have it."""
+    others = list_models(verb=verb)
+    return VerbError(f"{model} cannot {verb}: {', '.join(others[:5])} can." if others else f"No model can {verb}.")

@@ -138,14 +138,26 @@ class Run:
         print(json.dumps(line), flush=True)
 
 
-def main(recipes: Mapping[str, Callable[..., None]], description: str | None) -> None:
-    """The command line of a recipe file: which checkpoint, data, folder, length."""
+def main(recipes: Mapping[str, tuple[Callable[..., None], Callable[..., None]]], description: str | None) -> None:
+    """The command line of a recipe file.
+
+    Args:
+        recipes: for each checkpoint a function that trains it and one that measures the trained one.
+        description: for ``--help``.
+    """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("checkpoint", choices=recipes)
     parser.add_argument("--data", type=Path, required=True, help="the data file")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; continues a broken run")
     parser.add_argument("--features", type=Path, help="MobileNetV2 weights, where the recipe measures with them")
+    parser.add_argument("--measure", action="store_true", help="print the figures of the zoo's checkpoint instead")
+    parser.add_argument("--out", type=Path, help="folder of the run; a run that is there continues")
     parser.add_argument("--steps", type=int, help="length of the run, instead of the recipe's")
     parser.add_argument("--minutes", type=float, help="stop after so long; run again to continue")
     given = {key: value for key, value in vars(parser.parse_args()).items() if value is not None}
-    recipes[given.pop("checkpoint")](**given)
+    train, measure = recipes[given.pop("checkpoint")]
+    if given.pop("measure"):
+        measure(**given)
+    elif "out" not in given:
+        parser.error("--out is needed to train")
+    else:
+        train(**given)

@@ -1,0 +1,118 @@
+"""What the zoo's own overhead is, as ratios to the least that the task needs: ``make bench``.
+
+Two processes are run in turn, A B A B ..., and the ratio of each pair is taken, so that a change of the machine's
+speed cancels out. The figure is the median of the ratios. Exits with 1 if one is above its limit.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+ZOO = [str(Path(sys.executable).with_name("zoo"))]
+PAIRS = 15
+
+
+def seconds(command: list[str]) -> float:
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def compare(command: list[str], least: list[str], pairs: int = PAIRS) -> tuple[float, float, float]:
+    """Median seconds of both commands and median ratio of pairs, after one run of each that does not count."""
+    seconds(command), seconds(least)
+    times = [(seconds(command), seconds(least)) for _ in range(pairs)]
+    return median(a for a, _ in times), median(b for _, b in times), median(a / b for a, b in times)
+
+
+def milliseconds(function: Callable[[], object], runs: int = 30) -> float:
+    function()
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return 1000 * median(times)
+
+
+def processes(folder: Path) -> list[tuple[str, float, float]]:
+    """Whole processes: name, ratio, limit."""
+    from zoo.registry import own_registry
+
+    python = sys.executable
+    registry = own_registry()[0]
+    read = f"import click, yaml; yaml.load(open({str(registry)!r}), Loader=yaml.CSafeLoader)"
+    generate = [*ZOO, "generate", "dcgan", "-n", "64", "--seed", "7", "-o", str(folder / "grid.png")]
+    found = []
+    for name, command, least_name, least, limit, pairs in (
+        ("zoo list", [*ZOO, "list"], "import click, yaml and read the file", [python, "-c", read], 2.0, PAIRS),
+        ("zoo --help", [*ZOO, "--help"], "import click, yaml and read the file", [python, "-c", read], 2.0, PAIRS),
+        ("import zoo", [python, "-c", "import zoo"], "import yaml", [python, "-c", "import yaml"], 2.0, PAIRS),
+        ("zoo generate dcgan -n 64", generate, "import torch", [python, "-c", "import torch"], 1.3, PAIRS // 2),
+    ):
+        ours, theirs, ratio = compare(command, least, pairs)
+        print(f"{name:<26}{ours:7.3f} s   {least_name:<38}{theirs:7.3f} s   ratio {ratio:5.2f} (at most {limit})")
+        found.append((name, ratio, limit))
+    return found
+
+
+def load_parts() -> None:
+    """From name to model, step by step, beside reading the file."""
+    import torch
+    from safetensors.torch import load_file
+
+    import zoo
+    from zoo import weights
+    from zoo.loading import assign, build
+
+    for name in ("dcgan", "conv-ae"):
+        entry = zoo.info(name)
+        path = entry.embedded
+
+        def fresh(entry: zoo.Entry = entry, path: Path = path) -> None:
+            assign(build(entry), load_file(path), path, torch.float32)
+
+        read = milliseconds(path.read_bytes)
+        parts = {
+            "sha256": milliseconds(partial(weights.sha256_of, path)),
+            "open as safetensors": milliseconds(partial(load_file, path)),
+            "build on the meta device": milliseconds(partial(build, entry)),
+            "build, open, to float32, assign": milliseconds(fresh),
+            "all of load": milliseconds(partial(zoo.load, name)),
+        }
+        print(f"\n{name}: {path.stat().st_size / 1e6:.1f} MB, read in {read:.2f} ms")
+        for part, taken in parts.items():
+            print(f"  {part:<33}{taken:8.2f} ms   {taken / read:6.1f} times reading")
+
+
+def grid() -> tuple[str, float, float]:
+    """A grid of 64 pictures of 64 px to PNG; photos would be smaller than this noise."""
+    import numpy as np
+
+    from zoo import Images
+
+    images = Images.of(np.random.default_rng(0).integers(0, 256, (64, 64, 64, 3), np.uint8))
+    taken = milliseconds(images.png)
+    print(f"\ngrid of 64 RGB pictures of 64 px to PNG: {taken:.1f} ms (at most 25)")
+    return "grid", taken, 25.0
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        found = processes(Path(folder))
+    load_parts()
+    found.append(grid())
+    over = [name for name, value, limit in found if value > limit]
+    if over:
+        sys.exit(f"Above the limit: {', '.join(over)}")
+
+
+if __name__ == "__main__":
+    main()

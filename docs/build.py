@@ -1,0 +1,104 @@
+"""Draws the gallery and writes docs/models.md and the README's table from the registry: ``make docs``.
+
+Pictures are drawn at fixed seeds, or from the files in examples/, and never chosen. ``--check`` writes nothing and
+exits with 1 if a text is not what the registry says.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import zoo
+from zoo.registry import Entry, registry
+
+TOP = Path(__file__).parent.parent
+GALLERY = TOP / "docs" / "gallery"
+BEGIN, END = "<!-- made by docs/build.py -->", "<!-- end -->"
+# Which pictures go through a model that reconstructs.
+EXAMPLES = {"conv-ae.flowers": "flowers", "conv-ae.fashion-mnist": "fashion-mnist"}
+
+
+def draw(entry: Entry) -> None:
+    """The sheet of a checkpoint: 64 samples of seed 0, or each example beside its result."""
+    model = zoo.load(entry.name)
+    if "generate" in entry.verbs:
+        sheet = model.generate(64, seed=0).grid(columns=16)
+    else:
+        from zoo.images import fit
+
+        assert entry.input is not None
+        inputs = zoo.Images.of(TOP / "examples" / EXAMPLES[entry.name])
+        seen = [fit(array, entry.input.channels, entry.input.size) for array in inputs.arrays]
+        sheet = zoo.Images(seen + model.reconstruct(inputs).arrays).grid(columns=len(seen))
+    scale = max(1, 1000 // sheet.width)
+    GALLERY.mkdir(exist_ok=True)
+    sheet.resize((sheet.width * scale, sheet.height * scale), 0).save(GALLERY / f"{entry.name}.png", optimize=True)
+
+
+def caption(entry: Entry) -> str:
+    """What the sheet shows."""
+    if "generate" in entry.verbs:
+        return f'`zoo.load("{entry.name}").generate(64, seed=0)`'
+    return f"above the pictures in examples/{EXAMPLES[entry.name]}, below their copies"
+
+
+def page(entries: list[Entry]) -> str:
+    """docs/models.md."""
+    parts = [
+        "# Models\n",
+        "Every checkpoint, with its samples, figures and licence. Figures are measured on the files as they are in the "
+        "package; the protocol stands beside each. `zoo info NAME` prints the same.\n",
+    ]
+    for entry in entries:
+        assert entry.data is not None
+        rows = [f"| {m.name} | {m.value:g} | {m.protocol} |" for m in entry.metrics]
+        parts += [
+            f"## {entry.name}\n",
+            f"{entry.summary} [Paper]({entry.paper}).\n",
+            f"![Samples of {entry.name}](gallery/{entry.name}.png)\n",
+            f"Not chosen: {caption(entry)}.\n",
+            "| figure | value | protocol |",
+            "| --- | --- | --- |",
+            *rows,
+            "",
+            f"- Weights: {(entry.bytes or 0) / 1e6:.1f} MB, float16, {entry.license}, inside the package",
+            f"- Trained on: [{entry.data.name}]({entry.data.source}), {entry.data.license}",
+            f"- Recipe: `{entry.recipe}`",
+            f"- Network: `{entry.builder}` with {', '.join(f'`{k}={v}`' for k, v in entry.config.items())}\n",
+        ]
+    return "\n".join(parts)
+
+
+def table(entries: list[Entry]) -> str:
+    """The table in the README."""
+    rows = [
+        f"| **{e.name}**<br>{e.summary}<br>`{'`, `'.join(e.verbs)}`, {(e.bytes or 0) / 1e6:.1f} MB, {e.license} "
+        f'| <img src="docs/gallery/{e.name}.png" width="420" alt="Samples of {e.name}"> '
+        f"| {e.metrics[0].name}: **{e.metrics[0].value:g}** |"
+        for e in entries
+    ]
+    return "\n".join(["| model | samples | figure |", "| --- | --- | --- |", *rows])
+
+
+def texts() -> dict[Path, str]:
+    """Every file that is made from the registry, with what it must say."""
+    entries = [entry for entry in registry().entries.values() if entry.package == "zoo"]
+    readme = TOP / "README.md"
+    before, _, rest = readme.read_text("utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    return {
+        TOP / "docs" / "models.md": page(entries),
+        readme: f"{before}{BEGIN}\n{table(entries)}\n{END}{after}",
+    }
+
+
+if __name__ == "__main__":
+    if "--check" in sys.argv:
+        wrong = [str(path) for path, text in texts().items() if path.read_text("utf-8") != text]
+        sys.exit(f"Not what the registry says: {', '.join(wrong)}; run `make docs`." if wrong else 0)
+    for checkpoint in registry().entries.values():
+        if checkpoint.package == "zoo":
+            draw(checkpoint)
+    for target, content in texts().items():
+        target.write_text(content, "utf-8")

@@ -1,0 +1,74 @@
+"""The documentation says what is true: made texts are up to date, links lead somewhere, examples run."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+TOP = Path(__file__).parent.parent
+TEXTS = [*TOP.glob("*.md"), *TOP.glob("docs/*.md"), *TOP.glob("examples/*/*.md")]
+
+
+def blocks(path: Path, pattern: str) -> list[str]:
+    return re.findall(pattern, path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_what_is_made_from_the_registry_is_up_to_date() -> None:
+    for path, text in runpy.run_path(str(TOP / "docs" / "build.py"))["texts"]().items():
+        assert path.read_text("utf-8") == text, f"{path.name} is not what the registry says: run `make docs`"
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(TOP)))
+def test_links_lead_to_files(path: Path) -> None:
+    for target in blocks(path, r"\]\(([^)#:]+)\)") + blocks(path, r'src="([^"]+)"'):
+        assert (path.parent / target).exists(), target
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "examples").symlink_to(TOP / "examples")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_tour_in_python(workplace: Path) -> None:
+    (tour,) = blocks(TOP / "README.md", r"```python\n(.*?)```")
+    names: dict[str, object] = {}
+    exec(tour, names)
+    assert (workplace / "grid.png").exists()
+    assert len(list((workplace / "copies").iterdir())) == 8
+    assert names["codes"].shape == (8, 256)  # type: ignore[attr-defined]
+
+
+def test_the_tour_as_commands(workplace: Path, zoo_command: Callable[..., Result]) -> None:
+    commands = blocks(TOP / "README.md", r"^    zoo (.*?)$")
+    assert len(commands) >= 6
+    for command in commands:
+        done = zoo_command(*shlex.split(command))
+        assert done.exit_code == 0, f"zoo {command}: {done.output}"
+    assert (workplace / "grid.png").exists()
+    assert (workplace / "weights" / "dcgan.fashion-mnist" / "config.json").exists()
+
+
+def test_every_command_in_the_guide_exists(zoo_command: Callable[..., Result]) -> None:
+    for command in set(blocks(TOP / "docs" / "guide.md", r"^    zoo (\w+)")):
+        text = zoo_command(command, "--help").output
+        for line in blocks(TOP / "docs" / "guide.md", rf"^    zoo ({command} .*?)$"):
+            for option in re.findall(r"--[a-z-]+", line):
+                assert option in text or command == "cache", f"zoo {command} has no {option}"
+
+
+def test_the_registry_in_the_docs_is_read(tmp_path: Path) -> None:
+    from zoo.registry import read
+
+    (text,) = blocks(TOP / "docs" / "registry.md", r"```yaml\n(.*?)```")
+    (tmp_path / "registry.yaml").write_text(text.replace("9f86d081...", "0" * 64))
+    (entry,) = read(tmp_path / "registry.yaml", "zoo_blobs", tmp_path)
+    assert entry.aliases == ("bubbles",)
+    assert [condition.name for condition in entry.conditions] == ["color", "size"]
