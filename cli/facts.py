@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from zoo import weights
+from zoo.entry import VERBS, Entry, Format
 from zoo.errors import InputError, WeightsError, ZooError
-from zoo.registry import VERBS, Entry, Format, info, registry, search
+from zoo.registry import info, registry, search
 
 
 def complete_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

@@ -161,7 +161,8 @@ def reconstruct(
 
 def _sources(inputs: Sequence[Path]) -> Iterator[tuple[str, Path]]:
     """Name for the result and path of every input, folders opened; no two names are the same."""
-    from zoo.images import picture_files, unique
+    from zoo.images import unique
+    from zoo.reading import picture_files
 
     found: list[tuple[str, Path]] = []
     for path in inputs:

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import zoo
-from zoo.registry import Entry, registry
+from zoo.entry import Entry
+from zoo.registry import registry
 
 TOP = Path(__file__).parent.parent
 GALLERY = TOP / "docs" / "gallery"

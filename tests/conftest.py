@@ -23,6 +23,7 @@ from zoo.cli import main
 
 from zoo import registry as registry_module
 from zoo.model import Generator, Model
+from zoo.schema import read
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +112,7 @@ class Registry:
         }
         path = self.folder / "registry.yaml"
         path.write_text(yaml.safe_dump({name: model}))
-        registry_module.registry().add(registry_module.read(path, "toys", self.folder))
+        registry_module.registry().add(read(path, "toys", self.folder))
 
 
 @pytest.fixture

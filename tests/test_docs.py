@@ -65,7 +65,7 @@ def test_every_command_in_the_guide_exists(zoo_command: Callable[..., Result]) -
 
 
 def test_the_registry_in_the_docs_is_read(tmp_path: Path) -> None:
-    from zoo.registry import read
+    from zoo.schema import read
 
     (text,) = blocks(TOP / "docs" / "registry.md", r"```yaml\n(.*?)```")
     (tmp_path / "registry.yaml").write_text(text.replace("9f86d081...", "0" * 64))

@@ -20,7 +20,8 @@ from PIL import Image
 
 from zoo import Images
 from zoo.errors import InputError, PictureError, ZooError
-from zoo.images import fit, picture_files, unique
+from zoo.images import fit, unique
+from zoo.reading import picture_files
 
 
 def only(source: Any) -> np.ndarray:

@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 
 import zoo
 from zoo import registry as module
+from zoo.entry import Entry
 from zoo.errors import InputError, RegistryError, UnknownNameError
-from zoo.registry import Entry, from_config, info, list_models, read, registry, to_config
+from zoo.registry import from_config, info, list_models, registry
+from zoo.schema import read, to_config
 
 GOOD: dict[str, Any] = {
     "toy": {

@@ -27,6 +27,7 @@ import zoo
 from zoo import weights
 from zoo.errors import InputError, RegistryError, WeightsError
 from zoo.registry import info, registry
+from zoo.schema import to_config
 
 EMBEDDED = [name for name, entry in registry().entries.items() if entry.package == "zoo" and entry.embedded.is_file()]
 
@@ -220,7 +221,7 @@ def hub(tmp_path: Path) -> Iterator[dict[str, str]]:
     assert entry.hub
     Hub.files = {
         f"{entry.hub.repo}/model.safetensors": entry.embedded.read_bytes(),
-        f"{entry.hub.repo}/config.json": weights.to_config(entry).encode(),
+        f"{entry.hub.repo}/config.json": to_config(entry).encode(),
     }
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zoo.entry import Entry
 from zoo.errors import ZooError
-from zoo.registry import Entry, info, list_models
+from zoo.registry import info, list_models
 
 if TYPE_CHECKING:
     from zoo.images import Images

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from zoo.entry import Entry
 from zoo.errors import InputError, RegistryError, WeightsError
 from zoo.model import Model
-from zoo.registry import Entry
 from zoo.weights import find
 
 

@@ -24,9 +24,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from zoo.entry import Condition, Entry, Format
 from zoo.errors import InputError, UnknownNameError, check_count, near
-from zoo.images import Array, Images, fit
-from zoo.registry import Condition, Entry, Format, refusal
+from zoo.images import Images, fit
+from zoo.reading import Array
+from zoo.registry import refusal
 
 
 class Model(nn.Module):
@@ -94,11 +96,9 @@ class Model(nn.Module):
         """Checked conditions, as tensors or lists of length n."""
         declared = {c.name: c for c in self.entry.conditions} if self.entry else {}
         for name in given:
-            if self.entry and name not in declared:
+            if name not in declared:
                 known = f"it takes {', '.join(declared)}" if declared else "it takes none"
                 raise UnknownNameError(f"{self._name} has no condition {name!r}{near(name, declared) or f': {known}.'}")
-        if not self.entry:
-            return dict(given)
         made = {}
         for name, condition in declared.items():
             value = given.get(name, condition.default)

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from zoo.entry import Condition, Entry
 from zoo.errors import InputError, UnknownNameError, VerbError
 from zoo.images import Images
 from zoo.loading import assign, build, load
 from zoo.model import Autoencoder, Generator, Model
-from zoo.registry import Condition, Entry
 
 TOLERANCE = 1e-4  # of the range: kernels differ in the last bits with the size of a batch
 

@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from zoo.entry import Entry
 from zoo.errors import InputError, WeightsError
-from zoo.registry import Entry, from_config, info, to_config
+from zoo.registry import from_config, info
+from zoo.schema import to_config
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"

@@ -102,7 +102,7 @@ def fashion_mnist(data: Path, out: Path, steps: int = 16_000, minutes: float | N
     )
 
 
-def flowers(data: Path, out: Path, steps: int = 12_000, minutes: float | None = None) -> None:
+def flowers(data: Path, out: Path, steps: int = 10_000, minutes: float | None = None) -> None:
     """64 px, a code of 256 numbers; every 20th photo of the training split is held out.
 
     2,000 photos are few, so every batch is cropped, turned and recoloured anew out of the 128 px photos.

@@ -1,0 +1,273 @@
+"""The form of ``registry.yaml`` and ``config.json``: what may stand where, and the error for what may not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zoo.entry import CONDITION_KINDS, KINDS, VERBS, Condition, Data, Entry, Format, Hub, Metric
+from zoo.errors import InputError, RegistryError, near
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_A = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", dict: "a mapping", list: "a list"}
+REQUIRED = object()
+OF_MODEL = ("model", "package", "folder", "builder", "summary", "paper", "aliases", "verbs", "conditions")
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # in C, where there is one
+    """Safe YAML in which no key comes twice: plain YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key is no plain text", key.start_mark)
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} comes twice", key.start_mark
+                )
+            seen.add(key.value)
+        made: dict[Any, Any] = super().construct_mapping(node, deep)
+        return made
+
+
+class Facts:
+    """One mapping of a registry, read key by key; every complaint names the file, the place and the key."""
+
+    def __init__(self, raw: Any, where: str) -> None:
+        self.where = where
+        if not isinstance(raw, dict):
+            raise RegistryError(f"{where}: expected a mapping, got {_show(raw)}.")
+        self.raw = dict(raw)
+        self.known: list[str] = []
+
+    def take(self, key: str) -> Any:
+        self.known.append(key)
+        return self.raw.pop(key, None)
+
+    def get(self, key: str, kind: type, default: Any = REQUIRED) -> Any:
+        value = self.take(key)
+        if value is None:
+            if default is REQUIRED:
+                raise RegistryError(f"{self.where}: the key {key!r} is missing: expected {_A[kind]}.")
+            return default
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise RegistryError(f"{self.where}: {key}: expected {_A[kind]}, got {_show(value)}.")
+        return value
+
+    def positive(self, key: str, default: Any = REQUIRED) -> Any:
+        value = self.get(key, int, default)
+        if value is not None and value < 1:
+            raise RegistryError(f"{self.where}: {key}: expected a whole number from 1, got {value}.")
+        return value
+
+    def matching(self, key: str, pattern: str, example: str, default: Any = REQUIRED) -> Any:
+        value = self.get(key, str, default)
+        if value and not re.fullmatch(pattern, value):
+            raise RegistryError(f"{self.where}: {key}: expected {example}, got {_show(value)}.")
+        return value
+
+    def one_of(self, key: str, allowed: Sequence[str], default: Any = REQUIRED) -> str:
+        value: str = self.get(key, str, default)
+        if value not in allowed:
+            raise RegistryError(f"{self.where}: {key}: expected one of {', '.join(allowed)}, got {_show(value)}.")
+        return value
+
+    def list_of(self, key: str, kinds: tuple[type, ...], default: Any = REQUIRED) -> tuple[Any, ...]:
+        values = self.get(key, list, default)
+        for value in values:
+            if not isinstance(value, kinds) or isinstance(value, bool):
+                raise RegistryError(
+                    f"{self.where}: {key}: expected a list of {_A[kinds[0]]} each, got {_show(value)} in it."
+                )
+        return tuple(values)
+
+    def inner(self, key: str) -> Facts | None:
+        value = self.take(key)
+        return None if value is None else Facts(value, f"{self.where}: {key}")
+
+    def done(self) -> None:
+        """Complain about what nothing has read."""
+        for key in self.raw:
+            raise RegistryError(f"{self.where}: {key}: unknown key{near(str(key), self.known) or '; delete it.'}")
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _format(facts: Facts | None) -> Format | None:
+    if facts is None:
+        return None
+    size = facts.list_of("size", (int,), ())
+    if size and (len(size) != 2 or min(size) < 1):
+        raise RegistryError(f"{facts.where}: size: expected [height, width] in pixels, got {_show(list(size))}.")
+    made = Format(
+        kind=facts.one_of("kind", KINDS),
+        channels=facts.positive("channels", None),
+        size=(size[0], size[1]) if size else None,
+        multiple=facts.positive("multiple", 1),
+        scale=facts.positive("scale", 1),
+    )
+    facts.done()
+    return made
+
+
+def _condition(facts: Facts, name: str) -> Condition:
+    choices = facts.list_of("choices", (str, int), ())
+    kind = facts.one_of("kind", CONDITION_KINDS, "choice" if choices else REQUIRED)
+    if (kind == "choice") != bool(choices):
+        raise RegistryError(f"{facts.where}: a condition has choices exactly if its kind is choice.")
+    default = facts.take("default")
+    made = Condition(name, kind, choices, default, facts.get("required", bool, False), facts.get("help", str, ""))
+    facts.done()
+    if default is not None:
+        try:
+            made.check(default)
+        except InputError as error:
+            raise RegistryError(f"{facts.where}: default: {error}") from None
+    return made
+
+
+def _hub(facts: Facts | None) -> Hub | None:
+    if facts is None:
+        return None
+    made = Hub(
+        facts.matching("repo", r"[\w.-]+/[\w.-]+", "owner/name"),
+        facts.matching(
+            "file", r"(?!/)(?!.*\.\.).+\.safetensors", "the path of a .safetensors file", "model.safetensors"
+        ),
+        facts.get("revision", str, "main"),
+    )
+    facts.done()
+    return made
+
+
+def _data(facts: Facts | None) -> Data | None:
+    if facts is None:
+        return None
+    made = Data(facts.get("name", str), facts.get("license", str), facts.get("source", str))
+    facts.done()
+    return made
+
+
+def _metric(raw: Any, where: str) -> Metric:
+    facts = Facts(raw, where)
+    made = Metric(facts.get("name", str), facts.get("value", float), facts.get("protocol", str))
+    facts.done()
+    return made
+
+
+def _check_name(name: Any, where: str) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise RegistryError(
+            f"{where}: {name!r} is no name: expected lower-case letters, digits and hyphens, as in conv-ae."
+        )
+    return name
+
+
+def _model(name: str, raw: Any, file: str, package: str, folder: Path) -> list[Entry]:
+    facts = Facts(raw, f"{file}: {name}")
+    conditions = facts.inner("conditions")
+    checkpoints = facts.inner("checkpoints")
+    shared = {
+        "model": name,
+        "package": package,
+        "folder": folder,
+        "builder": facts.matching("builder", r"[\w.]+:\w+", "module:Class, as in zoo.models.dcgan:DCGAN"),
+        "summary": facts.get("summary", str),
+        "paper": facts.get("paper", str, ""),
+        "aliases": tuple(_check_name(a, f"{facts.where}: aliases") for a in facts.list_of("aliases", (str,), ())),
+        "verbs": facts.list_of("verbs", (str,)),
+        "conditions": tuple(
+            _condition(Facts(value, f"{conditions.where}: {key}"), str(key)) for key, value in conditions.raw.items()
+        )
+        if conditions
+        else (),
+    }
+    if not shared["verbs"] or set(shared["verbs"]) - set(VERBS):
+        raise RegistryError(
+            f"{facts.where}: verbs: expected a list of {' and '.join(VERBS)}, got {list(shared['verbs'])}."
+        )
+    facts.done()
+    if checkpoints is None or not checkpoints.raw:
+        raise RegistryError(f"{facts.where}: checkpoints: expected at least one.")
+    return [checkpoint(key, value, checkpoints.where, shared) for key, value in checkpoints.raw.items()]
+
+
+def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any], known: bool = True) -> Entry:
+    """``known``: whether the weights are on record, so that their hash and size must be given."""
+    needed = REQUIRED if known else None
+    facts = Facts(raw, f"{where}: {_check_name(name, where)}")
+    output = _format(facts.inner("output"))
+    if output is None:
+        raise RegistryError(f"{facts.where}: the key 'output' is missing: expected a mapping.")
+    metrics = facts.get("metrics", list, [])
+    made = Entry(
+        **shared,
+        checkpoint=name,
+        config=facts.get("config", dict, {}),
+        input=_format(facts.inner("input")),
+        output=output,
+        hub=_hub(facts.inner("hub")),
+        sha256=facts.matching("sha256", "[0-9a-f]{64}", "64 hexadecimal digits", needed),
+        bytes=facts.positive("bytes", needed),
+        license=facts.get("license", str),
+        data=_data(facts.inner("data")),
+        recipe=facts.matching("recipe", r"[\w.]+:\w+", "module:function", ""),
+        metrics=tuple(_metric(m, f"{facts.where}: metrics: number {i}") for i, m in enumerate(metrics, 1)),
+    )
+    if "reconstruct" in made.verbs and made.input is None:
+        raise RegistryError(f"{facts.where}: the key 'input' is missing: reconstruct needs it.")
+    facts.done()
+    return made
+
+
+def read(path: Path, package: str, folder: Path) -> list[Entry]:
+    """The entries of one registry file.
+
+    Args:
+        path: the YAML file.
+        package: which package it belongs to.
+        folder: that package's folder, which has ``checkpoints/``.
+
+    Raises:
+        RegistryError: naming the file, the model, the key and what was expected.
+    """
+    try:
+        raw = yaml.load(path.read_text("utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
+    except OSError as error:
+        raise RegistryError(f"{path} cannot be read: {error.strerror}; reinstall {package}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" in line {mark.line + 1}" if mark else ""
+        raise RegistryError(f"{path} is not YAML{line}: {getattr(error, 'problem', None) or error}.") from None
+    facts = Facts({} if raw is None else raw, str(path))
+    return [
+        entry
+        for name, model in facts.raw.items()
+        for entry in _model(_check_name(name, str(path)), model, str(path), package, folder)
+    ]
+
+
+def to_config(entry: Entry) -> str:
+    """The ``config.json`` that :func:`from_config` reads back as the same facts."""
+    facts: dict[str, Any] = {"model": entry.model, "checkpoint": entry.checkpoint, "config": dict(entry.config)}
+    for key in ("input", "output", "data"):
+        value = getattr(entry, key)
+        if value is not None:
+            facts[key] = {k: v for k, v in asdict(value).items() if v is not None}
+    for key in ("sha256", "bytes", "license", "recipe"):
+        if getattr(entry, key):
+            facts[key] = getattr(entry, key)
+    facts["metrics"] = [asdict(metric) for metric in entry.metrics]
+    return json.dumps(facts, indent=2) + "\n"
