@@ -117,8 +117,8 @@ class Run:
         """The steps still to do; each seeds torch by itself, so that a break changes nothing."""
         while self.step < self.steps and time.monotonic() < self.deadline:
             torch.manual_seed(self.step)
-            yield self.step
-            self.step += 1
+            self.step += 1  # what is saved while a step is at work counts it as done
+            yield self.step - 1
         self.save()
 
     def save(self) -> None:
@@ -132,7 +132,7 @@ class Run:
         if figure < self.best:
             self.best = figure
             save_weights(network, self.out / "model.safetensors")
-        line = {"step": self.step + 1, "figure": figure, "best": self.best, **facts}
+        line = {"step": self.step, "figure": figure, "best": self.best, **facts}
         with (self.out / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
         print(json.dumps(line), flush=True)

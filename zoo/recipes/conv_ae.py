@@ -73,7 +73,7 @@ def start_at_pca(network: ConvAE, pictures: Tensor) -> None:
     mean = pixels.mean(0)
     variances, vectors = torch.linalg.eigh(torch.cov(pixels.T.double()))
     best = slice(-network.linear_encoder.out_features, None)
-    network.start_at_pca(mean, vectors[:, best].T.float(), variances[best].sqrt().float())
+    network.start_at_pca(mean, vectors[:, best].T.float(), variances[best].clamp(min=1e-6).sqrt().float())
 
 
 @torch.inference_mode()
@@ -85,8 +85,8 @@ def error(network: nn.Module, pictures: Tensor) -> float:
 
 def fashion_mnist(data: Path, out: Path, steps: int = 16_000, minutes: float | None = None) -> None:
     """28 px, a code of 32 numbers; the last 1,000 of a fixed permutation of the training split are held out."""
-    order = np.random.default_rng(0).permutation(40_000)
-    pictures = to_tensor(read_npz(data)["x_train"][order])
+    x = read_npz(data)["x_train"]
+    pictures = to_tensor(x[np.random.default_rng(0).permutation(len(x))])
     torch.manual_seed(0)
     network = ConvAE(size=28, channels=1, code=32, patch=2, widths=(64, 128))
     train(
