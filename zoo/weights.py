@@ -145,34 +145,49 @@ def download(repo: str, file: str, revision: str | None, entry: Entry | None = N
     Raises:
         WeightsError: saying whether the Hub cannot be reached, or lacks the repository or file.
     """
-    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub import (
+        constants,
+        get_hf_file_metadata,
+        hf_hub_download,
+        hf_hub_url,
+        try_to_load_from_cache,
+    )
     from huggingface_hub.errors import (
         EntryNotFoundError,
         HfHubHTTPError,
         HFValidationError,
-        LocalEntryNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
 
+    what = f"{repo}@{revision}/{file}" if revision else f"{repo}/{file}"
     if force and constants.HF_HUB_OFFLINE:
         raise WeightsError("HF_HUB_OFFLINE is set, so nothing can be downloaded anew: unset it, or leave out --force.")
-    what = f"{repo}@{revision}/{file}" if revision else f"{repo}/{file}"
     try:
-        path = Path(hf_hub_download(repo, file, revision=revision, force_download=force))
+        cached = None if force else try_to_load_from_cache(repo, file, revision=revision)
+        try:
+            # Without a network this fails at once; hf_hub_download would try again for half a minute.
+            get_hf_file_metadata(hf_hub_url(repo, file, revision=revision), timeout=constants.HF_HUB_ETAG_TIMEOUT)
+        except HfHubHTTPError:
+            raise
+        except Exception as error:  # which ones depends on the HTTP library behind huggingface_hub
+            if not isinstance(cached, str):
+                size = f" ({entry.bytes:,} bytes)" if entry and entry.bytes else ""
+                raise WeightsError(
+                    f"{what}{size} is not on this machine and the Hub cannot be reached: connect, or elsewhere "
+                    f"run `zoo download {entry.name if entry else 'NAME'} --to FOLDER` and set "
+                    f"{FOLDER_VARIABLE}=FOLDER here."
+                ) from error
+            path = Path(cached)
+        else:
+            path = Path(hf_hub_download(repo, file, revision=revision, force_download=force))
     except HFValidationError:
         raise WeightsError(f"{repo!r} is no name of a repository: use owner/name.") from None
-    except (LocalEntryNotFoundError, ValueError):  # a forced download that fails is a ValueError
-        size = f" ({entry.bytes:,} bytes)" if entry and entry.bytes else ""
-        raise WeightsError(
-            f"{what}{size} is not on this machine and the Hub cannot be reached: connect, or elsewhere run "
-            f"`zoo download {entry.name if entry else 'NAME'} --to FOLDER` and set {FOLDER_VARIABLE}=FOLDER here."
-        ) from None
     except (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError):
         raise WeightsError(
             f"The Hub has no {what}, or not for you: check the name, or log in with `hf auth login`."
         ) from None
-    except (HfHubHTTPError, OSError) as error:
+    except (HfHubHTTPError, OSError, ValueError) as error:
         first = str(error).strip().splitlines()
         raise WeightsError(f"{what} could not be downloaded: {first[0] if first else type(error).__name__}.") from None
     if entry:
