@@ -24,8 +24,8 @@ class _Commands(click.Group):
         warnings.showwarning = lambda message, *args, **kwargs: click.echo(f"Warning: {message}", err=True)
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.Abort, click.exceptions.Exit, KeyboardInterrupt):
-            raise
+        except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
+            raise  # click's own business, and a reader that has seen enough
         except Exception as error:
             if ctx.params.get("debug"):
                 raise

@@ -55,6 +55,16 @@ def ready(name: str, verb: str, weights: Path | None, device: str) -> Model:
     return load(name, device=device, weights=weights)
 
 
+def check_output(output: Path) -> None:
+    """Refuse an output that cannot work before any time is spent on it."""
+    from zoo.images import check_output
+
+    if output != STANDARD:
+        check_output(output)
+    elif sys.stdout.isatty():
+        raise InputError("The standard output is a terminal, which shows no pictures: redirect it to a file.")
+
+
 def deliver(images: Images, output: Path) -> None:
     """Write pictures to a file, a folder, or ``-``, the standard output."""
     if output == STANDARD:
@@ -91,11 +101,8 @@ def generate(
     json_: bool,
 ) -> None:
     """Draw new samples: one grid if OUTPUT is a file, one file each if it is a folder."""
-    from zoo.images import check_output
-
     output = output or Path(f"{name.rpartition(':')[2].replace('/', '-')}.png")
-    if output != STANDARD:
-        check_output(output)
+    check_output(output)
     check_count("n", n)
     check_count("batch_size", batch_size)
     model = ready(name, "generate", weights, device)
@@ -132,7 +139,9 @@ def reconstruct(
 
     check_count("batch_size", batch_size)
     sources = list(_sources(inputs))
-    folder = _check_output(output, sources)
+    check_output(output)
+    folder = output != STANDARD and (output.is_dir() or not output.suffix)
+    _keep_inputs([output / f"{name}.png" for name, _ in sources] if folder else [output], sources)
     model = ready(name, "reconstruct", weights, device)
     given = parse_conditions(conditions)
     results = Images([])
@@ -175,19 +184,12 @@ def _sources(inputs: Sequence[Path]) -> Iterator[tuple[str, Path]]:
     return zip(unique(name for name, _ in found), [path for _, path in found], strict=True)
 
 
-def _check_output(output: Path, sources: Sequence[tuple[str, Path]]) -> bool:
-    """Whether the output is a folder; refused if it cannot be written, or if an input would be overwritten."""
-    from zoo.images import check_output
-
-    if output == STANDARD:
-        return False
-    check_output(output)
-    folder = output.is_dir() or not output.suffix
+def _keep_inputs(targets: Sequence[Path], sources: Sequence[tuple[str, Path]]) -> None:
+    """Refuse to write over what is read."""
     read = {path.resolve() for _, path in sources}
-    for target in [output / f"{name}.png" for name, _ in sources] if folder else [output]:
-        if target.resolve() in read:
+    for target in targets:
+        if target != STANDARD and target.resolve() in read:
             raise InputError(f"{target} is an input and would be overwritten: choose another output.")
-    return folder
 
 
 def _read(sources: Sequence[tuple[str, Path]], failed: list[str]) -> Images:

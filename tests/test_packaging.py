@@ -107,3 +107,23 @@ def test_installed(kind: str, built: Path, source: Path, tmp_path: Path) -> None
     options = ["--quiet", "--no-deps", "--no-build-isolation"]
     run(sys.executable, "-m", "pip", *python, "install", *options, *target, cwd=tmp_path)
     use(bin_folder, tmp_path / "far")
+
+
+@pytest.mark.parametrize("kind", ["wheel", "editable"])
+def test_a_plugin_beside_an_installed_zoo(kind: str, built: Path, tmp_path: Path) -> None:
+    bin_folder = environment(tmp_path / "venv")
+    plugin = tmp_path / "plugin"
+    shutil.copytree(CHECKOUT / "tests" / "plugin", plugin)
+    target = ["--editable", plugin] if kind == "editable" else [plugin]
+    pip = [sys.executable, "-m", "pip", "--python", bin_folder / "python", "install", "--quiet", "--no-deps"]
+    run(*pip, *built.glob("*.whl"), cwd=tmp_path)
+    run(*pip, "--no-build-isolation", *target, cwd=tmp_path)
+    listed = run(bin_folder / "zoo", "list", cwd=tmp_path)
+    assert "blobs.small" in listed
+    assert "zoo-blobs" in listed
+    assert "blobs.small: keeps" in run(bin_folder / "zoo", "check", "blobs", cwd=tmp_path)
+    run(bin_folder / "zoo", "generate", "blobs", "-n", 2, "-c", "color=blue", "-o", "blue.png", cwd=tmp_path)
+    code = (
+        "import zoo; a = zoo.load('blobs').generate(1, color='blue').numpy(); print(a[0, 0].max(), a[0, 2].max() > 0.5)"
+    )
+    assert run(bin_folder / "python", "-c", code, cwd=tmp_path) == "0.0 True\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -49,10 +50,10 @@ def decode(file: BinaryIO, what: str, size: int) -> Array:
     if size == 0:
         raise PictureError(f"{what}: empty (0 bytes): get the file again.")
     try:
-        with Image.open(file) as picture:
-            limit = Image.MAX_IMAGE_PIXELS
-            if limit and picture.width * picture.height > limit:
-                raise Image.DecompressionBombError
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)  # Pillow goes on up to twice its limit
+            picture = Image.open(file)
+        with picture:
             return from_pil(picture, what)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PictureError(

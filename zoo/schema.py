@@ -71,7 +71,7 @@ class Facts:
 
     def matching(self, key: str, pattern: str, example: str, default: Any = REQUIRED) -> Any:
         value = self.get(key, str, default)
-        if value and not re.fullmatch(pattern, value):
+        if value != default and not re.fullmatch(pattern, value):
             raise RegistryError(f"{self.where}: {key}: expected {example}, got {_show(value)}.")
         return value
 
