@@ -44,7 +44,8 @@ class ConvAE(Autoencoder):
 
     The convolutions work on patches (pixel unshuffle, Shi et al. 2016) and halve the map between ``widths``.
     Beside them a linear path at half the resolution runs into and out of the same code. The best it can do alone
-    is PCA, and training starts there (:meth:`start_at_pca`): the convolutions learn what PCA cannot.
+    is PCA, and training starts there (:meth:`start_at_pca`): the convolutions learn what PCA cannot. The last of them
+    see the linear path's picture and repair it.
 
     Args:
         size: height and width of the pictures, divisible by ``patch * 2 ** (len(widths) - 1)``.
@@ -52,6 +53,7 @@ class ConvAE(Autoencoder):
         code: numbers in the code.
         patch: side of the patches.
         widths: channels at each resolution, from the finest.
+        blocks: residual blocks that repair the picture at the end.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class ConvAE(Autoencoder):
         code: int = 256,
         patch: int = 4,
         widths: Sequence[int] = (96, 96, 64),
+        blocks: int = 3,
     ) -> None:
         super().__init__()
         self.coarse = (channels, size // 2, size // 2)
@@ -82,9 +85,15 @@ class ConvAE(Autoencoder):
         decoder: list[nn.Module] = [nn.Linear(code, features), nn.Unflatten(1, smallest)]
         for coarse, fine in pairwise(reversed(widths)):
             decoder += [Residual(coarse), nn.ConvTranspose2d(coarse, fine, 4, stride=2, padding=1)]
-        decoder += [Residual(widths[0]), nn.BatchNorm2d(widths[0]), nn.ReLU()]
-        decoder += [zeroed(nn.Conv2d(widths[0], depth, 3, padding=1)), nn.PixelShuffle(patch)]
         self.decoder = nn.Sequential(*decoder)
+
+        self.unshuffle = nn.PixelUnshuffle(patch)
+        self.refine = nn.Sequential(
+            nn.Conv2d(depth + widths[0], widths[0], 3, padding=1),
+            *(Residual(widths[0]) for _ in range(blocks)),
+            *(nn.BatchNorm2d(widths[0]), nn.ReLU()),
+            *(zeroed(nn.Conv2d(widths[0], depth, 3, padding=1)), nn.PixelShuffle(patch)),
+        )
 
     def encode(self, x: Tensor) -> Tensor:
         """Pictures ``(N, channels, size, size)`` in [-1, 1] to codes ``(N, code)``."""
@@ -93,8 +102,8 @@ class ConvAE(Autoencoder):
 
     def decode(self, z: Tensor) -> Tensor:
         """Codes ``(N, code)`` to pictures ``(N, channels, size, size)``, about in [-1, 1]."""
-        coarse = self.linear_decoder(z).unflatten(1, self.coarse)
-        pictures: Tensor = F.interpolate(coarse, scale_factor=2, mode="bilinear") + self.decoder(z)
+        coarse = F.interpolate(self.linear_decoder(z).unflatten(1, self.coarse), scale_factor=2, mode="bilinear")
+        pictures: Tensor = coarse + self.refine(torch.cat([self.unshuffle(coarse), self.decoder(z)], 1))
         return pictures
 
     @torch.no_grad()
