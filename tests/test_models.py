@@ -20,7 +20,7 @@ from zoo.model import Model
 from zoo.models.conv_ae import ConvAE
 from zoo.models.dcgan import DCGAN
 from zoo.registry import info, registry
-from zoo.testing import check
+from zoo.testing import RULES, check
 
 BUILT_IN = [name for name, entry in registry().entries.items() if entry.package == "zoo"]
 
@@ -81,14 +81,27 @@ class Broken:
     def conditions(model: Model) -> None:
         model._conditions = lambda given, n: {}
 
+    @staticmethod
+    def verbs(model: Model) -> None:
+        model.reconstruct = lambda inputs: inputs
 
-@pytest.mark.parametrize("rule", ["output", "seeds", "batches", "random_state", "weights", "conditions"])
+    @staticmethod
+    def any_picture(model: Model) -> None:
+        model.forward = lambda x: x[..., :32]
+
+    @staticmethod
+    def codes(model: Model) -> None:
+        model.encode = lambda x: x.flatten(1)
+
+
+@pytest.mark.parametrize("rule", [rule.__name__ for rule in RULES])
 def test_the_contract_catches_what_breaks_it(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = zoo.load("dcgan")
+    name = "conv-ae" if rule in ("any_picture", "codes") else "dcgan"
+    model = zoo.load(name)
     getattr(Broken, rule)(model)
     monkeypatch.setattr("zoo.testing.load", lambda name: model)
     with pytest.raises(AssertionError, match=f"{rule}: "):
-        check("dcgan")
+        check(name)
 
 
 def test_dcgan_answers_as_the_reference_does() -> None:
