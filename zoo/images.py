@@ -1,4 +1,4 @@
-"""Pictures at the boundary: the one place that knows files, PIL, numpy, ranges, colour and grids.
+"""Pictures outside the networks: what holds them, grids, writing, fitting to a network; ``reading`` opens them.
 
 Outside the networks a picture is a float32 array ``(C, H, W)`` in [0, 1], with C = 1 (grey) or 3 (RGB).
 """

@@ -166,7 +166,7 @@ def download(repo: str, file: str, revision: str | None, entry: Entry | None = N
     try:
         cached = None if force else try_to_load_from_cache(repo, file, revision=revision)
         try:
-            # Without a network this fails at once; hf_hub_download would try again for half a minute.
+            # Without a network this fails at once; hf_hub_download would try again for 23 seconds.
             get_hf_file_metadata(hf_hub_url(repo, file, revision=revision), timeout=constants.HF_HUB_ETAG_TIMEOUT)
         except HfHubHTTPError:
             raise

@@ -32,8 +32,9 @@ from zoo.training import Average, Run, batch_indices, main, read_npz, to_tensor
 class Discriminator(nn.Module):
     """Convolutions with spectral norm, as in SNGAN (Miyato et al. 2018, https://arxiv.org/abs/1802.05957).
 
-    At each size a 3x3 convolution, then a 4x4 one with stride 2. With the 3x3 ones the generator reached the
-    same distance in half the time that it took against the paper's D, which has only the strided ones.
+    At each size a 3x3 convolution, then a 4x4 one with stride 2. In one run each of 3.5 minutes on two cores, kernel
+    distance to training pictures fell to 0.18 of that of a Gaussian's samples with this D of width 48, and to 0.29
+    with a D of width 64 that has only the strided ones, as in the paper.
 
     Pictures ``(N, channels, 28, 28)`` in [-1, 1] to scores ``(N,)``.
     """
@@ -55,7 +56,7 @@ class Discriminator(nn.Module):
 
 
 def fashion_mnist(data: Path, out: Path, features: Path, steps: int = 20_000, minutes: float | None = None) -> None:
-    """28 px; the rates stay for half the run and then fall to zero. Half an hour on two cores."""
+    """28 px; the rates stay for half the run and then fall to zero. Under 40 minutes on two cores."""
     batch, rate_g, rate_d = 64, 3e-4, 6e-4
     real = to_tensor(read_npz(data)["x_train"]).contiguous(memory_format=torch.channels_last)
     measure = mobilenet_features(features, size=96, fast=True)
