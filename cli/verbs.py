@@ -135,16 +135,16 @@ def reconstruct(
     If OUTPUT is a folder, each result gets the name that its input has in its own folder; if it is a file,
     several results become one grid. Inputs that cannot be read are named at the end, and the rest is written.
     """
-    from zoo.images import Images
+    from zoo.images import Images, is_folder
 
     check_count("batch_size", batch_size)
     sources = list(_sources(inputs))
     check_output(output)
-    folder = output != STANDARD and (output.is_dir() or not output.suffix)
+    folder = output != STANDARD and is_folder(output)
     _keep_inputs([output / f"{name}.png" for name, _ in sources] if folder else [output], sources)
     model = ready(name, "reconstruct", weights, device)
     given = parse_conditions(conditions)
-    results = Images([])
+    results = []
     failed: list[str] = []
     done = 0
     for start in _progress(range(0, len(sources), batch_size), name):
@@ -152,16 +152,16 @@ def reconstruct(
         made = model.reconstruct(batch, batch_size=batch_size, **given)
         done += len(made)
         if compare:
-            made = _pairs(model, batch, made)
+            made = _pairs(model.prepare(batch), made)
         if folder:
             made.save(output)  # batch by batch: a folder may hold more than memory does
         else:
-            results = Images(results.arrays + made.arrays)
+            results += made.arrays
     if failed and not done:
         more = f" (the first of {len(failed)} that cannot be read)" if len(failed) > 1 else ""
         raise PictureError(f"{failed[0]}{more}")
     if not folder:
-        deliver(results, output)
+        deliver(Images(results), output)
     report(json_, output, done, failed=failed)
     if failed:
         reasons = "".join(f"\n  {reason}" for reason in failed)
@@ -171,14 +171,14 @@ def reconstruct(
 def _sources(inputs: Sequence[Path]) -> Iterator[tuple[str, Path]]:
     """Name for the result and path of every input, folders opened; no two names are the same."""
     from zoo.images import unique
-    from zoo.reading import picture_files
+    from zoo.reading import named_files
 
     found: list[tuple[str, Path]] = []
     for path in inputs:
-        if path.is_dir():
-            found += [(str(file.relative_to(path).with_suffix("")), file) for file in picture_files(path)]
-        elif path == STANDARD or path.exists():
-            found.append(("stdin" if path == STANDARD else path.stem, path))
+        if path == STANDARD:
+            found.append(("stdin", path))
+        elif path.exists():
+            found += named_files(path)
         else:
             raise InputError(f"{path} does not exist.")
     return zip(unique(name for name, _ in found), [path for _, path in found], strict=True)
@@ -206,14 +206,13 @@ def _read(sources: Sequence[tuple[str, Path]], failed: list[str]) -> Images:
     return batch
 
 
-def _pairs(model: Model, inputs: Images, results: Images) -> Images:
-    """Each input, as the model sees it, before its result."""
-    from zoo.images import Images, fit
+def _pairs(inputs: Images, results: Images) -> Images:
+    """Each input before its result."""
+    from zoo.images import Images
 
-    taken = model.entry.input if model.entry else None
     pairs = Images([])
-    for name, array, result in zip(results.names, inputs.arrays, results.arrays, strict=True):
-        pairs.arrays += [fit(array, taken.channels, taken.size) if taken else array, result]
+    for name, before, after in zip(results.names, inputs.arrays, results.arrays, strict=True):
+        pairs.arrays += [before, after]
         pairs.names += [f"{name}-input", name]
     return pairs
 

@@ -73,7 +73,6 @@ class Broken:
 
     @staticmethod
     def weights(model: Model) -> None:
-        model.main[0].weight.requires_grad_(False)
         decode = model.decode
         model.decode = lambda z, **c: -decode(z, **c)
 

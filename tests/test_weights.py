@@ -310,3 +310,16 @@ def test_offline_says_what_to_do_at_once(hub: dict[str, str]) -> None:
     done = zoo_process({**hub, "HF_HUB_OFFLINE": "1"}, "download", "dcgan", "--force")
     assert done.returncode == 1
     assert "HF_HUB_OFFLINE is set" in done.stderr
+
+
+def test_a_failed_export_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, data: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(data[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    entry = info("dcgan")
+    with pytest.raises(WeightsError, match="No space left"):
+        weights.export(entry, entry.embedded, tmp_path / "w")
+    assert list((tmp_path / "w").iterdir()) == []

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from zoo.errors import InputError, PictureError
-from zoo.reading import Array, decode, from_array, from_pil, picture_files, read_file
+from zoo.files import whole
+from zoo.reading import Array, decode, from_array, from_pil, named_files, read_file
 
 if TYPE_CHECKING:
     import torch
@@ -145,7 +146,7 @@ class Images:
             PictureError: where the disk does not take it.
         """
         target = Path(path)
-        if target.is_dir() or not target.suffix:
+        if is_folder(target):
             for name, picture in zip(unique(self.names), self, strict=True):
                 write(picture, target / f"{name}.png")
         else:
@@ -175,9 +176,14 @@ def unique(names: Iterable[str]) -> list[str]:
     return made
 
 
+def is_folder(output: Path) -> bool:
+    """Whether an output is a folder: it exists as one, or has no ending."""
+    return output.is_dir() or not output.suffix
+
+
 def check_output(path: Path) -> None:
     """Refuse an output that cannot work before any time is spent on it."""
-    if path.suffix and not path.is_dir() and path.suffix.lower() not in WRITES:
+    if not is_folder(path) and path.suffix.lower() not in WRITES:
         raise InputError(f"{path}: {path.suffix} is no picture format: use {', '.join(WRITES)}, or a folder.")
     home = path if path.is_dir() else path.parent
     while not home.exists():
@@ -189,13 +195,10 @@ def check_output(path: Path) -> None:
 def write(picture: Image.Image, path: Path) -> None:
     """Write one picture in the format of its ending, aside first, then under its name."""
     check_output(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(_encode(picture, WRITES[path.suffix.lower()]))
-        aside.replace(path)
+        with whole(path) as aside:
+            aside.write_bytes(_encode(picture, WRITES[path.suffix.lower()]))
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise PictureError(f"{path} cannot be written: {error.strerror or error}.") from None
 
 
@@ -222,7 +225,7 @@ def _read(source: Any) -> Iterator[tuple[str, Array]]:
     elif isinstance(source, str) and source.startswith(("http://", "https://")):
         raise InputError(f"{source} is an address, and nothing is fetched from the network here: download it first.")
     elif isinstance(source, (str, os.PathLike)):
-        yield from _read_path(Path(source))
+        yield from ((name, read_file(file)) for name, file in named_files(Path(source)))
     elif isinstance(source, (bytes, bytearray, memoryview)):
         yield "", decode(io.BytesIO(source), "The bytes", len(source))
     elif isinstance(source, Image.Image):
@@ -244,14 +247,6 @@ def _read(source: Any) -> Iterator[tuple[str, Array]]:
         raise InputError(
             f"{type(source).__name__} holds no pictures: give a path, bytes, a PIL picture, an array or a tensor."
         )
-
-
-def _read_path(path: Path) -> Iterator[tuple[str, Array]]:
-    if path.is_dir():
-        for file in picture_files(path):
-            yield str(file.relative_to(path).with_suffix("")), read_file(file)
-    else:
-        yield path.stem, read_file(path)
 
 
 def _to_bytes(array: Array) -> npt.NDArray[np.uint8]:

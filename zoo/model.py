@@ -68,21 +68,35 @@ class Model(nn.Module):
         if self.entry and "reconstruct" not in self.entry.verbs:
             raise refusal(self._name, "reconstruct")
         check_count("batch_size", batch_size)
-        images = Images.of(inputs)
-        given = self.entry.input if self.entry and self.entry.input else Format()
+        images = self.prepare(inputs)
+        arrays = images.arrays
+        multiple = self._input.multiple
         scale = self.entry.output.scale if self.entry else 1
-        arrays = [fit(array, given.channels, given.size) for array in images.arrays]
         values = self._conditions(conditions, len(arrays))
         made: list[Array] = []
         with _Progress(len(arrays), progress) as tick:
             # Only neighbours of one shape can share a batch; order is kept.
             for shape, group in groupby(range(len(arrays)), key=lambda i: arrays[i].shape):
                 for rows in _chunks(list(group), batch_size):
-                    x = torch.from_numpy(np.stack([_pad(arrays[i], given.multiple) for i in rows]))
+                    x = torch.from_numpy(np.stack([_pad(arrays[i], multiple) for i in rows]))
                     y = self(self._to_network(x * 2 - 1), **_take(values, rows))
-                    made += _to_arrays(y[..., : shape[1] * scale, : shape[2] * scale] if given.multiple > 1 else y)
+                    made += _to_arrays(y[..., : shape[1] * scale, : shape[2] * scale] if multiple > 1 else y)
                     tick(len(rows))
         return Images(made, images.names)
+
+    def prepare(self, inputs: Any) -> Images:
+        """Pictures as the network sees them: with its channels and, if that is fixed, its size.
+
+        Args:
+            inputs: anything that :meth:`zoo.Images.of` takes.
+        """
+        images = Images.of(inputs)
+        given = self._input
+        return Images([fit(array, given.channels, given.size) for array in images.arrays], images.names)
+
+    @property
+    def _input(self) -> Format:
+        return self.entry.input if self.entry and self.entry.input else Format()
 
     @property
     def _name(self) -> str:

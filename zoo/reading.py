@@ -14,6 +14,8 @@ from zoo.errors import InputError, PictureError
 
 Array = npt.NDArray[np.float32]
 
+# What Pillow's decoders raise for damaged files.
+DAMAGE = (OSError, ValueError, SyntaxError, EOFError, IndexError, MemoryError)
 READS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm")
 
 
@@ -35,6 +37,13 @@ def picture_files(folder: Path) -> list[Path]:
     return files
 
 
+def named_files(path: Path) -> list[tuple[str, Path]]:
+    """Name and path of a picture file, or of each one in a folder: relative to the folder, without the ending."""
+    if path.is_dir():
+        return [(str(file.relative_to(path).with_suffix("")), file) for file in picture_files(path)]
+    return [(path.stem, path)]
+
+
 def read_file(path: Path) -> Array:
     """One picture file as ``(C, H, W)`` in [0, 1]."""
     try:
@@ -47,6 +56,7 @@ def read_file(path: Path) -> Array:
 
 
 def decode(file: BinaryIO, what: str, size: int) -> Array:
+    """One picture of an open file of ``size`` bytes as ``(C, H, W)`` in [0, 1]; errors call it ``what``."""
     if size == 0:
         raise PictureError(f"{what}: empty (0 bytes): get the file again.")
     try:
@@ -66,18 +76,12 @@ def decode(file: BinaryIO, what: str, size: int) -> Array:
         ) from None
     except InputError:
         raise
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        IndexError,
-        MemoryError,
-    ) as error:  # what Pillow's decoders raise
+    except DAMAGE as error:
         raise PictureError(f"{what}: damaged or cut off ({error}): get the file again.") from None
 
 
 def from_pil(picture: Image.Image, what: str) -> Array:
+    """One PIL picture as ``(C, H, W)`` in [0, 1]; errors call it ``what``."""
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I;16"):
         return from_array(np.asarray(picture).astype(np.uint16))[0]

@@ -11,7 +11,6 @@ import copy
 import io
 import json
 import lzma
-import os
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +22,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from zoo.files import whole
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -85,10 +86,9 @@ def save_weights(network: nn.Module, path: Path) -> None:
         key: (value.half() if value.is_floating_point() else value).contiguous().cpu()
         for key, value in network.state_dict().items()
     }
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(state, aside, metadata={"format": "pt"})
-    aside.chmod(0o644)  # safetensors writes files that only their owner can read
-    aside.replace(path)
+    with whole(path) as aside:
+        save_file(state, aside, metadata={"format": "pt"})
+        aside.chmod(0o644)  # safetensors writes files that only their owner can read
 
 
 class Run:
@@ -122,10 +122,9 @@ class Run:
         self.save()
 
     def save(self) -> None:
-        aside = self.state.with_suffix(".aside")
         states = {name: part.state_dict() for name, part in self.parts.items()}
-        torch.save({"step": self.step, "best": self.best, **states}, aside)
-        aside.replace(self.state)
+        with whole(self.state) as aside:
+            torch.save({"step": self.step, "best": self.best, **states}, aside)
 
     def keep_best(self, network: nn.Module, figure: float, **facts: float) -> None:
         """Log the figure (smaller is better), save the network if it is the best so far."""

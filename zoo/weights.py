@@ -14,6 +14,7 @@ from typing import Any
 
 from zoo.entry import Entry
 from zoo.errors import InputError, WeightsError
+from zoo.files import whole
 from zoo.registry import from_config, info
 from zoo.schema import to_config
 
@@ -237,14 +238,12 @@ def find(name: str, weights: str | os.PathLike[str] | None = None) -> tuple[Entr
 
 
 def export(entry: Entry, path: Path, folder: Path) -> Path:
-    """Copy verified weights to a folder that ``local-dir:`` reads, with ``config.json``; aside first, then renamed."""
+    """Copy verified weights to a folder that ``local-dir:`` reads, with ``config.json``."""
     target = folder / WEIGHTS_FILE
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for name, content in ((WEIGHTS_FILE, path.read_bytes()), (CONFIG_FILE, to_config(entry).encode())):
-            aside = folder / f".{name}.{os.getpid()}"
-            aside.write_bytes(content)
-            aside.replace(folder / name)
+            with whole(folder / name) as aside:
+                aside.write_bytes(content)
     except OSError as error:
         raise WeightsError(f"{target} cannot be written: {error.strerror or error}.") from None
     return target
