@@ -11,7 +11,7 @@ import click
 from zoo import __version__
 from zoo.errors import ZooError
 
-from . import facts, verbs
+from . import facts, training, verbs
 
 
 class _Commands(click.Group):
@@ -53,6 +53,8 @@ for _command in (
     facts.info_,
     verbs.generate,
     verbs.reconstruct,
+    training.train,
+    training.evaluate,
     facts.download,
     facts.verify,
     facts.cache,

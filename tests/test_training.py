@@ -1,112 +1,261 @@
-"""Recipes run, resume to the same result, and keep the best; figures are what their definitions say."""
+"""Every recipe trains on tiny data, resumes to the same result bit for bit, and writes what `local-dir:` loads."""
 
 from __future__ import annotations
 
 import json
-import zipfile
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from conftest import picture
+from PIL import Image
 from safetensors.torch import load_file
-from torch import Tensor
 
-from zoo import evaluation
-from zoo.models.conv_ae import ConvAE
-from zoo.recipes import conv_ae, dcgan
-from zoo.training import Average, Run, batch_indices, read_npz, read_zip, save_weights, to_tensor
+import zoo
+from zoo.errors import InputError, ZooError
+from zoo.evaluation import Features
+from zoo.recipes import conv_ae, cyclegan, dcgan, pix2pix, srgan
+from zoo.training.data import Source
+from zoo.training.objective import Average, Machine, Objective
+from zoo.training.run import Plan, Run, save_weights
 
-
-def tiny_fashion(folder: Path, n: int = 300) -> Path:
-    gains = np.random.default_rng(0).random((n, 1, 1))
-    x = (gains * np.linspace(0, 255, 28)[None, :, None] + np.zeros((1, 1, 28))).astype(np.uint8)
-    y = np.arange(n) % 10
-    np.savez(folder / "data.npz", x_train=x, y_train=y, x_test=x, y_test=y)
-    return folder / "data.npz"
+RANDOM = Features("random", size=32)
 
 
-def small_run(out: Path, stop_at: int | None = None) -> None:
-    """An autoencoder for 50 steps; `stop_at` breaks it off as ctrl-C would."""
-    torch.manual_seed(0)
-    network = ConvAE(size=8, channels=1, code=4, patch=2, widths=(8, 8))
-    pictures = torch.rand(64, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    calls = 0
-
-    def augment(x: Tensor) -> Tensor:
-        nonlocal calls
-        calls += 1
-        if stop_at and calls > stop_at:
-            raise KeyboardInterrupt
-        return (x + 0.01 * torch.randn_like(x)).clamp(-1, 1)
-
-    conv_ae.train(network, pictures, pictures[:16], augment, out, steps=50, batch=16, rate=1e-2, minutes=None)
+def folder(path: Path, n: int, size: int = 16, bright: int = 0) -> Path:
+    """Pictures of one disc each, at varying places, in varying colours."""
+    rng = np.random.default_rng(bright)
+    path.mkdir(parents=True, exist_ok=True)
+    y, x = np.mgrid[0:size, 0:size] / size
+    for i in range(n):
+        a, b = rng.random(2)
+        spot = ((x - a) ** 2 + (y - b) ** 2 < 0.06)[..., None]
+        pixels = (bright + spot * rng.uniform(60, 200, 3)).clip(0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(path / f"{i:03d}.png")
+    return path
 
 
-def test_a_broken_run_continues_to_the_same_weights(tmp_path: Path) -> None:
-    small_run(tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        small_run(tmp_path / "broken", stop_at=30)
-    assert (tmp_path / "broken" / "model.safetensors").exists()
-    small_run(tmp_path / "broken")
-    whole, broken = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "broken"))
-    assert all(torch.equal(whole[key], broken[key]) for key in whole)
-    log = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
-    assert log[-1]["best"] < log[0]["best"]
-    assert log[-1]["best"] == min(line["figure"] for line in log)
+def tiles(path: Path, n: int, size: int) -> Path:
+    """Pictures of many sharp edges, from which something is to be learnt about enlarging."""
+    rng = np.random.default_rng(0)
+    path.mkdir(parents=True, exist_ok=True)
+    for i in range(n):
+        Image.fromarray(
+            np.kron(rng.integers(0, 2, (size // 16, size // 16, 1)), np.full((16, 16, 3), 255)).astype(np.uint8)
+        ).save(path / f"{i}.png")
+    return path
+
+
+def tiny_dcgan(base: Path, **more: Any) -> Objective:
+    data = Source([folder(base / "a", 32)])
+    settings = {"size": 16, "channels": 3, "width": 8, "d_width": 8, "batch": 8, "steps": 12, **more}
+    objective = dcgan.fashion_mnist(data, RANDOM, **settings)
+    objective.samples = 64
+    return objective
+
+
+def tiny_conv_ae(base: Path, steps: int = 12) -> Objective:
+    return conv_ae.flowers(Source([folder(base / "a", 40, 32)]), size=16, code=8, batch=8, steps=steps)
+
+
+def tiny_srgan(base: Path, steps: int = 12) -> Objective:
+    return srgan.x4_mse(
+        Source([tiles(base / "a", 5, 128)]), width=8, blocks=2, patch=8, rate=5e-3, batch=4, steps=steps
+    )
+
+
+def tiny_pix2pix(base: Path, steps: int = 12) -> Objective:
+    data = Source([folder(base / "a", 24, 32), folder(base / "b", 24, 32, bright=50)])
+    return pix2pix.facades(data, RANDOM, size=32, width=8, widest=16, d_width=8, shift=2, batch=4, steps=steps)
+
+
+def tiny_cyclegan(base: Path, steps: int = 12) -> Objective:
+    data = Source([folder(base / "a", 24, 32), folder(base / "b", 22, 32, bright=50)])
+    return cyclegan.photo2monet(data, RANDOM, size=32, width=4, blocks=1, d_width=4, batch=2, steps=steps)
+
+
+TINY: dict[str, Callable[..., Objective]] = {
+    "dcgan": tiny_dcgan,
+    "conv-ae": tiny_conv_ae,
+    "srgan": tiny_srgan,
+    "pix2pix": tiny_pix2pix,
+    "cyclegan": tiny_cyclegan,
+}
+
+
+def run(objective: Objective, out: Path, **options: Any) -> Run:
+    plan = Plan("test", {}, objective.fingerprint(), "fp32")
+    options.setdefault("say", lambda line: None)
+    return Run(objective, out, plan, Machine("fp32", cpu=True), **options)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_broken_run_continues_to_the_same_weights(name: str, tmp_path: Path) -> None:
+    """Bit for bit, wherever it was broken off; what it writes is loaded by its folder."""
+    objective = TINY[name](tmp_path)
+    objective.every = 4
+    entry = zoo.info(name) if name in zoo.list_models() else None
+    run(objective, tmp_path / "whole", entry=entry).train()
+
+    broken = TINY[name](tmp_path)
+    broken.every = 4
+    first = run(broken, tmp_path / "broken", entry=entry)
+    steps, step = 0, broken.step
+
+    def stop_after_six(number: int) -> dict[str, torch.Tensor]:
+        nonlocal steps
+        steps += 1
+        if steps == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(number)
+
+    broken.step = stop_after_six  # type: ignore[method-assign]
+    assert not first.train()
+    assert first.step == 6
+    again = TINY[name](tmp_path)
+    again.every = 4
+    second = run(again, tmp_path / "broken", entry=entry, resume=True)
+    assert second.step == 6
+    assert second.train()
+
+    files = [path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*.safetensors")]
+    assert files
+    for file in files:
+        whole, resumed = (load_file(tmp_path / kind / file) for kind in ("whole", "broken"))
+        assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+    whole_state, resumed_state = (torch.load(tmp_path / kind / "state.pt") for kind in ("whole", "broken"))
+    assert same(whole_state["learners"], resumed_state["learners"])
+    logs = [(tmp_path / kind / "log.jsonl").read_text().splitlines() for kind in ("whole", "broken")]
+    lines = [[{**json.loads(line), "seconds": 0} for line in log] for log in logs]
+    assert lines[0] == lines[1]
+    assert [line["step"] for line in lines[0]] == [4, 8, 12]
+    assert (tmp_path / "whole" / "samples" / "0000012.png").exists()
+    assert "<svg" in (tmp_path / "whole" / "report.html").read_text()
+    if entry:
+        model = zoo.load(f"local-dir:{tmp_path / 'whole'}")
+        assert model.entry
+        assert model.entry.config == objective.config
+        if "generate" in model.entry.verbs:
+            assert model.generate(2, seed=0).numpy().shape == (2, 3, 16, 16)
+        else:
+            model.reconstruct(picture(40, 24))
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b)
+
+
+@pytest.mark.parametrize(("name", "loss"), [("conv-ae", "loss"), ("srgan", "loss_pixels"), ("pix2pix", "loss_pixels")])
+def test_losses_fall(name: str, loss: str, tmp_path: Path) -> None:
+    objective = TINY[name](tmp_path, steps=61)
+    objective.start(Machine("fp32", cpu=True))
+    seen = []
+    for step in (*range(60), 0):  # the last batch is the first once more
+        torch.manual_seed(step)
+        seen.append(float(objective.step(step)[loss]))
+    assert seen[-1] < 0.9 * seen[0]
+
+
+@pytest.mark.parametrize("loss", ["vanilla", "least-squares", "hinge", "wasserstein"])
+@pytest.mark.parametrize("penalty", ["", "r1", "gradient"])
+def test_every_loss_and_penalty_trains(loss: str, penalty: str, tmp_path: Path) -> None:
+    objective = tiny_dcgan(
+        tmp_path, loss=loss, r1=1.0 if penalty == "r1" else 0.0, augment="flip,color,translation,cutout"
+    )
+    objective.penalty = 10.0 if penalty == "gradient" else 0.0  # type: ignore[attr-defined]
+    objective.start(Machine("fp32", cpu=True))
+    before = {k: v.clone() for k, v in objective.learners["g"].network.state_dict().items()}
+    losses = [objective.step(step) for step in range(2)]
+    assert all(math.isfinite(float(value)) for line in losses for value in line.values())
+    after = objective.learners["g"].network.state_dict()
+    assert any(not torch.equal(before[key], after[key]) for key in before)
+
+
+def test_wrong_settings(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"loss cannot be 'hinges'.*hinge"):
+        tiny_dcgan(tmp_path, loss="hinges")
+    with pytest.raises(InputError, match=r"augment cannot be 'colour'.*color"):
+        tiny_dcgan(tmp_path, augment="colour")
+    with pytest.raises(InputError, match="precision cannot be 'fp8'"):
+        Machine("fp8")
 
 
 def test_a_run_out_of_time_is_saved(tmp_path: Path) -> None:
-    network = torch.nn.Linear(1, 1)
-    run = Run(tmp_path, steps=10**9, parts={"network": network}, minutes=0.001)
-    for _ in run:
-        pass
-    assert 0 < run.step < 10**9
-    assert Run(tmp_path, steps=10**9, parts={"network": network}).step == run.step
+    first = run(tiny_conv_ae(tmp_path), tmp_path / "run")
+    assert not first.train(minutes=1e-9)
+    assert first.step == 1
+    assert run(tiny_conv_ae(tmp_path), tmp_path / "run", resume=True).step == 1
 
 
-def test_the_conv_ae_recipe_for_fashion(tmp_path: Path) -> None:
-    conv_ae.fashion_mnist(tiny_fashion(tmp_path, 1200), tmp_path / "run", steps=2)
-    assert (tmp_path / "run" / "model.safetensors").stat().st_mode & 0o044 == 0o044
+def test_what_may_not_be_resumed(tmp_path: Path) -> None:
+    objective = tiny_conv_ae(tmp_path)
+    run(objective, tmp_path / "run").train(minutes=1e-9)
+    with pytest.raises(InputError, match="holds a run already: `--resume"):
+        run(objective, tmp_path / "run")
+    with pytest.raises(InputError, match="holds no run that could be resumed"):
+        run(objective, tmp_path / "other", resume=True)
+    for plan, reason in (
+        (Plan("another", {}, objective.fingerprint(), "fp32"), "the recipe test, not another"),
+        (Plan("test", {"steps": 7}, objective.fingerprint(), "fp32"), "the settings none, not steps=7"),
+        (Plan("test", {}, 1, "fp32"), "other data"),
+        (Plan("test", {}, objective.fingerprint(), "bf16"), "the precision fp32, not bf16"),
+    ):
+        with pytest.raises(InputError, match=reason):
+            Run(objective, tmp_path / "run", plan, Machine("fp32", cpu=True), resume=True)
 
 
-def test_the_conv_ae_recipe_for_flowers(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "flowers.zip", "w") as file:
-        names = [f"daisy/{i}.png" for i in range(80)]
-        for name in names:
-            picture(128, 128).save(tmp_path / "one.png")
-            file.write(tmp_path / "one.png", name)
-        rows = "\n".join(f"{name},daisy,train,white,x" for name in names)
-        file.writestr("labels.csv", f"file,class,split,colour,caption\n{rows}\n")
-    conv_ae.flowers(tmp_path / "flowers.zip", tmp_path / "run", steps=2)
-    assert load_file(tmp_path / "run" / "model.safetensors")["linear_encoder.weight"].dtype == torch.float16
-    assert read_zip(tmp_path / "flowers.zip", names[:2], 64).shape == (2, 64, 64, 3)
+def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    objective = tiny_conv_ae(tmp_path)
+    objective.every = 4
+    first = run(objective, tmp_path / "run")
+    step = objective.step
+
+    def full_after_four(number: int) -> dict[str, torch.Tensor]:
+        if number == 4:
+
+            def full(*args: object, **options: object) -> None:
+                raise OSError(28, "No space left on device")
+
+            monkeypatch.setattr("torch.save", full)
+        return step(number)
+
+    objective.step = full_after_four  # type: ignore[method-assign]
+    with pytest.raises(ZooError, match=r"cannot be written at step 8: No space left on device.*--resume"):
+        first.train()
+    monkeypatch.undo()
+    assert run(tiny_conv_ae(tmp_path), tmp_path / "run", resume=True).step == 4
 
 
-def test_the_dcgan_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dcgan, "mobilenet_features", lambda *args, **kwargs: lambda x: x.flatten(1)[:, ::40].double())
-    dcgan.fashion_mnist(tiny_fashion(tmp_path), tmp_path / "run", Path("unused"), steps=3)
-    state = load_file(tmp_path / "run" / "model.safetensors")
-    assert all(torch.isfinite(value).all() for value in state.values())
-    settled = state["main.1.running_var"]
-    assert not torch.equal(settled, torch.ones_like(settled))
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_best(tmp_path: Path) -> None:
+    objective = tiny_conv_ae(tmp_path)
+    objective.every = 4
+    step = objective.step
 
+    def broken(number: int) -> dict[str, torch.Tensor]:
+        return {"loss": torch.tensor(math.nan)} if number >= 4 else step(number)
 
-def test_crops_are_in_range_and_differ() -> None:
-    torch.manual_seed(0)
-    photos = torch.from_numpy(np.asarray(picture(128, 128)).transpose(2, 0, 1).copy())[None].repeat(4, 1, 1, 1)
-    views = conv_ae.crops(photos)
-    assert views.shape == (4, 3, 64, 64)
-    assert views.abs().max() <= 1
-    assert (views[0] - views[1]).abs().mean() > 0.01
-
-
-def test_batches_go_through_all_data_and_depend_on_the_step_alone() -> None:
-    epoch = torch.cat([batch_indices(step, 100, 20, seed=0) for step in range(5)])
-    assert sorted(epoch.tolist()) == list(range(100))
-    assert torch.equal(batch_indices(7, 100, 20, seed=0), batch_indices(7, 100, 20, seed=0))
-    assert not torch.equal(batch_indices(5, 100, 20, seed=0), epoch[:20])
+    objective.step = broken  # type: ignore[method-assign]
+    said: list[str] = []
+    made = run(objective, tmp_path / "run", say=said.append)
+    assert not made.train()
+    assert made.step == 8
+    assert made.best_step == 4
+    assert any("loss is no finite number any more" in line for line in said)
+    assert json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-1])["loss"] is None
 
 
 def test_average_follows_slowly_and_copies_buffers() -> None:
@@ -120,78 +269,39 @@ def test_average_follows_slowly_and_copies_buffers() -> None:
     assert average.network.running_mean.tolist() == [5, 5]
 
 
-def test_data_files(tmp_path: Path) -> None:
-    import lzma
-
-    path = tiny_fashion(tmp_path)
-    (tmp_path / "data.npz.xz").write_bytes(lzma.compress(path.read_bytes(), preset=0))
-    assert np.array_equal(read_npz(path)["x_train"], read_npz(tmp_path / "data.npz.xz")["x_train"])
-    tensor = to_tensor(read_npz(path)["x_train"])
-    assert tensor.shape == (300, 1, 28, 28)
-    assert tensor.min() == -1
-
-
-def test_saved_weights_are_float16(tmp_path: Path) -> None:
+def test_saved_weights_are_float16_and_readable_by_all(tmp_path: Path) -> None:
     save_weights(torch.nn.BatchNorm2d(3), tmp_path / "a.safetensors")
     assert {str(t.dtype) for t in load_file(tmp_path / "a.safetensors").values()} == {"torch.float16", "torch.int64"}
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+    assert (tmp_path / "a.safetensors").stat().st_mode & 0o044 == 0o044
 
 
-def test_kernel_distance() -> None:
-    generator = torch.Generator().manual_seed(0)
-    a, b, far = (torch.randn(400, 8, generator=generator).double() for _ in range(3))
-    assert abs(evaluation.kernel_distance(a, b)) < 0.02  # unbiased: about zero for one distribution
-    assert evaluation.kernel_distance(a, far + 1) > 0.5
-    small, other = a[:30], b[:20]
-    kernel = lambda x, y: (x @ y.T / 8 + 1) ** 3  # noqa: E731 - as the definition is written
-    off = lambda k: (k.sum() - k.trace()) / (len(k) * (len(k) - 1))  # noqa: E731
-    wanted = off(kernel(small, small)) + off(kernel(other, other)) - 2 * kernel(small, other).mean()
-    assert evaluation.kernel_distance(small, other) == pytest.approx(wanted.item())
-
-
-def test_frechet_distance() -> None:
-    a = torch.randn(5000, 4, generator=torch.Generator().manual_seed(0)).double()
-    assert evaluation.frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
-    assert evaluation.frechet_distance(a, a + 2) == pytest.approx(16)
-    # Between N(0, C) and N(0, 9 C): the trace of C (1 - 3) ** 2.
-    assert evaluation.frechet_distance(a, a * 3) == pytest.approx(
-        4 * torch.cov(a.T).trace().item() + 4 * a.mean(0).pow(2).sum().item()
-    )
-
-
-def test_gaussian_samples_have_the_data_s_moments() -> None:
-    train = torch.randn(3000, 1, 2, 2, generator=torch.Generator().manual_seed(0)) * 0.1 + 0.2
-    train[:, 0, 0, 1] = train[:, 0, 0, 0]
-    samples = evaluation.gaussian_samples(train, 3000).flatten(1)
-    assert samples.mean(0).tolist() == pytest.approx([0.2] * 4, abs=0.02)
-    assert torch.allclose(torch.cov(samples.T), torch.cov(train.flatten(1).T), atol=2e-3)
-
-
-def test_pca_error_is_what_is_left() -> None:
-    rng = np.random.default_rng(0)
-    low = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 10))
-    assert evaluation.pca_error(low, low, 3) == pytest.approx(0, abs=1e-12)
-    assert evaluation.pca_error(low, low, 2) > 0.01
-
-
-def test_the_classifier_learns() -> None:
-    y = torch.arange(512) % 10
-    x = torch.full((512, 1, 28, 28), -1.0)
-    for i, label in enumerate(y.tolist()):
-        x[i, 0, 2 * label : 2 * label + 4] = 1
-    network = evaluation.train_classifier(x, y, epochs=6)
-    with torch.inference_mode():
-        assert (evaluation.classify(network, x) == y).float().mean() > 0.9
-
-
-def test_mobilenet_features_ignore_the_classifier_and_take_grey(tmp_path: Path) -> None:
-    import timm
-    from safetensors.torch import save_file
-
+def test_crops_are_in_range_and_differ() -> None:
     torch.manual_seed(0)
-    network = timm.create_model("mobilenetv2_100", pad_type="same")
-    save_file(network.state_dict(), tmp_path / "m.safetensors")
-    grey = torch.rand(3, 1, 28, 28) * 2 - 1
-    features = evaluation.mobilenet_features(tmp_path / "m.safetensors", size=32)
-    assert features(grey).shape == (3, 1280)
-    assert torch.allclose(features(grey), features(grey.expand(-1, 3, -1, -1)))
+    photos = torch.from_numpy(np.asarray(picture(128, 128)).transpose(2, 0, 1).copy())[None].repeat(4, 1, 1, 1)
+    views = conv_ae.crops(photos)
+    assert views.shape == (4, 3, 64, 64)
+    assert views.abs().max() <= 1
+    assert (views[0] - views[1]).abs().mean() > 0.01
+
+
+def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
+    """``accelerate launch`` with two CPU processes: gradients are averaged, so the weights come out the same."""
+    folder(tmp_path / "a", 40, 32)
+    options = ["--data", str(tmp_path / "a"), "--set", "size=16", "--set", "code=8", "--set", "batch=8"]
+    options += ["--set", "steps=4", "--precision", "fp32", "--cpu"]
+    accelerate = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
+    accelerate += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    for launcher, out in ((accelerate, "two"), ([], "one")):
+        command = [sys.executable, "-m", *launcher, "zoo.cli", "train", "conv-ae.flowers", *options]
+        made = subprocess.run(
+            [*command, "--out", str(tmp_path / out)], capture_output=True, text=True, env=environment, check=False
+        )
+        assert made.returncode == 0, made.stderr
+        assert made.stderr.count("Done at step 4") == 1
+    one, two = (load_file(tmp_path / out / "model.safetensors") for out in ("one", "two"))
+    linear = "linear_encoder.weight"  # crops are drawn from other seeds in the two processes, so only near
+    assert torch.allclose(one[linear].float(), two[linear].float(), atol=2e-2)
+    facts = [json.loads((tmp_path / out / "log.jsonl").read_text().splitlines()[-1]) for out in ("one", "two")]
+    assert facts[0]["figure"] == pytest.approx(facts[1]["figure"], rel=0.05)

@@ -6,51 +6,171 @@ with different extractors, or at different sizes, must not be compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-Features = Callable[[Tensor], Tensor]
+from zoo.errors import InputError, WeightsError
+
+DEFAULT_FEATURES = "mobilenetv2_100"
 
 
-def mobilenet_features(weights: Path, size: int = 224, fast: bool = False) -> Features:
-    """A function from pictures ``(N, C, H, W)`` in [-1, 1] to float64 features ``(N, 1280)``.
+class Features:
+    """What pictures are compared by: a network that was trained to name what it sees, or one with random weights.
+
+    Figures by different features, or at different sizes, must not be compared: :attr:`protocol` says which they are.
 
     Args:
-        weights: safetensors of timm's ``mobilenetv2_100`` (ImageNet, inputs normalised to [-1, 1]).
-        size: pictures are resized to this (bilinear, antialiased) first; 224 is what it was trained at.
+        source: a safetensors file with the ImageNet weights of timm's ``mobilenetv2_100`` (made for
+            ``pad_type="same"`` and inputs in [-1, 1]); the name of a timm model, which comes from the Hub; or
+            ``random`` for a small network with fixed random weights, which needs no file and sees less.
+        size: pictures are resized to this (bilinear, antialiased) first; 224 is what ImageNet's networks see.
         fast: bfloat16, about twice as fast, for watching a training run.
-    """
-    import timm
-    from safetensors.torch import load_file
 
-    network = timm.create_model("mobilenetv2_100", pad_type="same", num_classes=0)
-    state = {k: v for k, v in load_file(weights).items() if not k.startswith("classifier")}
-    network.load_state_dict(state)
-    network.eval().to(memory_format=torch.channels_last)
+    Raises:
+        InputError: if there is no such file or model.
+        WeightsError: if the weights cannot be had or do not fit.
+    """
+
+    def __init__(self, source: str | Path, size: int = 224, fast: bool = False) -> None:
+        self.source, self.size, self.fast = str(source), size, fast
+        self.mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+        self.std: tuple[float, ...] = (0.5, 0.5, 0.5)
+        if self.source == "random":
+            self.network: nn.Module = _random_network()
+            name = "global mean and deviation of the maps of four random convolutions (seed 0)"
+        elif Path(source).suffix == ".safetensors":
+            self.network = _mobilenet(Path(source))
+            name = "1,280 features of MobileNetV2 (ImageNet, timm mobilenetv2_100 with pad_type=same)"
+        else:
+            self.network, self.mean, self.std = _from_timm(self.source)
+            name = f"features of timm's {self.source}, pretrained"
+        self.network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self.name = name
+
+    @property
+    def protocol(self) -> str:
+        """How features are computed, for the protocol of a figure."""
+        precision = "bfloat16" if self.fast else "float32"
+        return f"resized to {self.size} px (bilinear, antialiased), {self.name}, {precision}"
+
+    def at(self, size: int, fast: bool = False) -> Features:
+        """The same network for another size or precision."""
+        other = copy.copy(self)
+        other.size, other.fast = size, fast
+        return other
+
+    def to(self, device: torch.device) -> None:
+        self.network.to(device)
 
     @torch.inference_mode()
-    def features(pictures: Tensor) -> Tensor:
+    def __call__(self, pictures: Tensor) -> Tensor:
+        """Pictures ``(N, C, H, W)`` in [-1, 1] to float64 features ``(N, d)`` on the CPU."""
         found = []
         for batch in pictures.split(50):
-            if batch.shape[1] == 1:
-                batch = batch.expand(-1, 3, -1, -1)
-            batch = F.interpolate(batch, (size, size), mode="bilinear", antialias=True)
-            with torch.autocast("cpu", torch.bfloat16, enabled=fast):
-                found.append(network(batch.contiguous(memory_format=torch.channels_last)).double())
+            batch = F.interpolate(self.prepare(batch), (self.size, self.size), mode="bilinear", antialias=True)
+            with torch.autocast(batch.device.type, torch.bfloat16, enabled=self.fast):
+                found.append(self.network(batch.contiguous(memory_format=torch.channels_last)).double().cpu())
         return torch.cat(found)
 
-    return features
+    def maps(self, pictures: Tensor) -> list[Tensor]:
+        """Maps of several depths at the pictures' own size, for perceptual losses; gradients flow to the pictures."""
+        made: list[Tensor] = self.network.forward_intermediates(self.prepare(pictures), intermediates_only=True)  # type: ignore[operator]
+        return made
+
+    def prepare(self, pictures: Tensor) -> Tensor:
+        """Pictures as the network takes them: three channels, on its device, normalised as it was trained."""
+        x = pictures.to(next(self.network.parameters()).device)
+        x = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
+        mean, std = (torch.tensor(value, device=x.device)[:, None, None] for value in (self.mean, self.std))
+        return ((x + 1) / 2 - mean) / std
+
+
+def default_features() -> Features:
+    """What a run is watched by where nothing was named: timm's MobileNetV2 if it can be had, else random features."""
+    try:
+        return Features(DEFAULT_FEATURES)
+    except WeightsError:
+        return Features("random")
+
+
+def _mobilenet(path: Path) -> nn.Module:
+    import timm
+
+    if not path.is_file():
+        raise InputError(
+            f"{path} does not exist: name the safetensors weights of timm's mobilenetv2_100, or a timm model."
+        )
+    network: nn.Module = timm.create_model("mobilenetv2_100", pad_type="same", num_classes=0)
+    try:
+        state = {key: value for key, value in load_file(path).items() if not key.startswith("classifier")}
+        network.load_state_dict(state)
+    except (RuntimeError, SafetensorError) as error:
+        raise WeightsError(f"{path} holds no weights of timm's mobilenetv2_100: {str(error).splitlines()[0]}") from None
+    return network
+
+
+def _from_timm(name: str) -> tuple[nn.Module, tuple[float, ...], tuple[float, ...]]:
+    import timm
+
+    if not timm.is_model(name.split(".")[0]):
+        raise InputError(f"{name} is neither a .safetensors file nor a model of timm, nor random.")
+    try:
+        network: nn.Module = timm.create_model(name, pretrained=True, num_classes=0)
+    except Exception as error:  # which ones depends on the HTTP library behind huggingface_hub
+        raise WeightsError(
+            f"timm's {name} is not on this machine and cannot be downloaded: name a file with --features."
+        ) from error
+    facts: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
+    return network, tuple(facts["mean"]), tuple(facts["std"])
+
+
+class _Random(nn.Module):
+    """Global mean and standard deviation of the maps of four convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (3, 32, 64, 128, 256)
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths))
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = [torch.cat([m.mean((2, 3)), m.std((2, 3))], 1) for m in self.maps(x)]
+        return torch.cat(found, 1)
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        made = []
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), 0.2)
+            made.append(x)
+        return made
+
+    def forward_intermediates(self, x: Tensor, intermediates_only: bool = True) -> list[Tensor]:
+        return self.maps(x)
+
+
+def _random_network() -> nn.Module:
+    network = _Random()
+    source = torch.Generator().manual_seed(0)
+    for layer in network.layers:
+        assert isinstance(layer, nn.Conv2d)
+        nn.init.kaiming_normal_(layer.weight, 0.2, generator=source)
+        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return network
 
 
 def kernel_distance(a: Tensor, b: Tensor) -> float:
     """Unbiased squared MMD with the kernel ``(x.y / d + 1) ** 3`` over all pairs (KID).
 
-    Binkowski et al. 2018, https://arxiv.org/abs/1801.01401. ``a`` and ``b`` are features ``(N, d)``.
+    Binkowski et al. 2018, https://arxiv.org/abs/1801.01401. ``a`` and ``b`` are features ``(N, d)``. torchmetrics draws
+    random subsets, or holds a matrix of all pairs in memory; this goes through all pairs row by row.
     """
     d = a.shape[1]
 
@@ -67,17 +187,63 @@ def kernel_distance(a: Tensor, b: Tensor) -> float:
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
-    """Squared Frechet distance between Gaussians fitted to features ``(N, d)`` (FID).
+    """Squared Frechet distance between Gaussians fitted to features ``(N, d)`` (FID), by torchmetrics.
 
-    Heusel et al. 2017, https://arxiv.org/abs/1706.08500.
+    Heusel et al. 2017, https://arxiv.org/abs/1706.08500. It falls with the number of samples: compare figures of equal
+    numbers only.
     """
-    mean = (a.mean(0) - b.mean(0)).pow(2).sum()
-    cov_a, cov_b = torch.cov(a.T), torch.cov(b.T)
-    # The trace of the square root of cov_a cov_b, over a symmetric matrix with the same eigenvalues.
-    values, vectors = torch.linalg.eigh(cov_a)
-    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
-    both = torch.linalg.eigvalsh(root @ cov_b @ root).clamp(min=0).sqrt().sum()
-    return float(mean + cov_a.trace() + cov_b.trace() - 2 * both)
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    as_given = nn.Identity()
+    as_given.num_features = a.shape[1]  # type: ignore[assignment]
+    metric = FrechetInceptionDistance(as_given).set_dtype(torch.float64)
+    metric.update(a.double(), real=False)
+    metric.update(b.double(), real=True)
+    return float(metric.compute())
+
+
+def diversity(features: Tensor, most: int = 1_000) -> float:
+    """Mean distance between two samples in feature space, over all pairs of the first ``most`` features ``(N, d)``."""
+    some = features[:most]
+    return float(torch.pdist(some).mean())
+
+
+def luma(pictures: Tensor) -> Tensor:
+    """Y of ITU-R BT.601 as MATLAB has it, 16 to 235, of RGB ``(N, 3, H, W)`` in [0, 255]: ``(N, 1, H, W)``."""
+    weights = torch.tensor([65.481, 128.553, 24.966], dtype=pictures.dtype) / 255
+    return (pictures * weights[:, None, None]).sum(1, keepdim=True) + 16
+
+
+def psnr(a: Tensor, b: Tensor) -> float:
+    """Peak signal to noise ratio in dB of pictures ``(N, C, H, W)`` in [0, 255], by torchmetrics."""
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
+    return float(peak_signal_noise_ratio(a, b, data_range=255.0))
+
+
+def ssim(a: Tensor, b: Tensor) -> float:
+    """Structural similarity of pictures ``(N, C, H, W)`` in [0, 255], by torchmetrics.
+
+    Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861: a Gaussian window of 11 pixels, sigma 1.5, where it fits.
+    """
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    value = structural_similarity_index_measure(a, b, data_range=255.0)
+    assert isinstance(value, Tensor)
+    return float(value)
+
+
+def perceptual_distance(a: Tensor, b: Tensor, features: Features) -> Tensor:
+    """How far pictures ``(N, C, H, W)`` in [-1, 1] are apart for a network: ``(N,)``; gradients flow.
+
+    Squared distance of the maps at every depth, each pixel's features at unit length, averaged over pixels and summed
+    over depths: LPIPS (Zhang et al. 2018, https://arxiv.org/abs/1801.03924) without its learned weights.
+    """
+    distance = torch.zeros(len(a), device=a.device)
+    for x, y in zip(features.maps(a), features.maps(b), strict=True):
+        x, y = (F.normalize(m.float(), dim=1, eps=1e-6) for m in (x, y))
+        distance = distance + (x - y).square().sum(1).mean((1, 2))
+    return distance
 
 
 def gaussian_samples(train: Tensor, n: int, seed: int = 0) -> Tensor:

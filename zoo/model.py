@@ -240,7 +240,7 @@ def _check_memory(n: int, output: Format) -> None:
     if output.kind != "image" or not output.size:
         return
     each = 4 * (output.channels or 3) * output.size[0] * output.size[1]
-    free = _free_memory()
+    free = free_memory()
     if n * each > free:
         raise InputError(
             f"{n:,} samples need {n * each / 1e9:,.1f} GB of memory and {free / 1e9:,.1f} GB are free: "
@@ -248,7 +248,7 @@ def _check_memory(n: int, output: Format) -> None:
         )
 
 
-def _free_memory() -> int:
+def free_memory() -> int:
     """Bytes that can be had without swapping; a guess of 4 GB where the system does not tell."""
     try:
         with open("/proc/meminfo") as file:

@@ -1,70 +1,102 @@
 """How the checkpoints of conv-ae were trained: mean squared error, one-cycle Adam, an average of the weights.
 
-    python -m zoo.recipes.conv_ae fashion-mnist --data fashion_mnist.npz.xz --out runs/conv-ae-fashion
-    python -m zoo.recipes.conv_ae flowers --data flowers.zip --out runs/conv-ae-flowers
+    zoo train conv-ae.flowers --data flowers.zip --out runs/flowers
+    zoo train conv-ae.fashion-mnist --data fashion_mnist.npz.xz --out runs/fashion
 
-The best weights by the error on pictures held out of the training split are kept; the test split is only measured
-at the end, with --measure.
+The best weights by the error on pictures held out of the training split are kept; the test split is only measured by
+`zoo evaluate`.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import zipfile
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import OneCycleLR
 
 import zoo
+from zoo.entry import Metric
 from zoo.evaluation import pca_error
+from zoo.model import Autoencoder
 from zoo.models.conv_ae import ConvAE
-from zoo.training import Average, Run, batch_indices, main, read_npz, read_zip, to_tensor
+from zoo.training.data import Source, held_out, to_float
+from zoo.training.objective import Learner
+from zoo.training.reconstruction import Reconstruction
 
 
-def train(
-    network: ConvAE,
+def fashion_mnist(
+    data: Source,
+    *,
+    size: int = 28,
+    channels: int = 1,
+    code: int = 32,
+    rate: float = 2e-3,
+    batch: int = 128,
+    steps: int = 3_000,
+) -> Reconstruction:
+    """28 px, a code of 32 numbers; a thousand pictures of the training split are held out. Ten minutes on two cores."""
+    x = data.pictures(size, channels, least=2 * batch).x
+    x = x[np.random.default_rng(0).permutation(len(x))]
+    rest = len(x) - min(1000, len(x) // 10)
+    config = {"size": size, "channels": channels, "code": code, "patch": 2, "widths": [64, 128]}
+    return _compression(config, x[:rest], x[rest:], to_float, rate=rate, batch=batch, steps=steps)
+
+
+def flowers(
+    data: Source,
+    *,
+    size: int = 64,
+    channels: int = 3,
+    code: int = 256,
+    rate: float = 1e-3,
+    batch: int = 64,
+    steps: int = 8_000,
+) -> Reconstruction:
+    """64 px, a code of 256 numbers; every 20th photo of the training split is held out. 25 minutes on two cores.
+
+    2,000 photos are few, so every batch is cropped, turned and recoloured anew out of photos of twice the size.
+    """
+    x = data.pictures(2 * size, channels, least=2 * batch).x
+    out = held_out(len(x))
+    config = {"size": size, "channels": channels, "code": code, "patch": 4, "widths": [96, 96, 64]}
+    small = F.avg_pool2d(x[out].float(), 2).round().byte()
+    return _compression(config, x[~out], small, crops, rate=rate, batch=batch, steps=steps, passes=5)
+
+
+def _compression(
+    config: dict[str, Any],
     pictures: Tensor,
     held_out: Tensor,
     augment: Callable[[Tensor], Tensor],
-    out: Path,
     *,
-    steps: int,
-    batch: int,
     rate: float,
-    minutes: float | None,
+    batch: int,
+    steps: int,
     passes: int = 1,
-) -> None:
-    """Train on ``pictures``, measure on ``held_out``; both ``(N, C, H, W)`` in [-1, 1]."""
+) -> Reconstruction:
+    """A network that starts at PCA of ``passes`` views of the pictures."""
+    torch.manual_seed(0)
+    network = ConvAE(**config)
     start_at_pca(network, torch.cat([augment(x) for x in pictures[:10_000].split(500) for _ in range(passes)]))
-    network.to(memory_format=torch.channels_last)
-    print("held out, at the start:", error(network.eval(), held_out))
-    network.train()
-    average = Average(network, 0.999)
-    optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
-    parts = {"network": network, "average": average.network, "optimizer": optimizer, "schedule": schedule}
-    run = Run(out, steps, parts, minutes)
-    every = max(1, steps // 25)
-    for step in run:
-        x = augment(pictures[batch_indices(step, len(pictures), batch, seed=0)])
-        x = x.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
-            copies = network(x)
-        loss = F.mse_loss(copies.float(), x)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        average.update(network, step)
-        if (step + 1) % every == 0 or step + 1 == steps:
-            run.keep_best(average.network, error(average.network, held_out), loss=loss.item() / 4)
-            run.save()
+    return Reconstruction(
+        config,
+        Learner(
+            network.train(),
+            AdamW(network.parameters(), rate, weight_decay=1e-2),
+            lambda adam: OneCycleLR(adam, rate, total_steps=steps, pct_start=0.1),
+            clip=1.0,
+        ),
+        pictures,
+        held_out,
+        augment=augment,
+        batch=batch,
+        steps=steps,
+    )
 
 
 def start_at_pca(network: ConvAE, pictures: Tensor) -> None:
@@ -76,55 +108,8 @@ def start_at_pca(network: ConvAE, pictures: Tensor) -> None:
     network.start_at_pca(mean, vectors[:, best].T.float(), variances[best].clamp(min=1e-6).sqrt().float())
 
 
-@torch.inference_mode()
-def error(network: nn.Module, pictures: Tensor) -> float:
-    """Mean squared error of copies, for pixels in [0, 1]."""
-    total = sum(float(F.mse_loss(network(x).clamp(-1, 1), x, reduction="sum")) for x in pictures.split(250))
-    return total / 4 / pictures.numel()
-
-
-def fashion_mnist(data: Path, out: Path, steps: int = 3_000, minutes: float | None = None) -> None:
-    """28 px, a code of 32 numbers; 1,000 pictures of the training split are held out. Ten minutes on two cores."""
-    x = read_npz(data)["x_train"]
-    pictures = to_tensor(x[np.random.default_rng(0).permutation(len(x))])
-    torch.manual_seed(0)
-    network = ConvAE(size=28, channels=1, code=32, patch=2, widths=(64, 128))
-    train(
-        network,
-        pictures[:-1000],
-        pictures[-1000:],
-        lambda x: x,
-        out,
-        steps=steps,
-        batch=128,
-        rate=2e-3,
-        minutes=minutes,
-    )
-
-
-def flowers(data: Path, out: Path, steps: int = 8_000, minutes: float | None = None) -> None:
-    """64 px, a code of 256 numbers; every 20th photo of the training split is held out. 25 minutes on two cores.
-
-    2,000 photos are few, so every batch is cropped, turned and recoloured anew out of the 128 px photos.
-    """
-    names = flower_names(data, "train")
-    held_out = set(names[::20])
-    photos = torch.from_numpy(read_zip(data, [n for n in names if n not in held_out], 128).transpose(0, 3, 1, 2).copy())
-    torch.manual_seed(0)
-    network = ConvAE(size=64, channels=3, code=256, patch=4, widths=(96, 96, 64))
-    check = to_tensor(read_zip(data, sorted(held_out), 64))
-    train(network, photos, check, crops, out, steps=steps, batch=64, rate=1e-3, minutes=minutes, passes=5)
-
-
-def flower_names(data: Path, split: str) -> list[str]:
-    """Names of the photos of a split."""
-    with zipfile.ZipFile(data) as file:
-        rows = csv.DictReader(io.StringIO(file.read("labels.csv").decode()))
-        return [row["file"] for row in rows if row["split"] == split]
-
-
 def crops(photos: Tensor) -> Tensor:
-    """Random views of uint8 photos ``(N, 3, 128, 128)``: ``(N, 3, 64, 64)`` in [-1, 1]."""
+    """Random views of uint8 photos ``(N, C, 2 * H, 2 * W)``: ``(N, C, H, W)`` in [-1, 1]."""
     n = len(photos)
     side = torch.empty(n).uniform_(0.6, 1.0)  # of the photo's width
     angle = torch.empty(n).uniform_(-0.3, 0.3) + torch.randint(4, (n,)) * (torch.pi / 2) * (torch.rand(n) < 0.25)
@@ -134,42 +119,35 @@ def crops(photos: Tensor) -> Tensor:
     matrix[:, 0, 0], matrix[:, 0, 1] = side * angle.cos() * flip, -side * angle.sin()
     matrix[:, 1, 0], matrix[:, 1, 1] = side * angle.sin() * flip, side * angle.cos()
     matrix[:, :, 2] = torch.empty(n, 2).uniform_(-1, 1) * room[:, None]
-    # Drawn at 128 px and averaged down, so that no crop is aliased.
-    grid = F.affine_grid(matrix, [n, 3, 128, 128], align_corners=False)
-    views = F.grid_sample(photos.float() / 127.5 - 1, grid, padding_mode="reflection", align_corners=False)
+    # Drawn at the full size and averaged down, so that no crop is aliased.
+    grid = F.affine_grid(matrix, list(photos.shape), align_corners=False)
+    views = F.grid_sample(to_float(photos), grid, padding_mode="reflection", align_corners=False)
     views = F.avg_pool2d(views, 2)
-    gain = torch.empty(n, 3, 1, 1).uniform_(0.8, 1.2)
-    shift = torch.empty(n, 3, 1, 1).uniform_(-0.1, 0.1)
+    channels = photos.shape[1]
+    gain = torch.empty(n, channels, 1, 1).uniform_(0.8, 1.2)
+    shift = torch.empty(n, channels, 1, 1).uniform_(-0.1, 0.1)
     return (views * gain + shift).clamp(-1, 1)
 
 
-def measure(name: str, train: np.ndarray, test: np.ndarray) -> None:
-    """Print the error of a checkpoint in the zoo on test pictures, beside that of PCA with as many numbers.
-
-    Args:
-        name: of the checkpoint.
-        train: uint8 ``(N, H, W)`` or ``(N, H, W, C)``, of the network's size; PCA is fitted to these.
-        test: likewise.
-    """
-    copies = zoo.load(name).reconstruct(test).numpy()
-    pictures = zoo.Images.of(test).numpy()
-    found = float(np.mean((copies - pictures) ** 2))
+def evaluate(model: Autoencoder, data: Source) -> list[Metric]:
+    """The error on the test split, beside that of PCA with as many numbers."""
+    assert model.entry
+    size, channels = model.entry.output.size, model.entry.output.channels or 3
+    train, test = (
+        data.pictures(size, channels, split=split).x.permute(0, 2, 3, 1).numpy() for split in ("train", "test")
+    )
+    pictures = zoo.Images.of(test)
+    found = float(np.mean((model.reconstruct(pictures).numpy() - pictures.numpy()) ** 2))
     flat_train, flat_test = (x.reshape(len(x), -1).astype(np.float32) / 255 for x in (train, test))
-    pca = pca_error(flat_train, flat_test, zoo.info(name).config["code"])
-    print(f"{name}: error {found:.5f}, PCA {pca:.5f}, ratio {found / pca:.3f}")
-
-
-def measure_fashion_mnist(data: Path) -> None:
-    """The whole test split."""
-    file = read_npz(data)
-    measure("conv-ae.fashion-mnist", file["x_train"][..., None], file["x_test"][..., None])
-
-
-def measure_flowers(data: Path) -> None:
-    """The whole test split, averaged down from 128 to 64 px."""
-    splits = [read_zip(data, flower_names(data, split), 64) for split in ("train", "test")]
-    measure("conv-ae.flowers", *splits)
-
-
-if __name__ == "__main__":
-    main({"fashion-mnist": (fashion_mnist, measure_fashion_mnist), "flowers": (flowers, measure_flowers)}, __doc__)
+    code = model.entry.config["code"]
+    pca = pca_error(flat_train, flat_test, code)
+    where = f"{len(test):,} test pictures of {size[0] if size else '?'} px, pixels in [0, 1], copies not rounded"
+    return [
+        Metric(
+            "error over PCA's",
+            round(found / pca, 3),
+            f"mean squared error of the copies of the {where}, over that of PCA with {code} numbers (scikit-learn, "
+            f"full SVD, fitted on the {len(train):,} training pictures: {pca:.5f})",
+        ),
+        Metric("mean squared error", round(found, 5), where),
+    ]

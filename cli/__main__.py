@@ -1,0 +1,5 @@
+"""``python -m zoo.cli``: the command for ``accelerate launch -m``."""
+
+from . import main
+
+main()

@@ -1,0 +1,205 @@
+"""Pix2Pix, CycleGAN and SRGAN are the networks of their papers: answers of references, sizes, shapes, ranges."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from test_models import formula
+from torch import Tensor, nn
+
+from zoo.model import Model
+from zoo.models.cyclegan import CycleGAN
+from zoo.models.pix2pix import Pix2Pix
+from zoo.models.srgan import SRGAN
+
+PARITY = Path(__file__).parent / "parity"
+
+
+def reference_state(name: str) -> tuple[int, dict[str, Tensor]]:
+    """The seed, and a reference's state dict, with weights made by the formula of tests/parity/README.md."""
+    facts = json.loads((PARITY / f"{name}.json").read_text())
+    seed = facts["seed"]
+    return seed, {key: torch.from_numpy(formula(seed, key, shape)) for key, shape in facts["keys"].items()}
+
+
+def assert_same_answer(name: str, answer: Tensor) -> None:
+    wanted = load_file(PARITY / f"{name}.safetensors")
+    parts = {"output": answer, "output_corner": answer[..., :24, :24]}
+    parts["output_mean8"] = nn.functional.adaptive_avg_pool2d(answer, 32)
+    for part, value in wanted.items():
+        assert (parts[part] - value).abs().max() <= 1e-4 * value.abs().max(), part
+
+
+def uniform(seed: int, *shape: int) -> Tensor:
+    """The references' input in [0, 1]."""
+    return torch.from_numpy(np.random.default_rng(1000 * seed).random(shape)).float()
+
+
+def test_pix2pix_answers_as_the_reference_does() -> None:
+    seed, state = reference_state("pix2pix_unet256")
+    network = Pix2Pix()
+    network.load_state_dict({of_nested_unet(key, depth=8): value for key, value in state.items()})
+    with torch.inference_mode():
+        answer = network.eval()(uniform(seed, 1, 3, 256, 256) * 2 - 1)
+    assert_same_answer("pix2pix_unet256", answer)
+
+
+def of_nested_unet(key: str, depth: int) -> str:
+    """Our key for one like ``model.model.1.model.3.model.2.weight``: a number for each level, and one for the layer."""
+    *levels, layer = re.findall(r"\d+", key)
+    parts = "down.conv", "down.conv", "down.norm", "up.conv", "up.norm", "up.conv", "up.norm"
+    side, part = parts[int(layer)].split(".")
+    index = len(levels) if side == "down" else depth - 1 - len(levels)
+    return f"{side}.{index}.{part}.{key.rpartition('.')[2]}"
+
+
+def test_cyclegan_answers_as_the_reference_does() -> None:
+    seed, state = reference_state("cyclegan_resnet6")
+    network = CycleGAN(blocks=6)
+    network.load_state_dict(state)
+    with torch.inference_mode():
+        answer = network.eval()(uniform(seed, 1, 3, 64, 80) * 2 - 1)
+    assert_same_answer("cyclegan_resnet6", answer)
+
+
+def test_srgan_answers_as_the_reference_does() -> None:
+    """The reference takes [0, 1] and ends in (tanh + 1) / 2; its convolutions have biases before batch norm."""
+    seed, state = reference_state("srgan_leftthomas_x8")
+    for key in [key for key in state if re.fullmatch(r"block[2-6]\.conv\d\.bias|block7\.0\.bias", key)]:
+        state[key.replace("conv", "bn").replace("7.0", "7.1").replace("bias", "running_mean")] -= state.pop(key)
+    network = SRGAN(scale=8, blocks=5)
+    network.load_state_dict({of_srgan(key): value for key, value in state.items()})
+    with torch.inference_mode():
+        answer = (network.eval()(uniform(seed, 1, 3, 20, 28)).tanh() + 1) / 2
+    assert_same_answer("srgan_leftthomas_x8", answer)
+
+
+def of_srgan(key: str) -> str:
+    """Our key for one of leftthomas/SRGAN: ``block1`` to ``block8``."""
+    block, rest = int(key[5]), key[7:]
+    if 2 <= block <= 6:
+        return f"blocks.{block - 2}." + rest.replace("bn", "norm").replace("prelu", "act")
+    if block == 8:
+        return "up." + rest.replace("conv", "0").replace("prelu", "2") if "." in rest[2:] else f"tail.{rest[2:]}"
+    return f"{'head' if block == 1 else 'neck'}.{rest}"
+
+
+@pytest.mark.parametrize(
+    ("build", "parameters"),
+    [
+        (Pix2Pix, 54_413_955),
+        (lambda: Pix2Pix(size=128), 41_828_995),
+        (CycleGAN, 11_378_179),
+        (lambda: CycleGAN(blocks=6), 7_837_699),
+        (SRGAN, 1_547_350),  # Lornatang/SRGAN-PyTorch
+    ],
+)
+def test_number_of_parameters_is_the_references(build: Callable[[], Model], parameters: int) -> None:
+    with torch.device("meta"):
+        assert sum(p.numel() for p in build().parameters()) == parameters
+
+
+@pytest.mark.parametrize(
+    ("build", "before", "after"),
+    [
+        (lambda: Pix2Pix(32, width=4), (3, 32, 32), (3, 32, 32)),
+        (lambda: Pix2Pix(32, width=4), (3, 64, 32), (3, 64, 32)),
+        (lambda: Pix2Pix(64, 1, 3, width=4, widest=6, norm="instance"), (1, 64, 64), (3, 64, 64)),
+        (lambda: Pix2Pix(4, 3, 1, width=4, dropout=False), (3, 4, 4), (1, 4, 4)),
+        (lambda: CycleGAN(width=4, blocks=1), (3, 8, 20), (3, 8, 20)),
+        (lambda: CycleGAN(1, width=4, blocks=2), (1, 16, 12), (1, 16, 12)),
+        (lambda: CycleGAN(1, width=4, blocks=0, out_channels=3), (1, 12, 8), (3, 12, 8)),
+        (lambda: SRGAN(width=4, blocks=1), (3, 5, 7), (3, 20, 28)),
+        (lambda: SRGAN(2, 1, width=4, blocks=1, norm=False, kernel=3), (1, 5, 7), (1, 10, 14)),
+        (lambda: SRGAN(8, width=4, blocks=1, slope=0.1, over_bilinear=True), (3, 1, 1), (3, 8, 8)),
+    ],
+)
+def test_shapes_ranges_and_batches(build: Callable[[], Model], before: tuple[int, ...], after: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    network = build().eval()
+    x = torch.rand(3, *before) * 2 - 1
+    with torch.inference_mode():
+        y = network(x)
+        alone = network(x[:1])
+        loud = network(1e3 * x)
+    assert y.shape == (3, *after)
+    assert torch.isfinite(y).all()
+    assert torch.allclose(y[:1], alone, atol=1e-5)
+    assert torch.equal(y, network(x))
+    if not isinstance(network, SRGAN):
+        assert loud.abs().max() <= 1
+
+
+def test_pix2pix_has_the_layers_of_the_paper() -> None:
+    with torch.device("meta"):
+        network = Pix2Pix()
+    down = [layer.conv.out_channels for layer in network.down]
+    up = [layer.conv.in_channels for layer in network.up]
+    assert down == [64, 128, 256, 512, 512, 512, 512, 512]
+    assert up == [512, 1024, 1024, 1024, 1024, 512, 256, 128]
+    assert [hasattr(layer, "drop") for layer in network.up] == [False, True, True, True, False, False, False, False]
+    assert [hasattr(layer, "norm") for layer in network.down] == [False, *[True] * 6, False]
+    assert [hasattr(layer, "norm") for layer in network.up] == [*[True] * 7, False]
+
+
+def test_widest_caps_the_channels() -> None:
+    network = Pix2Pix(size=64, width=8, widest=20)
+    assert [layer.conv.out_channels for layer in network.down] == [8, 16, 20, 20, 20, 20]
+    assert [layer.conv.out_channels for layer in network.up] == [20, 20, 20, 16, 8, 3]
+
+
+def test_dropout_is_for_training() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        for dropout in (True, False):
+            network = Pix2Pix(64, width=4, dropout=dropout).train()
+            assert torch.equal(network(x), network(x)) != dropout
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: Pix2Pix(32, width=4),
+        lambda: Pix2Pix(32, width=4, norm="instance"),
+        lambda: CycleGAN(width=4, blocks=1),
+        lambda: SRGAN(width=4, blocks=1),
+        lambda: SRGAN(width=4, blocks=1, norm=False, slope=0.1, over_bilinear=True),
+    ],
+)
+def test_gradients_reach_every_parameter(build: Callable[[], Model]) -> None:
+    """With one picture in the batch, as in the papers of pix2pix and CycleGAN."""
+    network = build().train()
+    network(torch.rand(1, 3, 32, 32)).square().mean().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: Pix2Pix(size=100), "size must be a power of two from 4 on, not 100."),
+        (lambda: Pix2Pix(size=2), "size must be a power of two from 4 on, not 2."),
+        (lambda: Pix2Pix(norm="group"), "norm must be batch or instance, not group."),
+        (lambda: Pix2Pix(8, width=4)(torch.zeros(1, 3, 8, 9)), "Height and width must be multiples of 8, not 8 and 9."),
+        (
+            lambda: CycleGAN(width=4, blocks=1)(torch.zeros(1, 3, 8, 10)),
+            "Height and width must be divisible by 4 and at least 8, not 8 and 10.",
+        ),
+        (
+            lambda: CycleGAN(width=4, blocks=1)(torch.zeros(1, 3, 4, 8)),
+            "Height and width must be divisible by 4 and at least 8, not 4 and 8.",
+        ),
+        (lambda: SRGAN(scale=3), "scale must be 2, 4 or 8, not 3."),
+        (lambda: SRGAN(scale=1), "scale must be 2, 4 or 8, not 1."),
+    ],
+)
+def test_wrong_sizes(call: Callable[[], object], words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        call()

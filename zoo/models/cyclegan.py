@@ -1,0 +1,66 @@
+"""CycleGAN: from one kind of picture to another, such as from horse to zebra, learnt without pairs.
+
+Zhu, Park, Isola, Efros, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017,
+https://arxiv.org/abs/1703.10593
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from zoo.errors import InputError
+from zoo.model import Model
+
+
+class Residual(nn.Module):
+    """``x + f(x)`` with two 3x3 convolutions, maps ``(N, C, H, W)``: the paper's ``R256``."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv_block = nn.Sequential(
+            *(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels), nn.ReLU(True)),
+            *(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels)),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = x + self.conv_block(x)
+        return made
+
+
+class CycleGAN(Model):
+    """The generator of appendix 7.2, in one direction: a pair of directions is two checkpoints.
+
+    Two convolutions halve the map, residual blocks work at a quarter of the resolution, two transposed convolutions
+    double it again. Modules stand in one sequence called ``model``, so that the keys of the state dict are those of the
+    authors' PyTorch code.
+
+    Args:
+        channels: 1 for grey, 3 for RGB.
+        width: channels at full resolution; the blocks have four times as many.
+        blocks: residual blocks; the paper has 6 for 128 px and 9 from 256 px on.
+        out_channels: channels of the output; None for as many as go in.
+    """
+
+    def __init__(self, channels: int = 3, width: int = 64, blocks: int = 9, out_channels: int | None = None) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(channels, width, 7)]  # c7s1-64
+        layers += [nn.InstanceNorm2d(width), nn.ReLU(True)]
+        for c in (width, 2 * width):  # d128, d256
+            layers += [nn.Conv2d(c, 2 * c, 3, stride=2, padding=1), nn.InstanceNorm2d(2 * c), nn.ReLU(True)]
+        layers += [Residual(4 * width) for _ in range(blocks)]
+        for c in (2 * width, width):  # u128, u64
+            layers += [nn.ConvTranspose2d(2 * c, c, 3, stride=2, padding=1, output_padding=1)]
+            layers += [nn.InstanceNorm2d(c), nn.ReLU(True)]
+        layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels or channels, 7), nn.Tanh()]  # c7s1-3
+        self.model = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pictures ``(N, channels, H, W)`` to ``(N, out_channels, H, W)``, both in [-1, 1].
+
+        H and W are divisible by 4 and at least 8.
+        """
+        if any(side % 4 or side < 8 for side in x.shape[2:]):
+            sides = f"{x.shape[2]} and {x.shape[3]}"
+            raise InputError(f"Height and width must be divisible by 4 and at least 8, not {sides}.")
+        made: Tensor = self.model(x)
+        return made

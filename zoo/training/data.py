@@ -1,0 +1,356 @@
+"""What is trained on: pictures of folders, zip files, arrays and the Hub as uint8 ``(N, C, H, W)``; their batches."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from zoo.errors import InputError, PictureError
+from zoo.images import fit
+from zoo.model import free_memory
+from zoo.reading import Array
+from zoo.training.places import ACCEPTED, Bytes, Place, check_memory, join, locate, open_place, some
+
+Size = int | tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures of one size.
+
+    Attributes:
+        x: uint8 ``(N, C, H, W)``.
+        labels: int64 ``(N,)``, each an index into ``classes``; None where the data have no classes.
+        classes: their names.
+        names: where each picture came from: its path without the folder of the split and without the ending.
+    """
+
+    x: Tensor
+    labels: Tensor | None
+    classes: tuple[str, ...]
+    names: list[str]
+
+    def take(self, rows: Tensor) -> Pictures:
+        """Some of them; ``rows`` is a mask ``(N,)``."""
+        labels = None if self.labels is None else self.labels[rows]
+        return Pictures(self.x[rows], labels, self.classes, [self.names[i] for i in rows.nonzero().flatten().tolist()])
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pictures ``a`` and ``b``, both uint8 ``(N, C, H, W)``, that belong together; names as in :class:`Pictures`."""
+
+    a: Tensor
+    b: Tensor
+    names: list[str]
+
+    def take(self, rows: Tensor) -> Pairs:
+        """Some of them; ``rows`` is a mask ``(N,)``."""
+        return Pairs(self.a[rows], self.b[rows], [self.names[i] for i in rows.nonzero().flatten().tolist()])
+
+
+class Source:
+    """Training data, read when it is asked for.
+
+    Pictures are read as :meth:`zoo.Images.of` does and kept in 8 bits. For a size, ``(H, W)`` or the side of a square,
+    the largest centred part of the right shape is resized: by averaging (BOX) where it shrinks, maps of labels too,
+    and with Lanczos where it grows. A picture that has the size stays as it is.
+
+    Which pictures a split has is said by ``labels.csv`` (columns file, class and split) at the top of a folder or zip,
+    or by folders ``train``, ``test`` and ``val`` there (or ``trainA``, ``trainB``, ...); without both it is all of
+    them, in the order of their names. Classes are those of ``labels.csv``, or else the folders, if every picture is in
+    one and there are two or more; all splits number them alike. One folder around everything is looked through.
+
+    An ``.npz`` has uint8 ``(N, H, W)`` or ``(N, H, W, C)`` under ``x_train`` and ``x_test``, or ``x``, or is the only
+    array of pictures; classes are whole numbers under ``y_train``, ... . ``FILE.npz/KEY`` takes the array of that name.
+
+    Args:
+        paths: one or several of: a folder, a ``.zip``, a path into one (``photos.zip/train/monet``), an ``.npz`` or
+            ``.npz.xz``, or ``datasets:OWNER/NAME`` (``datasets:OWNER/NAME:SPLIT``) for a data set on the Hugging Face
+            Hub, for which the package ``datasets`` must be installed.
+        strict: refuse what is otherwise left out with a warning: damaged files, and pictures without a partner.
+        warn: takes the warnings.
+
+    Raises:
+        InputError: from here, for a path that does not exist. From all methods, for what holds no pictures or too few,
+            does not have the split, or does not fit into half of the free memory.
+        PictureError: from all methods, for a damaged zip or array, or if no picture can be read.
+    """
+
+    def __init__(
+        self, paths: Sequence[str | Path], *, strict: bool = False, warn: Callable[[str], None] = warnings.warn
+    ) -> None:
+        if not paths:
+            raise InputError(f"There is no data: give {ACCEPTED}.")
+        self.paths, self.strict, self.warn = [str(path) for path in paths], strict, warn
+        for path in self.paths:
+            if not path.startswith("datasets:"):
+                locate(path)
+
+    @property
+    def name(self) -> str:
+        """The last part of each path, for people."""
+        return " and ".join(PurePosixPath(path).name.split(".")[0] for path in self.paths)
+
+    def pictures(self, size: Size, channels: int = 3, split: str = "train", least: int = 1) -> Pictures:
+        """All pictures of all places.
+
+        Args:
+            size: ``(H, W)``, the side of a square, or None if all pictures have one size.
+            channels: 1 for grey, 3 for RGB.
+            split: which part of the data, where they are split.
+            least: how many are needed, such as one batch.
+
+        Raises:
+            InputError: also for pictures of several sizes without ``size``.
+        """
+        return self._pictures(join([open_place(path, split) for path in self.paths]), size, channels, least)
+
+    def photos(self, channels: int = 3, split: str = "train", least: int = 1) -> list[tuple[str, Tensor]]:
+        """Name and uint8 ``(C, H, W)`` of every picture, each at its own size; arguments as for :meth:`pictures`."""
+        one = join([open_place(path, split) for path in self.paths])
+        photos, used, free = [], 0, free_memory()
+        for k, (x,) in self._usable(one, least, "pictures"):
+            values = _fit(x, channels, None)
+            used += values.nbytes
+            check_memory(one.where, used, free)
+            photos.append((_stem(one.names[k]), torch.from_numpy(values)))
+        return photos
+
+    def pairs(
+        self,
+        size: Size,
+        channels: tuple[int, int] = (3, 3),
+        split: str = "train",
+        least: int = 1,
+        reverse: bool = False,
+    ) -> Pairs:
+        """Pairs of pictures: of the same name in two places, in two sub-folders of one, or side by side in each file.
+
+        In two arrays it is the same number. Of two sub-folders, ``a`` is the first by name.
+
+        Args:
+            size: as for :meth:`pictures`.
+            channels: of ``a`` and of ``b``, as they are returned.
+            split: as for :meth:`pictures`.
+            least: how many pairs are needed.
+            reverse: whether ``a`` and ``b`` change places.
+
+        Raises:
+            InputError: also for the two of a pair that differ in size, if no names are the same, and for pictures that
+                are not two side by side.
+        """
+        a, *others = self._sides(split)
+        rows = self._partners(a, others[0]) if others else [(k, k) for k in range(len(a.names))]
+        where = " and ".join(one.where for one in (a, *others))
+        names = [a.names[i] for i, _ in rows]
+
+        def load(k: int) -> tuple[Array, ...]:
+            i, j = rows[k]
+            x, y = a.load(i) + others[0].load(j) if others else _cut(a.load(i)[0], f"{where}/{names[k]}")
+            if x.shape[1:] != y.shape[1:]:
+                raise InputError(
+                    f"The pair {_stem(names[k])} of {where} has {_pixels(x)} and {_pixels(y)} pixels: "
+                    "both must have the same size."
+                )
+            return (y, x) if reverse else (x, y)
+
+        (first, second), kept = self._stack(Place(where, names, load), channels, _hw(size), least, "pairs")
+        return Pairs(first, second, [_stem(names[k]) for k in kept])
+
+    def domains(self, size: Size, channels: int = 3, split: str = "train", least: int = 1) -> tuple[Pictures, Pictures]:
+        """Two sets of pictures that are no pairs: of two places, or of the two sub-folders of one, by name.
+
+        Arguments as for :meth:`pictures`; ``least`` is for each of the two.
+        """
+        sets = self._sides(split)
+        if len(sets) == 1:
+            raise InputError(f"{sets[0].where} does not have just two sub-folders: give two places.")
+        a, b = (self._pictures(one, size, channels, least) for one in sets)
+        return a, b
+
+    def _sides(self, split: str) -> list[Place]:
+        """Two sets, or one that has no halves."""
+        if len(self.paths) > 2:
+            raise InputError(f"Two sets of pictures come from one place or from two: give no {len(self.paths)}.")
+        sets = [open_place(path, split) for path in self.paths]
+        return sets if len(sets) == 2 else sets[0].halves() or sets
+
+    def _pictures(self, one: Place, size: Size, channels: int, least: int) -> Pictures:
+        x = one.whole(channels, _hw(size))
+        kept = list(range(len(one.names)))
+        if x is None:
+            (x,), kept = self._stack(one, (channels,), _hw(size), least, "pictures")
+        _check_least(one.where, len(x), least, "pictures")
+        labels = None if one.labels is None else torch.from_numpy(one.labels[kept])
+        return Pictures(x, labels, one.classes, [_stem(one.names[k]) for k in kept])
+
+    def _stack(
+        self, one: Place, channels: tuple[int, ...], size: tuple[int, int] | None, least: int, noun: str
+    ) -> tuple[list[Tensor], list[int]]:
+        """The pictures, or the first and the second ones of pairs; and the indices of those that can be read."""
+        n, free = len(one.names), free_memory()
+        if size:
+            check_memory(one.where, n * sum(channels) * size[0] * size[1], free)
+        stacks: list[Bytes] = []
+        kept: list[int] = []
+        for k, pictures in self._usable(one, least, noun):
+            arrays = [_fit(x, c, size) for x, c in zip(pictures, channels, strict=True)]
+            if not stacks:
+                check_memory(one.where, n * sum(array.nbytes for array in arrays), free)
+                stacks = [np.empty((n, *array.shape), np.uint8) for array in arrays]
+            for stack, array in zip(stacks, arrays, strict=True):
+                if array.shape != stack.shape[1:]:
+                    raise InputError(
+                        f"{one.names[kept[0]]} has {_pixels(stack[0])} pixels and {one.names[k]} {_pixels(array)}: "
+                        "give a size, and all are cropped and resized to it."
+                    )
+                stack[len(kept)] = array
+            kept.append(k)
+        return [torch.from_numpy(stack[: len(kept)]) for stack in stacks], kept
+
+    def _usable(self, one: Place, least: int, noun: str) -> Iterator[tuple[int, tuple[Array, ...]]]:
+        """Index and pictures of all that can be read, one after the other: threads gained nothing on two busy cores."""
+        where, names = one.where, one.names
+        _check_least(where, len(names), least, noun)
+        bad: list[PictureError] = []
+        reasons = []
+        for k, name in enumerate(names):
+            try:
+                pictures = one.load(k)
+            except PictureError as error:
+                if self.strict:
+                    raise
+                bad.append(error)
+                reasons.append(f"{name} ({str(error).partition(': ')[2].rpartition(': ')[0]})")
+            else:
+                yield k, pictures
+        if bad and len(bad) == len(names):
+            raise bad[0]
+        if bad:
+            self.warn(f"{len(bad)} of {len(names)} {noun} cannot be read and are left out: {some(reasons, 3)}")
+        _check_least(where, len(names) - len(bad), least, noun)
+
+    def _partners(self, a: Place, b: Place) -> list[tuple[int, int]]:
+        """Rows of the two sets whose names are the same."""
+        if len(a.names) != len(b.names) and not any("." in one.names[0] for one in (a, b)):
+            raise InputError(
+                f"{a.where} holds {len(a.names):,} pictures and {b.where} {len(b.names):,}: "
+                "pairs are those of the same number, so give both as many."
+            )
+        ours, theirs = ({_stem(name): i for i, name in enumerate(one.names)} for one in (a, b))
+        rows = [(i, theirs[name]) for name, i in ours.items() if name in theirs]
+        if not rows:
+            raise InputError(
+                f"{a.where} and {b.where} have no names in common, one has {a.names[0]}, the other {b.names[0]}: "
+                "give the two of a pair the same name."
+            )
+        used = [set(column) for column in zip(*rows, strict=True)]
+        alone = [
+            name for one, kept in zip((a, b), used, strict=True) for i, name in enumerate(one.names) if i not in kept
+        ]
+        if alone:
+            message = f"{len(alone)} pictures of {a.where} and {b.where} have no partner of the same name"
+            if self.strict:
+                raise InputError(f"{message} ({some(alone, 3)}): rename or delete them.")
+            self.warn(f"{message} and are left out: {some(alone, 3)}")
+        return rows
+
+
+def to_float(x: Tensor) -> Tensor:
+    """uint8 to float32 in [-1, 1]."""
+    return x.float() / 127.5 - 1
+
+
+def held_out(n: int, every: int = 20) -> Tensor:
+    """A mask ``(n,)`` of the samples that are kept out of training: one in ``every``, and two at least."""
+    return torch.arange(n) % max(1, min(every, n // 2)) == 0
+
+
+def batch_indices(step: int, size: int, batch: int, seed: int) -> Tensor:
+    """Which of ``size`` pictures form the batch of ``step``: every epoch is a new permutation.
+
+    A function of the step alone, so that a resumed run sees the same batches as an unbroken one.
+    """
+    per_epoch = size // batch
+    epoch, position = divmod(step, per_epoch)
+    order = torch.randperm(size, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+    return order[position * batch : (position + 1) * batch]
+
+
+def downscale(x: Tensor, scale: int = 4) -> Tensor:
+    """A smaller picture as MATLAB's ``imresize`` makes it, which super-resolution is measured with.
+
+    That is a cubic kernel (a = -0.5) stretched by ``scale``, with the picture mirrored beyond its border.
+
+    Args:
+        x: uint8 ``(C, H, W)``; below and to the right it is cropped to a multiple of ``scale``.
+        scale: how many times smaller.
+
+    Returns:
+        uint8 ``(C, H // scale, W // scale)``.
+
+    Raises:
+        InputError: for a picture of which no pixel would be left.
+    """
+    height, width = x.shape[1] // scale, x.shape[2] // scale
+    if not height or not width:
+        raise InputError(f"A picture of {_pixels(x)} pixels cannot be made {scale} times smaller: give a larger one.")
+    pad = 4 * scale  # twice the reach of the kernel
+    values = x[:, : height * scale, : width * scale].numpy().astype(np.float32)
+    mirrored = torch.from_numpy(np.pad(values, ((0, 0), (pad, pad), (pad, pad)), mode="symmetric"))
+    small = F.interpolate(mirrored[None], size=(height + 8, width + 8), mode="bicubic", antialias=True)[0]
+    return small[:, 4:-4, 4:-4].round().clamp(0, 255).to(torch.uint8)
+
+
+def _fit(picture: Array, channels: int, size: tuple[int, int] | None) -> Bytes:
+    """uint8 ``(channels, *size)`` of a picture: 8 bits come back exactly, and are what is resized."""
+    values: Bytes = np.rint(fit(picture, channels, None) * 255).astype(np.uint8)
+    if size is None or values.shape[1:] == size:
+        return values
+    height, width = values.shape[1:]
+    scale = min(height / size[0], width / size[1])
+    high, wide = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    top, left = (height - high) // 2, (width - wide) // 2
+    method = Image.Resampling.BOX if high >= size[0] and wide >= size[1] else Image.Resampling.LANCZOS
+    planes = [Image.fromarray(plane[top : top + high, left : left + wide]) for plane in values]
+    return np.stack([np.asarray(plane.resize(size[::-1], method)) for plane in planes])
+
+
+def _cut(picture: Array, what: str) -> tuple[Array, Array]:
+    """The left and the right half."""
+    _, height, width = picture.shape
+    if width % 2 or not 1.5 * height <= width <= 3 * height:
+        raise InputError(
+            f"{what} has {_pixels(picture)} pixels, which are not two pictures side by side: "
+            "give two places, or one with two sub-folders."
+        )
+    return picture[:, :, : width // 2], picture[:, :, width // 2 :]
+
+
+def _check_least(where: str, n: int, least: int, noun: str) -> None:
+    if n < least:
+        raise InputError(
+            f"{where} hold{'' if ' and ' in where else 's'} {n} {noun if n != 1 else noun[:-1]} and at least {least} "
+            f"are needed: add {noun}, or make the batch smaller with --set batch=NUMBER."
+        )
+
+
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))
+
+
+def _hw(size: Size) -> tuple[int, int] | None:
+    return (size, size) if isinstance(size, int) else size
+
+
+def _pixels(x: Array | Bytes | Tensor) -> str:
+    return f"{x.shape[2]}x{x.shape[1]}"

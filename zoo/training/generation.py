@@ -1,0 +1,159 @@
+"""Adversarial training of a generator."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.errors import InputError
+from zoo.evaluation import Features, diversity, kernel_distance
+from zoo.images import Images
+from zoo.model import Generator
+from zoo.training.data import Pictures, to_float
+from zoo.training.losses import accuracy, adversarial_loss, augment, gradient_penalty, r1_penalty
+from zoo.training.objective import Learner, Machine, Objective, settle
+
+REFERENCE = 5_000  # data that samples are compared with
+CHUNK = 250
+
+
+class Adversarial(Objective):
+    """G against D: pictures from noise (Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661).
+
+    A step has the five parts of the lecture: noise, what G makes of it, a mix of real and fake, an update of D on the
+    mix, an update of G through D, which is frozen.
+
+    Args:
+        config: keyword arguments of G's builder.
+        g: learner of a :class:`~zoo.model.Generator`.
+        d: learner of a network from pictures ``(N, C, H, W)`` (and ``label``, where there are classes) to scores.
+        pictures: the data, of G's size. Where G's ``decode`` takes ``label``, set ``conditional``.
+        features: what samples and data are compared by.
+        loss: a name in :data:`zoo.training.losses.LOSSES`.
+        r1: weight of the R1 penalty; 0 for none.
+        penalty: weight of the penalty of Wasserstein GANs; 0 for none.
+        policy: differentiable augmentation, as :func:`zoo.training.losses.augment` takes it.
+        d_steps: updates of D before each of G.
+        conditional: whether G and D get the class of a sample.
+        samples: how many are measured.
+        options: as for :class:`~zoo.training.objective.Objective`.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        g: Learner,
+        d: Learner,
+        pictures: Pictures,
+        *,
+        features: Features,
+        loss: str = "hinge",
+        r1: float = 0.0,
+        penalty: float = 0.0,
+        policy: str = "",
+        d_steps: int = 1,
+        conditional: bool = False,
+        samples: int = 2_500,
+        **options: Any,
+    ) -> None:
+        super().__init__(config, {"g": g, "d": d}, ["g"], **options)
+        if conditional and pictures.labels is None:
+            raise InputError("The data have no classes: put the pictures of each class into a folder of its own.")
+        self.labels, self.data, self.size = pictures.labels, [pictures.x], len(pictures.x)
+        self.loss, self.r1, self.penalty, self.policy = adversarial_loss(loss), r1, penalty, policy
+        self.d_steps, self.conditional, self.samples = d_steps, conditional, samples
+        augment(torch.zeros(1, 3, 8, 8), policy)  # a wrong policy is said before the first step
+        self.features = features
+        self.protocol = (
+            f"unbiased kernel distance (x.y / d + 1) ** 3 of {samples:,} samples to {min(REFERENCE, self.size):,} "
+            f"pictures of the training data, {features.protocol}"
+        )
+
+    def start(self, machine: Machine) -> None:
+        super().start(machine)
+        self.features.to(machine.device)
+        order = torch.randperm(self.size, generator=torch.Generator().manual_seed(0))[:REFERENCE]
+        self.reference = self.features(to_float(self.data[0][order]))
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        g, d = self.learners["g"].network, self.learners["d"].network
+        assert isinstance(g, Generator)
+        share = self.machine.share(self.batch)
+        for turn in range(self.d_steps):
+            rows = self.rows(step * self.d_steps + turn)
+            real = self.to_machine(to_float(self.data[0][rows]))
+            given = self._labels(rows)
+            with self.machine.autocast():
+                noise = torch.randn(share, *g.latent_shape).to(self.machine.device)  # 1, 2: noise, and G
+                fake = g.decode(noise, **given)
+                mix = augment(torch.cat([real, fake.detach().to(real.dtype)]), self.policy)  # 3
+                scores = d(mix, **{key: torch.cat([value, value]) for key, value in given.items()}).float()
+            on_real, on_fake = scores.chunk(2)
+            loss_d = self.loss.d(on_real, on_fake)
+            if self.r1:
+                loss_d = loss_d + self.r1 * r1_penalty(partial(self._scores, given), real)
+            if self.penalty:
+                loss_d = loss_d + self.penalty * gradient_penalty(partial(self._scores, given), real, fake)
+            self.descend(loss_d, "d")  # 4
+
+        d.requires_grad_(False)
+        with self.machine.autocast():
+            loss_g = self.loss.g(d(augment(fake, self.policy), **given).float())
+        self.descend(loss_g, "g")  # 5
+        d.requires_grad_(True)
+        self.follow(step)
+        return {
+            "loss_d": loss_d.detach(),
+            "loss_g": loss_g.detach(),
+            "d_real": accuracy(on_real, self.loss.boundary, real=True),
+            "d_fake": accuracy(on_fake, self.loss.boundary, real=False),
+        }
+
+    def measure(self) -> dict[str, float]:
+        network = self.averages["g"].network
+        settle(network, self._latents(10_000, seed=0))
+        found = self.features(torch.cat(list(self._samples(self.samples, seed=1))))
+        if not torch.isfinite(found).all():
+            return {"figure": math.inf, "diversity": math.nan}
+        return {
+            "figure": kernel_distance(found, self.reference),
+            "diversity": diversity(found) / diversity(self.reference),
+        }
+
+    def sheet(self) -> Images:
+        pictures = torch.cat(list(self._samples(64, seed=2)))
+        return Images(((pictures + 1) / 2).clamp(0, 1).cpu().numpy())
+
+    def example(self) -> tuple[Tensor | None, Tensor]:
+        return None, next(self._samples(1, seed=2))
+
+    def _scores(self, given: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        scores: Tensor = self.learners["d"].network(augment(x, self.policy), **given)
+        return scores
+
+    def _labels(self, rows: Tensor) -> dict[str, Tensor]:
+        if not self.conditional:
+            return {}
+        assert self.labels is not None
+        return {"label": self.labels[rows].to(self.machine.device)}
+
+    def _latents(self, n: int, seed: int) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+        """Fixed noise, with the classes of the data in turn."""
+        network = self.averages["g"].network
+        assert isinstance(network, Generator)
+        noise = torch.randn(n, *network.latent_shape, generator=torch.Generator().manual_seed(seed))
+        spread = torch.linspace(0, self.size - 1, n).long()  # classes in the shares that the data have
+        for rows in torch.arange(n).split(CHUNK):
+            yield noise[rows].to(self.machine.device), self._labels(spread[rows])
+
+    @torch.no_grad()
+    def _samples(self, n: int, seed: int) -> Iterator[Tensor]:
+        network = self.averages["g"].network
+        assert isinstance(network, Generator)
+        for z, given in self._latents(n, seed):
+            yield network.decode(z, **given).float()

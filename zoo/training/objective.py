@@ -1,0 +1,256 @@
+"""What every kind of training shares: learners, averaged weights, and the machine they run on.
+
+Hugging Face accelerate finds the devices, the precision and the other processes of ``accelerate launch``. Gradients are
+averaged over the processes by hand: DistributedDataParallel does not take a discriminator that is frozen every other
+time, nor penalties on gradients.
+"""
+
+from __future__ import annotations
+
+import copy
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from zoo.errors import InputError
+from zoo.images import Images
+from zoo.training.data import batch_indices
+
+PRECISIONS = ("auto", "bf16", "fp32")
+
+
+class Machine:
+    """Devices, precision and processes of a run.
+
+    Args:
+        precision: ``bf16`` computes in bfloat16 where that is safe, ``fp32`` in float32; ``auto`` is bfloat16 where the
+            hardware has it.
+        cpu: whether to stay on the CPU.
+
+    Attributes:
+        rank: number of this process, from 0; only the first writes files.
+        world: how many processes there are.
+    """
+
+    def __init__(self, precision: str = "auto", cpu: bool = False) -> None:
+        from accelerate import Accelerator
+
+        if precision not in PRECISIONS:
+            raise InputError(f"precision cannot be {precision!r}: choose one of {', '.join(PRECISIONS)}.")
+        self.accelerator = Accelerator(mixed_precision="no", cpu=cpu)
+        self.device: torch.device = self.accelerator.device
+        self.precision = ("bf16" if _has_bfloat16(self.device) else "fp32") if precision == "auto" else precision
+        self.rank: int = self.accelerator.process_index
+        self.world: int = self.accelerator.num_processes
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Replace tensors by their mean over the processes, all in one message."""
+        if self.world > 1:
+            given = list(tensors)
+            flat = self.accelerator.reduce(torch.cat([t.flatten() for t in given]), reduction="mean")
+            for mine, mean in zip(given, flat.split([t.numel() for t in given]), strict=True):
+                mine.copy_(mean.view_as(mine))
+
+    def any(self, here: bool) -> bool:
+        """Whether it is so in any process."""
+        if self.world == 1:
+            return here
+        return bool(self.accelerator.reduce(torch.tensor(float(here), device=self.device), reduction="sum") > 0)
+
+    def share(self, batch: int) -> int:
+        """The part of a batch that falls to each process."""
+        if batch % self.world:
+            raise InputError(f"A batch of {batch} cannot be shared by {self.world} processes: choose a multiple.")
+        return batch // self.world
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    # Without these instructions bfloat16 is emulated, and slower than float32.
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
+
+
+class Learner:
+    """A network with its optimizer, and the schedule of its rate.
+
+    Args:
+        network: what is trained.
+        optimizer: over its parameters.
+        schedule: makes a scheduler, which is stepped after every update; none keeps the rate.
+        clip: longest gradient.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: Optimizer,
+        schedule: Callable[[Optimizer], LRScheduler] | None = None,
+        clip: float | None = None,
+    ) -> None:
+        self.network, self.optimizer, self.clip = network, optimizer, clip
+        self.schedule = schedule(optimizer) if schedule else None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {"network": self.network, "optimizer": self.optimizer, "schedule": self.schedule}
+        return {name: part for name, part in parts.items() if part}
+
+
+class Average:
+    """Exponential moving average of a network's parameters; its buffers are copied.
+
+    Args:
+        network: the network that is trained.
+        decay: weight of the past; it starts lower, at ``(1 + step) / (10 + step)``.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = copy.deepcopy(network).requires_grad_(False).eval()
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, step: int) -> None:
+        weight = 1 - min(self.decay, (1 + step) / (10 + step))
+        ours: list[Tensor] = list(self.network.parameters())
+        theirs: list[Tensor] = list(network.parameters())
+        torch._foreach_lerp_(ours, theirs, weight)
+        for mine, other in zip(self.network.buffers(), network.buffers(), strict=True):
+            mine.copy_(other)
+
+
+@torch.no_grad()
+def settle(network: nn.Module, batches: Iterable[tuple[Tensor, Mapping[str, Tensor]]]) -> None:
+    """Measure the statistics of batch norm anew: those that were copied belong to the weights before averaging.
+
+    ``batches`` are inputs with their conditions.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        return
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over all batches
+    network.train()
+    for x, given in batches:
+        network(x, **given)
+    network.eval()
+
+
+class Objective:
+    """One kind of training. A subclass has learners, makes a step, and says how good its averaged networks are.
+
+    Args:
+        config: keyword arguments of the builder, for ``config.json``.
+        learners: what is trained, by name.
+        products: names of the learners whose averaged networks become checkpoints; the first is the run's own.
+        steps: length of the whole run.
+        batch: samples in a step, over all processes.
+        every: steps between two measurements; by default 25 in a run.
+        decay: of the averages.
+
+    Attributes:
+        protocol: how the figure was measured that the best checkpoint is chosen by.
+        data: what is trained on; the first dimension of the first counts the samples, see :meth:`rows`.
+    """
+
+    protocol: str
+    data: Sequence[Tensor]
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        learners: Mapping[str, Learner],
+        products: Iterable[str],
+        *,
+        steps: int,
+        batch: int,
+        every: int | None = None,
+        decay: float = 0.999,
+    ) -> None:
+        for name, value in (("steps", steps), ("batch", batch)):
+            if value < 1:
+                raise InputError(f"{name} must be at least 1, not {value}.")
+        self.config, self.learners = dict(config), dict(learners)
+        self.averages = {name: Average(self.learners[name].network, decay) for name in products}
+        self.steps, self.batch, self.every = steps, batch, every or max(1, steps // 25)
+
+    def start(self, machine: Machine) -> None:
+        """Move to the machine."""
+        self.machine = machine
+        for network in (part.network for parts in (self.learners, self.averages) for part in parts.values()):
+            network.to(machine.device).to(memory_format=torch.channels_last)
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        """Train on one batch; the losses, and whatever else is to be logged."""
+        raise NotImplementedError
+
+    def measure(self) -> dict[str, float]:
+        """Figures of the averaged networks. ``figure`` is what the best is chosen by: smaller is better."""
+        raise NotImplementedError
+
+    def sheet(self) -> Images:
+        """What the averaged network makes of fixed input, for people to look at."""
+        raise NotImplementedError
+
+    def example(self) -> tuple[Tensor | None, Tensor]:
+        """One input ``(1, C, H, W)`` of the first product, None for noise, and its output."""
+        raise NotImplementedError
+
+    def state(self) -> dict[str, Any]:
+        """What else must survive a break."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up what :meth:`state` gave."""
+
+    def fingerprint(self) -> int:
+        """A number that changes with the data, to notice a run that is resumed with others."""
+        value = 0
+        for x in self.data:
+            value = zlib.crc32(x.contiguous().numpy().data, value)
+        return value
+
+    def rows(self, step: int, which: int = 0) -> Tensor:
+        """Which samples of ``data[which]`` form this process's part of the batch of a step."""
+        rows = batch_indices(step, len(self.data[which]), self.batch, seed=which)
+        return rows[self.machine.rank :: self.machine.world]
+
+    def to_machine(self, x: Tensor) -> Tensor:
+        """A batch of pictures where the networks are, channels last."""
+        return x.to(self.machine.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+
+    def descend(self, loss: Tensor, *names: str) -> None:
+        """One update of some learners down the gradient of a loss."""
+        learners = [self.learners[name] for name in names]
+        for learner in learners:
+            learner.optimizer.zero_grad()
+        loss.backward()
+        for learner in learners:
+            parameters = [p for p in learner.network.parameters() if p.grad is not None]
+            self.machine.average([p.grad for p in parameters if p.grad is not None])
+            if learner.clip:
+                torch.nn.utils.clip_grad_norm_(parameters, learner.clip)
+            learner.optimizer.step()
+            if learner.schedule:
+                learner.schedule.step()
+
+    def follow(self, step: int) -> None:
+        """Move the averages on."""
+        for name, average in self.averages.items():
+            average.update(self.learners[name].network, step)

@@ -1,0 +1,308 @@
+"""One training run in a folder: what is written, when it stops, how it goes on.
+
+The folder holds the best weights so far as a model that ``local-dir:`` loads (``model.safetensors``, ``config.json``),
+``log.jsonl``, sample sheets in ``samples/``, ``report.html``, and ``state.pt``, from which the run can be resumed. Each
+file is written aside and renamed, so that nothing is lost at whatever moment a run ends.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from zoo.entry import Entry, Format, Metric
+from zoo.errors import InputError, ZooError
+from zoo.files import whole
+from zoo.schema import to_config
+from zoo.training.monitors import Alarm, look
+from zoo.training.objective import Machine, Objective
+from zoo.training.report import write_report
+from zoo.weights import CONFIG_FILE, WEIGHTS_FILE
+
+STATE_FILE = "state.pt"
+KEPT = ("step", "best", "best_step", "seconds", "log", "sums")  # of a run, through a break
+Say = Callable[[str], None]
+
+
+def save_weights(network: nn.Module, path: Path) -> None:
+    """Write the state dict as float16 safetensors; a file that is there is replaced in one go."""
+    state = {
+        key: (value.half() if value.is_floating_point() else value).contiguous().cpu()
+        for key, value in network.state_dict().items()
+    }
+    with whole(path) as aside:
+        save_file(state, aside, metadata={"format": "pt"})
+        aside.chmod(0o644)  # safetensors writes files that only their owner can read
+
+
+def check_folder(out: Path, resume: bool) -> None:
+    """Refuse to begin a run where there is one, and to resume one where there is none."""
+    if (out / STATE_FILE).exists() != resume:
+        raise InputError(
+            f"{out} holds no run that could be resumed: name the folder of a run, or begin one with --out."
+            if resume
+            else f"{out} holds a run already: `--resume {out}` goes on with it; or choose another --out."
+        )
+
+
+@dataclass
+class Plan:
+    """What makes a run that run, and not another: a resumed one must have the same.
+
+    Attributes:
+        recipe: as ``module:function``.
+        settings: keywords that were given to it.
+        data: number that changes with the data.
+        precision: of the machine.
+    """
+
+    recipe: str
+    settings: dict[str, Any]
+    data: int
+    precision: str
+
+    def check(self, saved: Mapping[str, Any], out: Path) -> None:
+        """Refuse to resume what was another run."""
+        for key, mine in vars(self).items():
+            if saved[key] != mine:
+                other = "other data" if key == "data" else f"the {key} {_words(saved[key])}, not {_words(mine)}"
+                raise InputError(f"{out} is a run with {other}: give it the same, or start anew with another --out.")
+
+
+def _words(value: Any) -> str:
+    return ", ".join(f"{k}={v}" for k, v in value.items()) or "none" if isinstance(value, dict) else str(value)
+
+
+class Run:
+    """A run of an objective in a folder.
+
+    Args:
+        objective: what is trained.
+        out: the folder; made if it is missing.
+        plan: what the run is; compared with the folder's when it is resumed.
+        entry: the registry's facts of the model that is trained; None while it has none, and then no ``config.json``
+            is written.
+        machine: where it computes.
+        resume: whether to go on from the folder's state.
+        facts: more lines for the report.
+        say: takes each line of text for the user.
+        tick: takes the line that shows progress, every second or so.
+
+    Raises:
+        InputError: if the folder holds a run and ``resume`` is off, or the other way round, or another run.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        out: Path,
+        plan: Plan,
+        machine: Machine,
+        *,
+        entry: Entry | None = None,
+        resume: bool = False,
+        facts: Mapping[str, str] | None = None,
+        say: Say = print,
+        tick: Say = lambda line: None,
+    ) -> None:
+        self.objective, self.out, self.plan, self.machine, self.entry = objective, out, plan, machine, entry
+        self.facts, self.say, self.tick = dict(facts or {}), say, tick
+        self.step, self.best, self.best_step, self.seconds = 0, math.inf, 0, 0.0
+        self.log: list[dict[str, float]] = []
+        self.alarms: list[Alarm] = []
+        self.sums: dict[str, torch.Tensor] = {}  # of what the steps logged since the last measurement
+        self.stopping = ""  # why, as soon as there is a reason
+        check_folder(out, resume)
+        saved = torch.load(out / STATE_FILE, map_location="cpu", weights_only=True) if resume else None
+        if saved:
+            plan.check(saved["plan"], out)
+        objective.start(machine)
+        if saved:
+            self._restore(saved)
+
+    def train(self, minutes: float | None = None, stop_on_collapse: bool = False) -> bool:
+        """Train until the last step, the end of the time, or ctrl-C; True if the run is complete.
+
+        Ctrl-C and the end of the time lose nothing, and a break at any other moment at most the steps since the last
+        measurement. A resumed run comes to the same result as an unbroken one, on the CPU bit for bit.
+
+        Raises:
+            ZooError: if the disk takes no more, or a loss is no number any more.
+        """
+        began, before, first, told = time.monotonic(), self.seconds, self.step, 0.0
+        while_left = 60 * minutes if minutes else math.inf
+        with self._interruptible():
+            while self.step < self.objective.steps and not self.stopping:
+                # Each step has a seed of its own, so that a break changes nothing.
+                torch.manual_seed(self.step * self.machine.world + self.machine.rank)
+                losses = self.objective.step(self.step)
+                self.step += 1
+                self.sums = {key: value + self.sums.get(key, 0) for key, value in losses.items()}
+                passed = time.monotonic() - began
+                self.seconds = before + passed
+                due = self.step % self.objective.every == 0 or self.step == self.objective.steps
+                if due or passed - told > 1:
+                    told = passed
+                    self.tick(self._progress(losses, (self.step - first) / passed, while_left - passed))
+                if due:
+                    since = self.step - (int(self.log[-1]["step"]) if self.log else 0)
+                    self._measure({key: float(value) / since for key, value in self.sums.items()}, stop_on_collapse)
+                    self.sums = {}
+                if passed > while_left:
+                    self.stopping = self.stopping or "the time is over"
+                if self.machine.any(bool(self.stopping)):  # all processes stop at the same step
+                    self.stopping = self.stopping or "another process stopped"
+        if self.machine.rank == 0:
+            self._save()
+            self._report()
+        return self.step >= self.objective.steps
+
+    def _progress(self, losses: Mapping[str, Any], speed: float, time_left: float) -> str:
+        left = min((self.objective.steps - self.step) / speed, time_left)
+        shown = "  ".join(f"{key} {float(value):.3g}" for key, value in losses.items())
+        return f"step {self.step:,} of {self.objective.steps:,}  {shown}  {speed:.3g} steps/s  {left / 60:.0f} min left"
+
+    def _measure(self, losses: Mapping[str, float], stop_on_collapse: bool) -> None:
+        """Figures, alarms, the best weights, a sheet: everything that a measurement leaves behind."""
+        if self.machine.rank:
+            self.log.append({"step": float(self.step)})
+            return
+        line = {"step": float(self.step), **losses, **self.objective.measure(), "seconds": round(self.seconds)}
+        self.log.append(line)
+        better = line["figure"] < self.best
+        if better:
+            self.best, self.best_step = line["figure"], self.step
+        shown = "  ".join(f"{k} {v:.4g}" for k, v in line.items() if k not in ("step", "seconds"))
+        self.say(f"step {self.step:,}: {shown}{'  (the best so far)' if better else ''}")
+        found = look(self.log, self.objective.steps)
+        for alarm in found:
+            self.say(f"Warning: step {alarm.step:,}: {alarm.text}")
+            if alarm.fatal or (alarm.collapse and stop_on_collapse):
+                self.stopping = alarm.text
+        self.alarms += found
+        with self._disk():
+            if better:
+                self._write_best()
+            self.objective.sheet().save(self.out / "samples" / f"{self.step:07d}.png")
+        self._save()
+        self._report()
+
+    def _write_best(self) -> None:
+        """The averaged networks, as folders that ``local-dir:`` loads."""
+        for number, (name, average) in enumerate(self.objective.averages.items()):
+            folder = self.out if number == 0 else self.out / name
+            save_weights(average.network, folder / WEIGHTS_FILE)
+            if self.entry:
+                with whole(folder / CONFIG_FILE) as aside:
+                    aside.write_text(to_config(self._trained(self.entry)), "utf-8")
+
+    def _trained(self, entry: Entry) -> Entry:
+        """The facts of what was trained, out of those of the model's checkpoint."""
+        x, y = self.objective.example()
+        return replace(
+            entry,
+            checkpoint="trained",
+            config=self.objective.config,
+            input=_like(entry.input, x, 1) if entry.input and x is not None else None,
+            output=_like(entry.output, y, y.shape[-1] // x.shape[-1] if x is not None else 1),
+            license="unknown: that of the data",
+            data=None,
+            hub=None,
+            sha256=None,
+            bytes=None,
+            metrics=(Metric("figure that chose these weights", float(f"{self.best:.5g}"), self.objective.protocol),),
+        )
+
+    def _save(self) -> None:
+        objective = self.objective
+        state = {
+            **{key: getattr(self, key) for key in KEPT},
+            "plan": vars(self.plan),
+            "alarms": [vars(alarm) for alarm in self.alarms],
+            "learners": {name: learner.state_dict() for name, learner in objective.learners.items()},
+            "averages": {name: average.network.state_dict() for name, average in objective.averages.items()},
+            "objective": objective.state(),
+        }
+        with self._disk():
+            with whole(self.out / STATE_FILE) as aside:
+                torch.save(state, aside)
+            with whole(self.out / "log.jsonl") as aside:
+                aside.write_text("".join(json.dumps(_finite(line)) + "\n" for line in self.log), "utf-8")
+
+    def _restore(self, saved: Mapping[str, Any]) -> None:
+        for key in KEPT:
+            setattr(self, key, saved[key])
+        self.alarms = [Alarm(**alarm) for alarm in saved["alarms"]]
+        for name, learner in self.objective.learners.items():
+            learner.load_state_dict(saved["learners"][name])
+        for name, average in self.objective.averages.items():
+            average.network.load_state_dict(saved["averages"][name])
+        self.objective.restore(saved["objective"])
+
+    def _report(self) -> None:
+        facts = {
+            "recipe": self.plan.recipe,
+            "settings": _words(self.plan.settings),
+            "steps": f"{self.step:,} of {self.objective.steps:,}, {self.objective.batch} samples each",
+            "time": f"{self.seconds / 60:.0f} minutes",
+            "figure": f"{self.best:.5g} at step {self.best_step:,}: {self.objective.protocol}",
+            "machine": f"{self.machine.device}, {self.plan.precision}, processes: {self.machine.world}",
+            **self.facts,
+        }
+        sheets = sorted((int(path.stem), path) for path in (self.out / "samples").glob("*.png") if path.stem.isdigit())
+        alarms = [(alarm.step, alarm.text) for alarm in self.alarms]
+        with self._disk():
+            write_report(
+                self.out, self.out.name, facts, [_finite(line) for line in self.log], alarms, sheets, self.best_step
+            )
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        """Say what a full or lost disk means for the run; what was written before stays whole."""
+        try:
+            yield
+        except OSError as error:
+            raise ZooError(
+                f"{self.out} cannot be written at step {self.step:,}: {error.strerror or error}. What was saved before "
+                f"is whole: make room, then `--resume {self.out}`."
+            ) from None
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """The first ctrl-C, or a polite kill, ends the run after its step; the second ctrl-C ends it at once."""
+
+        def stop(number: int, frame: object) -> None:
+            self.stopping = "interrupted"
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+        try:
+            old = [(number, signal.signal(number, stop)) for number in (signal.SIGINT, signal.SIGTERM)]
+        except ValueError:  # not in the main thread, where nobody can interrupt
+            old = []
+        try:
+            yield
+        finally:
+            for number, handler in old:
+                signal.signal(number, handler)
+
+
+def _like(given: Format, x: torch.Tensor, scale: int) -> Format:
+    """The format that a picture ``(1, C, H, W)`` has, fixed in size where the given one is."""
+    size = (x.shape[-2], x.shape[-1]) if given.size else None
+    return replace(given, channels=x.shape[1], size=size, scale=1 if size else scale)
+
+
+def _finite(line: Mapping[str, float]) -> dict[str, float | None]:
+    """JSON has no NaN."""
+    return {key: value if math.isfinite(value) else None for key, value in line.items()}
