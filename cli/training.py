@@ -78,9 +78,11 @@ def train(
     with _extra():
         from zoo.training.data import Source
         from zoo.training.objective import Machine
-        from zoo.training.run import Plan, Run, check_folder
+        from zoo.training.run import Plan, Run, check_folder, saved_settings
 
         check_folder(folder, resume is not None)
+        if resume:
+            settings = {**saved_settings(folder), **settings}
         machine = Machine(precision, cpu)
         first = machine.rank == 0
         say: Callable[[str], None] = (lambda line: _say(line)) if first else (lambda line: None)
@@ -100,9 +102,12 @@ def train(
         )
         done = run.train(minutes, stop_on_collapse)
     if first:
-        _say(f"{'Done' if done else f'Stopped: {run.stopping},'} at step {run.step:,}. See {folder / 'report.html'}")
+        end = "Done" if done else "Stopped" if run.failed else f"Stopped: {run.stopping},"
+        _say(f"{end} at step {run.step:,}. See {folder / 'report.html'}")
         if run.best_step:
             _say(f"The best weights are those of step {run.best_step:,}: {_use(entry, folder)}")
+        if run.failed:
+            raise ZooError(run.stopping)
         if not done:
             _say(f"`--resume {folder}` in place of --out goes on.")
 

@@ -48,7 +48,10 @@ def test_ctrl_c_and_resume_say_how_to_go_on(zoo_command: Command, tmp_path: Path
     assert made.exit_code == 0
     assert "Stopped: the time is over, at step 1" in made.stderr
     assert f"`--resume {out}` in place of --out goes on." in made.stderr
-    made = zoo_command("train", "conv-ae", "--data", data, "--resume", out, *SMALL)
+    made = zoo_command("train", "conv-ae", "--data", data, "--resume", out, "--cpu", "--set", "steps=5")
+    assert made.exit_code == 2
+    assert "is a run with the settings" in made.stderr
+    made = zoo_command("train", "conv-ae", "--data", data, "--resume", out, "--cpu")  # settings are those of the run
     assert made.exit_code == 0
     assert "Done at step 4" in made.stderr
 

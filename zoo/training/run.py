@@ -46,6 +46,13 @@ def save_weights(network: nn.Module, path: Path) -> None:
         aside.chmod(0o644)  # safetensors writes files that only their owner can read
 
 
+def saved_settings(out: Path) -> dict[str, Any]:
+    """The settings of the run in a folder."""
+    check_folder(out, resume=True)
+    settings: dict[str, Any] = torch.load(out / STATE_FILE, map_location="cpu", weights_only=True)["plan"]["settings"]
+    return settings
+
+
 def check_folder(out: Path, resume: bool) -> None:
     """Refuse to begin a run where there is one, and to resume one where there is none."""
     if (out / STATE_FILE).exists() != resume:
@@ -123,6 +130,7 @@ class Run:
         self.alarms: list[Alarm] = []
         self.sums: dict[str, torch.Tensor] = {}  # of what the steps logged since the last measurement
         self.stopping = ""  # why, as soon as there is a reason
+        self.failed = False  # whether that is an alarm
         check_folder(out, resume)
         saved = torch.load(out / STATE_FILE, map_location="cpu", weights_only=True) if resume else None
         if saved:
@@ -153,8 +161,11 @@ class Run:
                 self.seconds = before + passed
                 due = self.step % self.objective.every == 0 or self.step == self.objective.steps
                 if due or passed - told > 1:
+                    speed = (self.step - first) / passed
+                    if told < 10 <= passed:
+                        self._foresee(speed, while_left)
                     told = passed
-                    self.tick(self._progress(losses, (self.step - first) / passed, while_left - passed))
+                    self.tick(self._progress(losses, speed, while_left - passed))
                 if due:
                     since = self.step - (int(self.log[-1]["step"]) if self.log else 0)
                     self._measure({key: float(value) / since for key, value in self.sums.items()}, stop_on_collapse)
@@ -167,6 +178,16 @@ class Run:
             self._save()
             self._report()
         return self.step >= self.objective.steps
+
+    def _foresee(self, speed: float, seconds: float) -> None:
+        """Say early that the time will not be enough."""
+        steps = self.objective.steps
+        if self.step + speed * seconds < steps and self.machine.rank == 0:
+            reached = int(self.step + speed * seconds)
+            self.say(
+                f"All {steps:,} steps take {steps / speed / 60:.0f} minutes here, so this run will stop at about step "
+                f"{reached:,}; it can be resumed. A run of --set steps={reached} would end its schedule in time."
+            )
 
     def _progress(self, losses: Mapping[str, Any], speed: float, time_left: float) -> str:
         left = min((self.objective.steps - self.step) / speed, time_left)
@@ -189,7 +210,7 @@ class Run:
         for alarm in found:
             self.say(f"Warning: step {alarm.step:,}: {alarm.text}")
             if alarm.fatal or (alarm.collapse and stop_on_collapse):
-                self.stopping = alarm.text
+                self.stopping, self.failed = alarm.text, True
         self.alarms += found
         with self._disk():
             if better:
