@@ -15,7 +15,16 @@ TOP = Path(__file__).parent.parent
 GALLERY = TOP / "docs" / "gallery"
 BEGIN, END = "<!-- made by docs/build.py -->", "<!-- end -->"
 # Which pictures go through a model that reconstructs.
-EXAMPLES = {"conv-ae.flowers": "flowers", "conv-ae.fashion-mnist": "fashion-mnist"}
+EXAMPLES = {
+    "conv-ae.flowers": "flowers",
+    "conv-ae.fashion-mnist": "fashion-mnist",
+    "srgan.x4-mse": "flowers",
+    "srgan.x4": "flowers",
+    "pix2pix.facades": "facades",
+    "pix2pix.emoji": "emoji",
+    "cyclegan.photo2monet": "landscapes",
+    "cyclegan.monet2photo": "monet",
+}
 
 
 def draw(entry: Entry) -> None:
@@ -25,17 +34,34 @@ def draw(entry: Entry) -> None:
         sheet = model.generate(64, seed=0).grid(columns=16)
     else:
         seen = model.prepare(TOP / "examples" / EXAMPLES[entry.name])
-        sheet = zoo.Images(seen.arrays + model.reconstruct(seen).arrays).grid(columns=len(seen))
+        rows = [seen, model.reconstruct(seen)] if entry.output.scale == 1 else enlarged(model, seen)
+        sheet = zoo.Images([array for row in rows for array in row.arrays]).grid(columns=len(seen))
     scale = max(1, 1000 // sheet.width)
     GALLERY.mkdir(exist_ok=True)
     sheet.resize((sheet.width * scale, sheet.height * scale), 0).save(GALLERY / f"{entry.name}.png", optimize=True)
+
+
+def enlarged(model: zoo.model.Model, photos: zoo.Images) -> list[zoo.Images]:
+    """Photos made smaller, and enlarged again by bicubic interpolation and by the model; then as they were."""
+    assert model.entry
+    scale = model.entry.output.scale
+    small = [picture.resize((picture.width // scale, picture.height // scale), 3) for picture in photos]
+    return [
+        zoo.Images.of([p.resize((p.width * scale, p.height * scale), 3) for p in small]),
+        model.reconstruct(small),
+        photos,
+    ]
 
 
 def caption(entry: Entry) -> str:
     """What the sheet shows."""
     if "generate" in entry.verbs:
         return f'`zoo.load("{entry.name}").generate(64, seed=0)`'
-    return f"above the pictures in examples/{EXAMPLES[entry.name]}, below their copies"
+    folder = f"the pictures in examples/{EXAMPLES[entry.name]}"
+    if entry.output.scale > 1:
+        small = f"{folder}, {entry.output.scale} times smaller"
+        return f"{small}, enlarged by bicubic interpolation and, in the middle, by the model; below as they were"
+    return f"above {folder}, below what the model makes of them"
 
 
 def page(entries: list[Entry]) -> str:

@@ -139,6 +139,20 @@ def test_evaluate_measures_and_compares_with_the_card(
     assert "2 of 2 figures are not those on the card: error over PCA's, mean squared error." in made.stderr
 
 
+def test_evaluate_writes_the_card_of_ones_own_model(zoo_command: Command, tmp_path: Path) -> None:
+    data = folder(tmp_path / "mine" / "train", 40, 32).parent
+    folder(data / "test", 20, 32)
+    out = tmp_path / "run"
+    assert zoo_command("train", "conv-ae", "--data", str(data), "--out", str(out), *SMALL).exit_code == 0
+    measure = ("evaluate", f"local-dir:{out}", "--data", str(data))
+    assert "not on the card" in zoo_command(*measure, "--write").stdout
+    made = zoo_command(*measure)
+    assert made.stdout.count("match: the card has") == 2, made.stdout + made.stderr
+    refused = zoo_command("evaluate", "conv-ae", "--data", str(data), "--write")
+    assert refused.exit_code == 2
+    assert "--write is for local-dir: models" in refused.stderr
+
+
 def test_evaluate_refuses_what_it_cannot_measure(zoo_command: Command, tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     for name, reason in (("nothing", "There is no model"), (f"local-dir:{tmp_path}", "has no config.json")):

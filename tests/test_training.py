@@ -22,9 +22,12 @@ from safetensors.torch import load_file
 import zoo
 from zoo.errors import InputError, ZooError
 from zoo.evaluation import Features
+from zoo.model import Generator
 from zoo.recipes import conv_ae, cyclegan, dcgan, pix2pix, srgan
-from zoo.training.data import Source
-from zoo.training.objective import Average, Machine, Objective
+from zoo.training.data import Pictures, Source
+from zoo.training.generation import Adversarial
+from zoo.training.networks import Discriminator
+from zoo.training.objective import Average, Learner, Machine, Objective
 from zoo.training.run import Plan, Run, save_weights
 
 RANDOM = Features("random", size=32)
@@ -183,6 +186,41 @@ def test_every_loss_and_penalty_trains(loss: str, penalty: str, tmp_path: Path) 
     assert all(math.isfinite(float(value)) for line in losses for value in line.values())
     after = objective.learners["g"].network.state_dict()
     assert any(not torch.equal(before[key], after[key]) for key in before)
+
+
+class OfTwoKinds(Generator):
+    """Toy: class-conditional, pictures ``(N, 1, 8, 8)``."""
+
+    latent_shape = (4,)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = torch.nn.Embedding(2, 64)
+        self.linear = torch.nn.Linear(4, 64)
+
+    def decode(self, z: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(self.linear(z) + self.embed(label)).unflatten(1, (1, 8, 8))
+
+
+def test_classes_are_learnt(tmp_path: Path) -> None:
+    """With dark pictures of one class and bright ones of the other, samples of the classes come out so."""
+    for name, value in (("bright", 220), ("dark", 30)):
+        (tmp_path / name).mkdir()
+        for i in range(16):
+            Image.new("L", (8, 8), value + i).save(tmp_path / name / f"{i}.png")
+    pictures = Source([tmp_path]).pictures(8, 1)
+    torch.manual_seed(0)
+    g, d = OfTwoKinds(), Discriminator(8, 1, 8, halvings=1, classes=2)
+    learners = [Learner(n, torch.optim.Adam(n.parameters(), 1e-2, betas=(0.0, 0.99))) for n in (g, d)]
+    options = {"features": RANDOM, "conditional": True, "samples": 50, "batch": 16, "steps": 200, "decay": 0.9}
+    objective = Adversarial({}, *learners, pictures, **options)
+    run(objective, tmp_path / "run").train()
+    network = objective.averages["g"].network
+    means = [float(network(torch.zeros(1, 4), label=torch.tensor([k])).mean()) for k in (0, 1)]  # bright, dark
+    assert means[0] > means[1] + 0.5
+    plain = Pictures(pictures.x, None, (), pictures.names)
+    with pytest.raises(InputError, match="The data have no classes"):
+        Adversarial({}, *learners, plain, **options)
 
 
 def test_wrong_settings(tmp_path: Path) -> None:

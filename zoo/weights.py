@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from zoo.entry import Entry
+from zoo.entry import Entry, Metric
 from zoo.errors import InputError, WeightsError
 from zoo.files import whole
 from zoo.registry import from_config, info
@@ -235,6 +236,13 @@ def find(name: str, weights: str | os.PathLike[str] | None = None) -> tuple[Entr
         raise InputError(f"{prefix}: is no prefix: use local-dir:FOLDER or hf-hub:OWNER/REPO.")
     entry = info(name)
     return entry, fetch(entry, weights)
+
+
+def add_metrics(folder: Path, entry: Entry, metrics: Iterable[Metric]) -> None:
+    """Put figures into the ``config.json`` of a folder; they replace those of the same name."""
+    kept = {metric.name: metric for metric in (*entry.metrics, *metrics)}
+    with whole(folder / CONFIG_FILE) as aside:
+        aside.write_text(to_config(replace(entry, metrics=tuple(kept.values()))), "utf-8")
 
 
 def export(entry: Entry, path: Path, folder: Path) -> Path:
