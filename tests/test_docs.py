@@ -7,6 +7,7 @@ import runpy
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -62,6 +63,27 @@ def test_every_command_in_the_guide_exists(zoo_command: Callable[..., Result]) -
         for line in blocks(TOP / "docs" / "guide.md", rf"^    zoo ({command} .*?)$"):
             for option in re.findall(r"--[a-z-]+", line):
                 assert option in text or command == "cache", f"zoo {command} has no {option}"
+
+
+def test_the_recipe_in_the_docs_trains(tmp_path: Path) -> None:
+    from test_training import RANDOM, folder, run
+
+    from zoo.training.data import Source
+
+    (text,) = blocks(TOP / "docs" / "training.md", r"```python\n(.*?)```")
+    names: dict[str, Any] = {}
+    exec(text, names)
+    objective = names["mine"](Source([folder(tmp_path / "photos", 8)]), RANDOM, size=16, width=8, batch=4, steps=2)
+    objective.samples = 16
+    assert run(objective, tmp_path / "run").train()
+
+
+def test_the_commands_in_the_docs_of_training_exist(zoo_command: Callable[..., Result]) -> None:
+    found = blocks(TOP / "docs" / "training.md", r"^zoo (.*?)(?: +#.*)?$")
+    assert len(found) >= 5
+    for line in found:
+        text = zoo_command(line.split()[0], "--help").output
+        assert all(option in text for option in re.findall(r"--[a-z-]+", line)), line
 
 
 def test_the_registry_in_the_docs_is_read(tmp_path: Path) -> None:

@@ -239,6 +239,16 @@ def test_a_run_out_of_time_is_saved(tmp_path: Path) -> None:
     assert run(tiny_conv_ae(tmp_path), tmp_path / "run", resume=True).step == 1
 
 
+def test_small_patches_belong_to_the_large_ones(tmp_path: Path) -> None:
+    """However they are turned, recoloured and mixed: made smaller, the large ones are the small ones."""
+    objective = tiny_srgan(tmp_path)
+    objective.start(Machine("fp32", cpu=True))
+    for step in range(5):
+        small, large = objective._patches(step)  # type: ignore[attr-defined]
+        made = torch.nn.functional.interpolate(large, scale_factor=0.25, mode="bicubic", antialias=True)
+        assert (made - small).abs()[..., 2:-2, 2:-2].max() < 0.02  # steps of 8 bits are 0.008
+
+
 def test_what_may_not_be_resumed(tmp_path: Path) -> None:
     objective = tiny_conv_ae(tmp_path)
     run(objective, tmp_path / "run").train(minutes=1e-9)

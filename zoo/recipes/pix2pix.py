@@ -43,10 +43,10 @@ def facades(
 ) -> Paired:
     """256 px, from label maps to photos. ``adversarial=no`` leaves D out, to see what it is for.
 
-    Every 20th pair of the training split is held out.
+    Every 10th pair of the training split is held out.
     """
     pairs = data.pairs(size, reverse=reverse, least=2 * batch)
-    out = held_out(len(pairs.a))
+    out = held_out(len(pairs.a), 10)
     return _training(
         pairs.take(~out),
         pairs.take(out),

@@ -166,10 +166,12 @@ class Objective:
 
     Attributes:
         protocol: how the figure was measured that the best checkpoint is chosen by.
+        columns: of the sheet.
         data: what is trained on; the first dimension of the first counts the samples, see :meth:`rows`.
     """
 
     protocol: str
+    columns = 8
     data: Sequence[Tensor]
 
     def __init__(

@@ -24,6 +24,7 @@ from torch import nn
 from zoo.entry import Entry, Format, Metric
 from zoo.errors import InputError, ZooError
 from zoo.files import whole
+from zoo.images import write
 from zoo.schema import to_config
 from zoo.training.monitors import Alarm, look
 from zoo.training.objective import Machine, Objective
@@ -215,7 +216,8 @@ class Run:
         with self._disk():
             if better:
                 self._write_best()
-            self.objective.sheet().save(self.out / "samples" / f"{self.step:07d}.png")
+            sheet = self.objective.sheet().grid(columns=self.objective.columns)
+            write(sheet, self.out / "samples" / f"{self.step:07d}.png")
         self._save()
         self._report()
 

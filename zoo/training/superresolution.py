@@ -16,6 +16,8 @@ from zoo.training.data import downscale, to_float
 from zoo.training.losses import accuracy, adversarial_loss
 from zoo.training.objective import Learner, Machine, Objective
 
+MIXED = 0.3  # of the patches in a batch are mixed with another one
+
 
 class SuperResolution(Objective):
     """From a photo made smaller back to the photo, as SRResNet and SRGAN (Ledig et al. 2017).
@@ -36,6 +38,8 @@ class SuperResolution(Objective):
         loss: a name in :data:`zoo.training.losses.LOSSES`.
         options: as for :class:`~zoo.training.objective.Objective`.
     """
+
+    columns = 4
 
     def __init__(
         self,
@@ -155,7 +159,11 @@ class SuperResolution(Objective):
         return small, photo[:, : small.shape[1] * self.scale, : small.shape[2] * self.scale]
 
     def _patches(self, step: int) -> tuple[Tensor, Tensor]:
-        """A batch of small and of large patches, turned and mirrored."""
+        """A batch of small and of large patches: turned, mirrored, and recoloured.
+
+        Colours change places, contrast and brightness vary, and a patch may be mixed with another one. All of this is
+        linear, as making smaller is: so the small patch stays the one that belongs to the large one.
+        """
         rng = np.random.default_rng((0, step))
         side, scale = self.patch, self.scale
         smalls: list[Tensor] = []
@@ -164,6 +172,7 @@ class SuperResolution(Objective):
             small, large = self.pairs[rng.integers(len(self.pairs))]
             i, j = (int(rng.integers(n - side + 1)) for n in small.shape[1:])
             mirrored, upside_down, turned = (bool(rng.random() < 0.5) for _ in range(3))
+            colours, gain, shift = rng.permutation(small.shape[0]), rng.uniform(0.7, 1.0), rng.uniform(-0.3, 0.3)
             if number % self.machine.world != self.machine.rank:  # another process has it
                 continue
             part = small[:, i : i + side, j : j + side]
@@ -171,8 +180,13 @@ class SuperResolution(Objective):
             for x, found in ((part, smalls), (whole, larges)):
                 x = x.flip(2) if mirrored else x
                 x = x.flip(1) if upside_down else x
-                found.append(x.transpose(1, 2) if turned else x)
-        return self.to_machine(to_float(torch.stack(smalls))), self.to_machine(to_float(torch.stack(larges)))
+                x = x.transpose(1, 2) if turned else x
+                found.append(to_float(x[colours]) * gain + shift * (1 - gain))
+        own = np.where(rng.random(len(smalls)) < MIXED, rng.uniform(0.5, 1, len(smalls)), 1)
+        weight = torch.from_numpy(own).float()[:, None, None, None]
+        both = (torch.stack(patches) for patches in (smalls, larges))
+        x, y = (self.to_machine(torch.lerp(patches.roll(1, 0), patches, weight)) for patches in both)
+        return x, y
 
     def _enlarge(self, small: Tensor) -> Tensor:
         """``(C, H, W)`` uint8 to ``(1, C, scale * H, scale * W)`` in [-1, 1], rounded to 8 bits."""

@@ -31,9 +31,14 @@ def views(pictures: Tensor, shift: int, flip: bool) -> Tensor:
     return torch.stack([x[:, i : i + h, j : j + w] for x, (i, j) in zip(padded, corners, strict=True)])
 
 
-def _sheet(*columns: Tensor) -> Images:
-    """Rows of eight: first all of the first kind, then of the next."""
-    return Images([x for column in columns for x in ((column + 1) / 2).clamp(0, 1).cpu().numpy()])
+def _spread(n: int) -> Tensor:
+    """Eight of n samples, evenly spread."""
+    return torch.linspace(0, n - 1, 8).long()
+
+
+def _sheet(*rows: Tensor) -> Images:
+    """Rows of eight pictures."""
+    return Images([x for row in rows for x in ((row + 1) / 2).clamp(0, 1).cpu().numpy()])
 
 
 class Paired(Objective):
@@ -145,10 +150,10 @@ class Paired(Objective):
     @torch.inference_mode()
     def sheet(self) -> Images:
         """Inputs, results, targets: a row each."""
-        a = self.held_a[:8]
-        made = torch.cat(list(self._results(a)))
-        wide = [x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x for x in (a, made, self.held_b[:8])]
-        return _sheet(*wide)
+        some = _spread(len(self.held_a))
+        made = torch.cat(list(self._results(self.held_a[some])))
+        rows = (self.held_a[some], made, self.held_b[some])
+        return _sheet(*(x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x for x in rows))
 
     @torch.inference_mode()
     def example(self) -> tuple[Tensor | None, Tensor]:
@@ -292,7 +297,8 @@ class Cycle(Objective):
         """Pictures of A, what becomes of them, pictures of B, and what becomes of them: a row each."""
         rows = []
         for name, x in zip(self.averages, self.held, strict=True):
-            rows += [x[:8], torch.cat(list(self._results(name, x[:8])))]
+            some = x[_spread(len(x))]
+            rows += [some, torch.cat(list(self._results(name, some)))]
         return _sheet(*rows)
 
     @torch.inference_mode()

@@ -1,0 +1,126 @@
+"""Losses, penalties, augmentation, discriminators and pools are what their papers say."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from zoo.training.losses import AUGMENTATIONS, LOSSES, accuracy, augment, gradient_penalty, r1_penalty
+from zoo.training.networks import Discriminator, PatchDiscriminator
+from zoo.training.translation import Pool, views
+
+
+@pytest.mark.parametrize(
+    ("name", "undecided_d", "undecided_g"),
+    [
+        ("vanilla", 2 * math.log(2), math.log(2)),
+        ("least-squares", 0.5, 1.0),
+        ("hinge", 2.0, 0.0),
+        ("wasserstein", 0, 0),
+    ],
+)
+def test_losses_of_a_d_that_knows_nothing(name: str, undecided_d: float, undecided_g: float) -> None:
+    zero = torch.zeros(4)
+    assert float(LOSSES[name].d(zero, zero)) == pytest.approx(undecided_d)
+    assert float(LOSSES[name].g(zero)) == pytest.approx(undecided_g)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_d_gains_by_telling_apart_and_g_by_fooling(name: str) -> None:
+    high, low = torch.full((4,), 0.9), torch.full((4,), 0.1)
+    assert LOSSES[name].d(high, low) < LOSSES[name].d(low, high)
+    assert LOSSES[name].g(high) < LOSSES[name].g(low)
+
+
+def test_accuracy_counts_samples_by_the_mean_of_their_patches() -> None:
+    scores = torch.tensor([[1.0, 2.0], [-3.0, 1.0], [0.1, 0.1]])
+    assert float(accuracy(scores, 0, real=True)) == pytest.approx(2 / 3)
+    assert float(accuracy(scores, 0, real=False)) == pytest.approx(1 / 3)
+    assert float(accuracy(torch.tensor([0.4, 0.6]), 0.5, real=True)) == pytest.approx(0.5)
+
+
+def test_penalties_of_a_linear_d() -> None:
+    weight = torch.zeros(1, 3, 4, 4)
+    weight[0, 0, 0, :2] = torch.tensor([3.0, 4.0])
+
+    def d(x: Tensor) -> Tensor:
+        return (x * weight).sum((1, 2, 3))
+
+    real, fake = torch.randn(5, 3, 4, 4), torch.randn(5, 3, 4, 4)
+    assert float(r1_penalty(d, real)) == pytest.approx(25 / 2)
+    assert float(gradient_penalty(d, real, fake)) == pytest.approx(16)
+    assert float(gradient_penalty(lambda x: d(x) / 5, real, fake)) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_augmentation_is_random_by_seed_and_lets_gradients_through(name: str) -> None:
+    x = (torch.rand(8, 3, 16, 16) * 2 - 1).requires_grad_()
+    torch.manual_seed(0)
+    one = augment(x, name)
+    torch.manual_seed(0)
+    assert torch.equal(one, augment(x, name))
+    torch.manual_seed(1)
+    assert not torch.equal(one, augment(x, name))
+    assert one.shape == x.shape
+    one.square().sum().backward()
+    assert x.grad is not None
+    assert x.grad.abs().sum() > 0
+
+
+def test_translation_moves_and_fills_with_zeros() -> None:
+    torch.manual_seed(3)
+    x = torch.ones(50, 1, 16, 16)
+    moved = augment(x, "translation")
+    assert set(moved.unique().tolist()) == {0.0, 1.0}
+    rows = moved.sum((1, 3)).ne(0).sum(1)  # how many rows are left of each
+    assert rows.min() == 14  # an eighth of 16 is the farthest
+    assert rows.max() == 16
+
+
+def test_cutout_takes_a_quarter_at_most() -> None:
+    torch.manual_seed(0)
+    left = augment(torch.ones(200, 1, 16, 16), "cutout").mean((1, 2, 3))
+    assert left.min() == pytest.approx(1 - 81 / 256)  # 9 x 9 pixels
+    assert left.max() > 0.9
+
+
+def test_both_sides_of_a_pair_move_together() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(6, 3, 12, 12)
+    both = views(torch.cat([x, -x], 1), shift=3, flip=True)
+    assert torch.equal(both[:, :3], -both[:, 3:])
+    assert not torch.equal(both[:, :3], x)
+
+
+def test_a_pool_gives_old_fakes_half_of_the_time() -> None:
+    torch.manual_seed(0)
+    pool = Pool(20)
+    assert torch.equal(pool.swap(torch.zeros(20, 1)), torch.zeros(20, 1))
+    made = torch.cat([pool.swap(torch.ones(1, 1)) for _ in range(20)])
+    assert 4 <= int((made == 0).sum()) <= 16
+    assert len(pool.pictures) == 20
+
+
+@pytest.mark.parametrize(("halvings", "patch"), [(1, 16), (2, 34), (3, 70)])
+def test_patches_have_the_papers_size(halvings: int, patch: int) -> None:
+    d = PatchDiscriminator(3, 4, halvings)
+    x = torch.zeros(1, 3, 128, 128, requires_grad=True)
+    scores = d(x)
+    scores[0, 0, scores.shape[2] // 2, scores.shape[3] // 2].backward()
+    assert x.grad is not None
+    assert int(x.grad.abs().sum((0, 1, 2)).ne(0).sum()) == patch
+
+
+def test_spectral_norm_bounds_d() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(4, 3, 16, 16)
+    bounded, free = (Discriminator(16, 3, 8, halvings=2, norm=norm) for norm in (True, False))
+    for d in (bounded, free):
+        for parameter in d.parameters():
+            parameter.data *= 10
+    for _ in range(30):
+        bounded(x)  # the power method settles
+    assert bounded(x).abs().max() < 1e-3 * free(x).abs().max()
