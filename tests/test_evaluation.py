@@ -7,10 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from test_training import RANDOM, folder, tiles
 
 from zoo import evaluation
+from zoo.entry import Entry, Format, Metric
 from zoo.errors import InputError, WeightsError
 from zoo.evaluation import Features
+from zoo.model import Generator, Model
+from zoo.models.dcgan import DCGAN
+from zoo.models.pix2pix import Pix2Pix
+from zoo.models.srgan import SRGAN
+from zoo.recipes import cyclegan, dcgan, pix2pix, srgan
+from zoo.training.data import Source
 
 
 def test_kernel_distance() -> None:
@@ -148,3 +156,78 @@ def test_features_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(WeightsError, match="cannot be downloaded: name a file with --features"):
         Features("mobilenetv2_100")
     assert evaluation.default_features().source == "random"
+
+
+def untrained(network: Model, recipe: str, size: int | None, channels: int = 3, scale: int = 1) -> Model:
+    """A network with the facts of a checkpoint."""
+    square = (size, size) if size else None
+    network.entry = Entry(
+        model="toy",
+        checkpoint="toy",
+        package="zoo",
+        folder=Path(),
+        builder="",
+        summary="",
+        verbs=("generate",) if isinstance(network, Generator) else ("reconstruct",),
+        input=Format(channels=channels, size=square),
+        output=Format(channels=channels, size=square, scale=scale),
+        license="MIT",
+        recipe=recipe,
+    )
+    return network.eval()
+
+
+def values(metrics: list[Metric]) -> dict[str, float]:
+    assert all(len(metric.protocol) > 5 and np.isfinite(metric.value) for metric in metrics)
+    return {metric.name: metric.value for metric in metrics}
+
+
+def test_figures_of_a_generator(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = (np.linspace(0, 255, 28)[None, :, None] * rng.random((250, 1, 1)) + np.zeros((1, 1, 28))).astype(np.uint8)
+    y = np.arange(250) % 10
+    np.savez(tmp_path / "data.npz", x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
+    network = untrained(DCGAN(size=28, channels=1, width=4), "", 28, 1)
+    found = values(dcgan.evaluate(network, Source([tmp_path / "data.npz"]), RANDOM))  # type: ignore[arg-type]
+    assert found["KID of real pictures, the floor"] < found["KID of the naive way"]
+    assert found["FID of real pictures, the floor"] < found["FID"]
+    assert 0 <= found["share of the rarest class"] <= 0.1
+
+
+def test_figures_of_enlarged_photos(tmp_path: Path) -> None:
+    """A network that does nothing yet is bilinear enlargement: near to bicubic, and no better."""
+    tiles(tmp_path / "Tiles", 2, 64)
+    network = SRGAN(width=4, blocks=1, over_bilinear=True)
+    torch.nn.init.zeros_(network.tail.weight)
+    torch.nn.init.zeros_(network.tail.bias)  # type: ignore[arg-type]
+    network.requires_grad_(False)
+    found = values(srgan.evaluate(untrained(network, "", None, scale=4), Source([tmp_path / "Tiles"]), RANDOM))
+    assert found["PSNR, Tiles"] < found["PSNR of bicubic, Tiles"] < found["PSNR, Tiles"] + 2
+    assert found["SSIM, Tiles"] < found["SSIM of bicubic, Tiles"]
+    assert found["perceptual distance, Tiles"] > 0
+
+
+def test_figures_of_pairs(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        folder(tmp_path / name, 20, 32, bright=0 if name == "a" else 40)
+    data = Source([tmp_path / "a", tmp_path / "b"])
+    network = Pix2Pix(size=32, width=4, widest=4, norm="instance").requires_grad_(False)
+    whole = pix2pix.evaluate(untrained(network, "zoo.recipes.pix2pix:facades", 32), data, RANDOM)
+    assert "results for 20 test pairs of 32 px" in whole[0].protocol
+    tenth = pix2pix.evaluate(untrained(network, "zoo.recipes.pix2pix:emoji", 32), data, RANDOM)
+    assert "results for 2 test pairs" in tenth[0].protocol
+    found = values(whole)
+    assert found["L1 over the input's"] == pytest.approx(found["L1"] / float(whole[3].protocol[-7:-1]), rel=0.01)
+
+
+def test_figures_of_two_kinds_without_pairs(tmp_path: Path) -> None:
+    """A network that changes nothing leaves pictures as far from the other kind as they were."""
+    data = Source([folder(tmp_path / "a", 12, 32), folder(tmp_path / "b", 14, 32, bright=60)])
+
+    class Same(Model):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    found = values(cyclegan.evaluate(untrained(Same(), "", None), data, RANDOM))
+    assert found["FID over the inputs'"] == pytest.approx(1, abs=1e-3)
+    assert found["KID"] == pytest.approx(found["KID of the inputs"], abs=1e-3)
