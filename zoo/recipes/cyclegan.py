@@ -7,16 +7,19 @@ The folder of the run is the network from the first kind to the second, its fold
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+import zoo
 from zoo.entry import Metric
 from zoo.evaluation import Features, frechet_distance, kernel_distance
 from zoo.images import Images
 from zoo.model import Model
 from zoo.models.cyclegan import CycleGAN
+from zoo.registry import registry
 from zoo.training.data import Source, held_out, to_float
 from zoo.training.networks import PatchDiscriminator
 from zoo.training.objective import Learner
@@ -71,28 +74,40 @@ def photo2monet(
     )
 
 
-def evaluate(model: Model, data: Source, features: Features) -> list[Metric]:
-    """How near translated pictures are to real ones of the second kind, beside what they were before.
+def evaluate(model: Model, data: Source, features: Features, size: int = 128) -> list[Metric]:
+    """How near translated pictures are to real ones of the other kind, beside what they were before; the cycle's error.
 
     The data are pictures to translate, and real ones of the other kind.
     """
-    size = 128
     a, b = data.domains(size)
-    before = a.x.float() / 255
-    made = torch.from_numpy(model.reconstruct(Images(list(before.numpy()))).numpy()).mul(255).round() / 255
+    before = a.x.numpy().astype(np.float32) / 255
+    made = model.reconstruct(Images(list(before)))
     real = features(to_float(b.x))
-    kinds = {"": features(made * 2 - 1), " of the inputs": features(before * 2 - 1)}
+    after = torch.from_numpy(made.numpy()).mul(255).round() / 255
+    found = {"": features(after * 2 - 1), " of the inputs": features(torch.from_numpy(before) * 2 - 1)}
+    frechet = {kind: frechet_distance(x, real) for kind, x in found.items()}
+    kernel = {kind: kernel_distance(x, real) for kind, x in found.items()}
     shared = f"{len(made)} pictures of {size} px, 8 bits, against {len(b.x)} real ones of the other kind"
-    frechet = {kind: frechet_distance(found, real) for kind, found in kinds.items()}
-    kernel = {kind: kernel_distance(found, real) for kind, found in kinds.items()}
-    return [
-        Metric("FID over the inputs'", round(frechet[""] / frechet[" of the inputs"], 3), "the next two, divided"),
-        *(
-            Metric(f"FID{kind}", round(value, 2), f"Frechet distance, {shared}, {features.protocol}")
-            for kind, value in frechet.items()
-        ),
-        *(
-            Metric(f"KID{kind}", round(value, 4), f"unbiased, kernel (x.y / d + 1) ** 3, {shared}, likewise")
-            for kind, value in kernel.items()
-        ),
+    metrics = [
+        Metric("FID over the inputs'", round(frechet[""] / frechet[" of the inputs"], 3), "the next two, divided")
     ]
+    for kind in found:
+        protocol = f"Frechet distance, {shared}, {features.protocol}"
+        metrics.append(Metric(f"FID{kind}", round(frechet[kind], 2), protocol))
+    for kind in found:
+        protocol = f"unbiased, kernel (x.y / d + 1) ** 3, {shared}, likewise"
+        metrics.append(Metric(f"KID{kind}", round(kernel[kind], 4), protocol))
+    name = _way_back(model)
+    if name:
+        error = float(np.abs(zoo.load(name).reconstruct(made).numpy() - before).mean())
+        protocol = f"mean absolute error of the {len(made)} pictures after {name}, pixels in [0, 1]"
+        metrics.append(Metric("cycle L1", round(error, 4), protocol))
+    return metrics
+
+
+def _way_back(model: Model) -> str:
+    """The checkpoint that goes the other way, if there is one: ``a2b`` and ``b2a``."""
+    if not model.entry:
+        return ""
+    name = f"{model.entry.model}.{'2'.join(reversed(model.entry.checkpoint.split('2')))}"
+    return name if name in registry().entries and name != model.entry.name else ""

@@ -81,11 +81,11 @@ def flowers(
     size: int = 64,
     channels: int = 3,
     width: int = 64,
-    d_width: int = 48,
+    d_width: int = 32,
     augment: str = "flip,color,translation,cutout",
     rate: float = 2e-4,
-    batch: int = 64,
-    steps: int = 16_000,
+    batch: int = 32,
+    steps: int = 24_000,
 ) -> Adversarial:
     """64 px from 2,000 photos, which D sees through differentiable augmentation: so few it would learn by heart."""
     return fashion_mnist(

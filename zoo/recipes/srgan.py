@@ -79,7 +79,7 @@ def x4(
     features: Features,
     *,
     start: str = "srgan.x4-mse",
-    d_width: int = 48,
+    d_width: int = 32,
     patch: int = 24,
     pixels: float = 1.0,
     perceptual: float = 0.5,
