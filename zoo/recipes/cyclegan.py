@@ -10,8 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import nn
-from torch.optim import Adam, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim import Adam
 
 import zoo
 from zoo.entry import Metric
@@ -22,7 +21,7 @@ from zoo.models.cyclegan import CycleGAN
 from zoo.registry import registry
 from zoo.training.data import Source, held_out, to_float
 from zoo.training.networks import PatchDiscriminator
-from zoo.training.objective import Learner
+from zoo.training.objective import Learner, falling
 from zoo.training.translation import Cycle
 
 
@@ -36,7 +35,7 @@ def photo2monet(
     d_width: int = 48,
     cycle: float = 10.0,
     identity: float = 0.5,
-    augment: str = "color,translation",
+    augment: str = "translation,cutout",
     rate: float = 2e-4,
     batch: int = 1,
     steps: int = 8_000,
@@ -49,18 +48,15 @@ def photo2monet(
     forth, back = CycleGAN(**config), CycleGAN(**config)
     d_a, d_b = PatchDiscriminator(3, d_width), PatchDiscriminator(3, d_width)
 
-    def falling(adam: Optimizer) -> LambdaLR:
-        return LambdaLR(adam, lambda step: min(1.0, 2 * (1 - step / steps)))
-
-    def learner(network: nn.Module, rate: float) -> Learner:
-        return Learner(network, Adam(network.parameters(), rate, betas=(0.5, 0.999)), falling)
+    def learner(network: nn.Module) -> Learner:
+        return Learner(network, Adam(network.parameters(), rate, betas=(0.5, 0.999)), falling(steps))
 
     return Cycle(
         config,
-        learner(forth, rate),
-        learner(back, rate),
-        learner(d_a, rate),
-        learner(d_b, rate),
+        learner(forth),
+        learner(back),
+        learner(d_a),
+        learner(d_b),
         a.take(~rows_a),
         b.take(~rows_b),
         (a.x[rows_a], b.x[rows_b]),

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim import Adam
 
 from zoo.entry import Metric
 from zoo.evaluation import Features, classify, frechet_distance, gaussian_samples, kernel_distance, train_classifier
@@ -21,7 +20,7 @@ from zoo.models.dcgan import DCGAN
 from zoo.training.data import Source, to_float
 from zoo.training.generation import Adversarial
 from zoo.training.networks import Discriminator
-from zoo.training.objective import Learner
+from zoo.training.objective import Learner, falling
 
 
 def fashion_mnist(
@@ -56,13 +55,10 @@ def fashion_mnist(
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1, 0.02)
 
-    def fading(adam: Optimizer) -> LambdaLR:
-        return LambdaLR(adam, lambda step: min(1.0, 2 * (1 - step / steps)))
-
     return Adversarial(
         config,
-        Learner(g, Adam(g.parameters(), rate, betas=(0.0, 0.99)), fading),
-        Learner(d, Adam(d.parameters(), 2 * rate, betas=(0.0, 0.99)), fading),
+        Learner(g, Adam(g.parameters(), rate, betas=(0.0, 0.99)), falling(steps)),
+        Learner(d, Adam(d.parameters(), 2 * rate, betas=(0.0, 0.99)), falling(steps)),
         pictures,
         features=features.at(96, fast=True),
         loss=loss,

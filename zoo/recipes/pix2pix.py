@@ -10,8 +10,7 @@ Pairs are pictures side by side, or two folders with the same names.
 from __future__ import annotations
 
 import torch
-from torch.optim import Adam, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim import Adam
 
 from zoo.entry import Metric
 from zoo.evaluation import Features, frechet_distance, kernel_distance
@@ -20,7 +19,7 @@ from zoo.model import Model
 from zoo.models.pix2pix import Pix2Pix
 from zoo.training.data import Pairs, Source, held_out
 from zoo.training.networks import PatchDiscriminator
-from zoo.training.objective import Learner
+from zoo.training.objective import Learner, falling
 from zoo.training.translation import Paired
 
 
@@ -111,13 +110,10 @@ def _training(
     g = Pix2Pix(**config)  # type: ignore[arg-type]
     d = PatchDiscriminator(train.a.shape[1] + train.b.shape[1], d_width, halvings) if d_width else None
 
-    def falling(adam: Optimizer) -> LambdaLR:
-        return LambdaLR(adam, lambda step: min(1.0, 2 * (1 - step / steps)))
-
     return Paired(
         config,
-        Learner(g, Adam(g.parameters(), rate, betas=(0.5, 0.99)), falling),
-        Learner(d, Adam(d.parameters(), rate, betas=(0.5, 0.99)), falling) if d else None,
+        Learner(g, Adam(g.parameters(), rate, betas=(0.5, 0.99)), falling(steps)),
+        Learner(d, Adam(d.parameters(), rate, betas=(0.5, 0.99)), falling(steps)) if d else None,
         train,
         checked,
         steps=steps,

@@ -8,15 +8,12 @@ Every 20th photo is held out, to choose the best weights by; Set5, Set14 and BSD
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim import Adam, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim import Adam
 
 import zoo
 from zoo.entry import Metric
@@ -27,7 +24,7 @@ from zoo.models.conv_ae import zeroed
 from zoo.models.srgan import SRGAN, Block
 from zoo.training.data import Source, downscale, held_out, to_float
 from zoo.training.networks import Discriminator
-from zoo.training.objective import Learner
+from zoo.training.objective import Learner, cosine
 from zoo.training.superresolution import SuperResolution
 
 
@@ -60,7 +57,7 @@ def x4_mse(
     for layer in (network.tail, *(block.conv2 for block in network.blocks if isinstance(block, Block))):
         zeroed(layer)
     train, held_out = _photos(data)
-    learner = Learner(network, Adam(network.parameters(), rate, betas=(0.9, 0.99)), _cosine(steps), clip=1.0)
+    learner = Learner(network, Adam(network.parameters(), rate, betas=(0.9, 0.99)), cosine(steps), clip=1.0)
     return SuperResolution(
         config,
         learner,
@@ -100,10 +97,10 @@ def x4(
     train, held_out = _photos(data)
     return SuperResolution(
         network.entry.config,
-        Learner(network, Adam(network.parameters(), rate, betas=(0.9, 0.99)), _cosine(steps), clip=1.0),
+        Learner(network, Adam(network.parameters(), rate, betas=(0.9, 0.99)), cosine(steps), clip=1.0),
         train,
         held_out,
-        d=Learner(d, Adam(d.parameters(), 2 * rate, betas=(0.5, 0.99)), _cosine(steps)),
+        d=Learner(d, Adam(d.parameters(), 2 * rate, betas=(0.5, 0.99)), cosine(steps)),
         features=features,
         scale=network.scale,
         patch=patch,
@@ -120,16 +117,6 @@ def _photos(data: Source) -> tuple[list[Tensor], list[Tensor]]:
     photos = [x for _, x in data.photos(least=2)]
     out = held_out(len(photos)).tolist()
     return [x for x, o in zip(photos, out, strict=True) if not o], [x for x, o in zip(photos, out, strict=True) if o]
-
-
-def _cosine(steps: int) -> Callable[[Optimizer], LambdaLR]:
-    """The rate rises over the first 200 steps and falls along a cosine."""
-    warmup = min(200, steps // 10 + 1)
-
-    def schedule(adam: Optimizer) -> LambdaLR:
-        return LambdaLR(adam, lambda s: min(1, (s + 1) / warmup) * (0.5 + 0.5 * math.cos(math.pi * min(s / steps, 1))))
-
-    return schedule
 
 
 def evaluate(model: Model, data: Source, features: Features) -> list[Metric]:

@@ -8,6 +8,7 @@ time, nor penalties on gradients.
 from __future__ import annotations
 
 import copy
+import math
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -16,12 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from zoo.errors import InputError
 from zoo.images import Images
 from zoo.training.data import batch_indices
 
+Schedule = Callable[[Optimizer], LRScheduler]
 PRECISIONS = ("auto", "bf16", "fp32")
 
 
@@ -94,7 +96,7 @@ class Learner:
         self,
         network: nn.Module,
         optimizer: Optimizer,
-        schedule: Callable[[Optimizer], LRScheduler] | None = None,
+        schedule: Schedule | None = None,
         clip: float | None = None,
     ) -> None:
         self.network, self.optimizer, self.clip = network, optimizer, clip
@@ -110,6 +112,21 @@ class Learner:
     def _parts(self) -> dict[str, Any]:
         parts = {"network": self.network, "optimizer": self.optimizer, "schedule": self.schedule}
         return {name: part for name, part in parts.items() if part}
+
+
+def falling(steps: int) -> Schedule:
+    """The rate stays for half the run and then falls to zero, in a line."""
+    return lambda optimizer: LambdaLR(optimizer, lambda step: min(1.0, 2 * (1 - step / steps)))
+
+
+def cosine(steps: int) -> Schedule:
+    """The rate rises over the first 200 steps and falls along a cosine."""
+    warmup = min(200, steps // 10 + 1)
+
+    def factor(step: int) -> float:
+        return min(1.0, (step + 1) / warmup) * (0.5 + 0.5 * math.cos(math.pi * min(step / steps, 1)))
+
+    return lambda optimizer: LambdaLR(optimizer, factor)
 
 
 class Average:
