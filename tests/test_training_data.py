@@ -253,7 +253,7 @@ def test_arrays_are_fitted_like_pictures(tmp_path: Path) -> None:
     other = folder(tmp_path / "p", {"a.png": noise(8, 8)})
     assert Source([tmp_path / "a.npz", other]).pictures(8).names == ["0000", "0001", "0002", "a"]
     big = arrays(tmp_path / "b.npz", x=np.zeros((1, 9, 9), np.uint8))
-    with pytest.raises(InputError, match="0000 has 8x8 pixels and 0000 9x9"):
+    with pytest.raises(InputError, match="0000 has 8x8 pixels and 0003 9x9"):
         Source([tmp_path / "a.npz", big]).pictures(None)
 
 
@@ -456,8 +456,17 @@ def test_pictures_without_a_partner(tmp_path: Path) -> None:
     c = folder(tmp_path / "c", dots("six.png"))
     with pytest.raises(InputError, match=r"have no names in common, one has 0\.png, the other six\.png: give the two"):
         Source([a, c]).pairs(4)
-    with pytest.raises(InputError, match="from one place or from two: give no 3"):
+    with pytest.raises(InputError, match="from one place or an even number: give no 3"):
         Source([a, b, c]).pairs(4)
+
+
+def test_four_places_are_two_pairs_of_places(tmp_path: Path) -> None:
+    for name, n in (("a", 3), ("b", 3), ("c", 2), ("d", 2)):
+        np.savez(tmp_path / f"{name}.npz", x=np.full((n, 4, 4), ord(name), np.uint8))
+    found = Source([tmp_path / f"{name}.npz" for name in "abcd"]).pairs(4, (1, 1))
+    assert found.a[:, 0, 0, 0].tolist() == [ord(c) for c in "aaacc"]
+    assert found.b[:, 0, 0, 0].tolist() == [ord(c) for c in "bbbdd"]
+    assert found.names == ["0000", "0001", "0002", "0003", "0004"]
 
 
 def test_pairs_of_arrays_have_the_same_number(tmp_path: Path) -> None:

@@ -135,7 +135,8 @@ class Source:
     ) -> Pairs:
         """Pairs of pictures: of the same name in two places, in two sub-folders of one, or side by side in each file.
 
-        In two arrays it is the same number. Of two sub-folders, ``a`` is the first by name.
+        In two arrays it is the same number. Of two sub-folders, ``a`` is the first by name. Of four places,
+        the third and the fourth add to the first and the second.
 
         Args:
             size: as for :meth:`pictures`.
@@ -179,10 +180,10 @@ class Source:
 
     def _sides(self, split: str) -> list[Place]:
         """Two sets, or one that has no halves."""
-        if len(self.paths) > 2:
-            raise InputError(f"Two sets of pictures come from one place or from two: give no {len(self.paths)}.")
+        if len(self.paths) > 2 and len(self.paths) % 2:
+            raise InputError(f"Two sets of pictures come from one place or an even number: give no {len(self.paths)}.")
         sets = [open_place(path, split) for path in self.paths]
-        return sets if len(sets) == 2 else sets[0].halves() or sets
+        return [join(sets[::2]), join(sets[1::2])] if len(sets) > 1 else sets[0].halves() or sets
 
     def _pictures(self, one: Place, size: Size, channels: int, least: int) -> Pictures:
         x = one.whole(channels, _hw(size))

@@ -240,9 +240,10 @@ def join(sets: list[Place]) -> Place:
         classes = tuple(sorted({kind for one in sets for kind in one.classes}))
     labels = [np.array([classes.index(c) for c in one.classes])[one.labels] for one in sets if one.labels is not None]
     complete = len(labels) == len(sets)
+    named = any("." in one.names[0] for one in sets)  # pictures of arrays have numbers for names
     return Place(
         " and ".join(one.where for one in sets),
-        [name for one in sets for name in one.names],
+        [name for one in sets for name in one.names] if named else _numbers(len(items)),
         lambda k: items[k][0].load(items[k][1]),
         np.concatenate(labels) if complete else None,
         classes if complete else (),

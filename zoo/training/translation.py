@@ -16,14 +16,22 @@ from zoo.training.losses import accuracy, adversarial_loss, augment
 from zoo.training.objective import Learner, Machine, Objective
 
 
-def views(pictures: Tensor, shift: int, flip: bool) -> Tensor:
-    """Random views of pictures ``(N, C, H, W)``: moved by up to ``shift`` pixels (mirrored at the edges), and flipped.
+def views(pictures: Tensor, shift: int, flip: bool, warp: float = 0.0) -> Tensor:
+    """Random views of pictures ``(N, C, H, W)``: flipped, warped, and moved by up to ``shift`` pixels.
 
-    What lies in the channels of one picture moves together: put both sides of a pair there.
+    What lies in the channels of one picture moves together: put both sides of a pair there. Warping turns by up to
+    ``warp`` radians, and makes either side up to ``warp`` larger or smaller; the pixels at the edges are repeated
+    outward. Moving mirrors them.
     """
     n, _, h, w = pictures.shape
     if flip:
         pictures = torch.where(torch.rand(n, 1, 1, 1) < 0.5, pictures.flip(3), pictures)
+    if warp:
+        angle, *stretch = torch.empty(3, n).uniform_(-warp, warp)
+        rows = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(n, 2, 2)
+        matrix = F.pad(rows * (1 + torch.stack(stretch, 1))[:, :, None], (0, 1))
+        grid = F.affine_grid(matrix, list(pictures.shape), align_corners=False)
+        pictures = F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
     if not shift:
         return pictures
     padded = F.pad(pictures, (shift,) * 4, mode="reflect")
@@ -57,7 +65,7 @@ class Paired(Objective):
         loss: a name in :data:`zoo.training.losses.LOSSES`.
         pixels: weight of L1 between result and target.
         policy: differentiable augmentation of what D sees.
-        shift, flip: random views, as :func:`views` makes them.
+        shift, flip, warp: random views, as :func:`views` makes them.
         options: as for :class:`~zoo.training.objective.Objective`.
     """
 
@@ -75,13 +83,14 @@ class Paired(Objective):
         policy: str = "",
         shift: int = 0,
         flip: bool = True,
+        warp: float = 0.0,
         **options: Any,
     ) -> None:
         super().__init__(config, {"g": g, **({"d": d} if d else {})}, ["g"], **options)
         self.data = [pairs.a, pairs.b]
         self.held_a, self.held_b = to_float(held_out.a), to_float(held_out.b)
         self.features, self.loss, self.pixels, self.policy = features, adversarial_loss(loss), pixels, policy
-        self.shift, self.flip = shift, flip
+        self.shift, self.flip, self.warp = shift, flip, warp
         self.channels = [x.shape[1] for x in self.data]
         n = len(self.held_a)
         self.protocol = (
@@ -99,7 +108,7 @@ class Paired(Objective):
     def step(self, step: int) -> dict[str, Tensor]:
         g = self.learners["g"].network
         rows = self.rows(step)
-        both = views(to_float(torch.cat([x[rows] for x in self.data], 1)), self.shift, self.flip)
+        both = views(to_float(torch.cat([x[rows] for x in self.data], 1)), self.shift, self.flip, self.warp)
         a, b = (self.to_machine(x) for x in both.split(self.channels, 1))
         with self.machine.autocast():
             made = g(a)
