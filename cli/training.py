@@ -78,11 +78,11 @@ def train(
     with _extra():
         from zoo.training.data import Source
         from zoo.training.objective import Machine
-        from zoo.training.run import Plan, Run, check_folder, saved_settings
+        from zoo.training.run import Plan, Run, check_folder, saved_state
 
         check_folder(folder, resume is not None)
         if resume:
-            settings = {**saved_settings(folder), **settings}
+            settings = {**saved_state(folder)["plan"]["settings"], **settings}
         machine = Machine(precision, cpu)
         first = machine.rank == 0
         say: Callable[[str], None] = (lambda line: _say(line)) if first else (lambda line: None)

@@ -266,6 +266,14 @@ def test_what_may_not_be_resumed(tmp_path: Path) -> None:
             Run(objective, tmp_path / "run", plan, Machine("fp32", cpu=True), resume=True)
 
 
+def test_a_damaged_state(tmp_path: Path) -> None:
+    (tmp_path / "state.pt").write_bytes(b"no state")
+    with pytest.raises(
+        InputError, match=r"state\.pt is damaged .*: the run cannot be resumed; its best weights are in"
+    ):
+        run(tiny_conv_ae(tmp_path), tmp_path, resume=True)
+
+
 def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     objective = tiny_conv_ae(tmp_path)
     objective.every = 4

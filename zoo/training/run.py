@@ -47,11 +47,16 @@ def save_weights(network: nn.Module, path: Path) -> None:
         aside.chmod(0o644)  # safetensors writes files that only their owner can read
 
 
-def saved_settings(out: Path) -> dict[str, Any]:
-    """The settings of the run in a folder."""
-    check_folder(out, resume=True)
-    settings: dict[str, Any] = torch.load(out / STATE_FILE, map_location="cpu", weights_only=True)["plan"]["settings"]
-    return settings
+def saved_state(out: Path) -> dict[str, Any]:
+    """What :meth:`Run._save` wrote to a folder."""
+    try:
+        state: dict[str, Any] = torch.load(out / STATE_FILE, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file can raise anything
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{out / STATE_FILE} is damaged ({reason}): the run cannot be resumed; its best weights are in {WEIGHTS_FILE}."
+        ) from None
+    return state
 
 
 def check_folder(out: Path, resume: bool) -> None:
@@ -133,7 +138,7 @@ class Run:
         self.stopping = ""  # why, as soon as there is a reason
         self.failed = False  # whether that is an alarm
         check_folder(out, resume)
-        saved = torch.load(out / STATE_FILE, map_location="cpu", weights_only=True) if resume else None
+        saved = saved_state(out) if resume else None
         if saved:
             plan.check(saved["plan"], out)
         objective.start(machine)
