@@ -54,7 +54,8 @@ def saved_state(out: Path) -> dict[str, Any]:
     except Exception as error:  # a damaged file can raise anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"{out / STATE_FILE} is damaged ({reason}): the run cannot be resumed; its best weights are in {WEIGHTS_FILE}."
+            f"{out / STATE_FILE} is damaged ({reason}): the run cannot be resumed; its best weights are in "
+            f"{WEIGHTS_FILE}."
         ) from None
     return state
 
