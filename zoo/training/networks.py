@@ -51,25 +51,27 @@ class Discriminator(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """The PatchGAN of pix2pix (Isola et al. 2017, https://arxiv.org/abs/1611.07004), with spectral norm for batch norm.
+    """The PatchGAN of pix2pix (Isola et al. 2017, https://arxiv.org/abs/1611.07004), with spectral norm.
 
     Args:
         channels: of what it sees: of input and output together where it is conditional.
         width: of the first maps.
         halvings: 3 for patches of 70 pixels, 2 for 34, 1 for 16.
+        norm: whether there is instance norm between, as in SPADE (https://arxiv.org/abs/1903.07291): without it,
+            bounded layers let little of the difference between real and fake through.
     """
 
-    def __init__(self, channels: int, width: int = 64, halvings: int = 3) -> None:
+    def __init__(self, channels: int, width: int = 64, halvings: int = 3, norm: bool = True) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         c_in = channels
-        for i in range(halvings):
+        for i in range(halvings + 1):
             c_out = width * 2 ** min(i, 3)
-            layers += [spectral_norm(nn.Conv2d(c_in, c_out, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
+            layers += [spectral_norm(nn.Conv2d(c_in, c_out, 4, stride=2 if i < halvings else 1, padding=1))]
+            layers += [nn.InstanceNorm2d(c_out)] if norm and i else []
+            layers += [nn.LeakyReLU(0.2)]
             c_in = c_out
-        c_out = width * 2 ** min(halvings, 3)
-        layers += [spectral_norm(nn.Conv2d(c_in, c_out, 4, padding=1)), nn.LeakyReLU(0.2)]
-        layers += [spectral_norm(nn.Conv2d(c_out, 1, 4, padding=1))]
+        layers += [spectral_norm(nn.Conv2d(c_in, 1, 4, padding=1))]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor, given: Tensor | None = None) -> Tensor:
