@@ -51,9 +51,8 @@ def tiles(path: Path, n: int, size: int) -> Path:
     rng = np.random.default_rng(0)
     path.mkdir(parents=True, exist_ok=True)
     for i in range(n):
-        Image.fromarray(
-            np.kron(rng.integers(0, 2, (size // 16, size // 16, 1)), np.full((16, 16, 3), 255)).astype(np.uint8)
-        ).save(path / f"{i}.png")
+        squares = np.kron(rng.integers(0, 2, (size // 16, size // 16, 1)), np.ones((16, 16, 3)))
+        Image.fromarray((60 + 130 * squares).astype(np.uint8)).save(path / f"{i}.png")
     return path
 
 
