@@ -149,11 +149,30 @@ def test_features_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(InputError, match=r"neither a \.safetensors file nor a model of timm"):
         Features("no-such-network")
 
-    def offline(*args: object, **options: object) -> None:
-        raise OSError("no network")
+    with pytest.raises(InputError, match=r"timm has no trained weights of resnet18d\.none"):
+        monkeypatch.setattr("timm.get_pretrained_cfg", lambda name: None)
+        Features("resnet18d.none")
 
-    monkeypatch.setattr("timm.create_model", offline)
-    with pytest.raises(WeightsError, match="cannot be downloaded: name a file with --features"):
+
+def test_a_timm_model_comes_from_the_hub_or_not_at_all(mobilenet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a network that is said at once; a run is then watched by random features."""
+    asked = []
+
+    def here(repo: str, file: str, revision: str | None) -> Path:
+        asked.append(f"{repo}/{file}")
+        return mobilenet
+
+    monkeypatch.setattr("zoo.evaluation.download", here)
+    features = Features("mobilenetv2_100", size=32)
+    assert asked == ["timm/mobilenetv2_100.ra_in1k/model.safetensors"]
+    assert features(torch.zeros(2, 3, 40, 40)).shape == (2, 1280)
+    assert features.mean == (0.485, 0.456, 0.406)
+
+    def offline(*args: object) -> None:
+        raise WeightsError("the Hub cannot be reached")
+
+    monkeypatch.setattr("zoo.evaluation.download", offline)
+    with pytest.raises(WeightsError, match=r"could not be downloaded: name a \.safetensors file"):
         Features("mobilenetv2_100")
     assert evaluation.default_features().source == "random"
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from zoo.errors import InputError, WeightsError
+from zoo.weights import download
 
 DEFAULT_FEATURES = "mobilenetv2_100"
 
@@ -123,14 +123,19 @@ def _from_timm(name: str) -> tuple[nn.Module, tuple[float, ...], tuple[float, ..
 
     if not timm.is_model(name.split(".")[0]):
         raise InputError(f"{name} is neither a .safetensors file nor a model of timm, nor random.")
-    try:
-        network: nn.Module = timm.create_model(name, pretrained=True, num_classes=0)
-    except Exception as error:  # which ones depends on the HTTP library behind huggingface_hub
+    facts = timm.get_pretrained_cfg(name)
+    if facts is None or not facts.hf_hub_id:
+        raise InputError(f"timm has no trained weights of {name} on the Hub: name another of its models.")
+    try:  # timm's own download would try again for a minute before it says that the Hub cannot be reached
+        path = download(facts.hf_hub_id, "model.safetensors", None)
+    except WeightsError as error:
         raise WeightsError(
-            f"timm's {name} is not on this machine and cannot be downloaded: name a file with --features."
+            f"timm's {name} is not on this machine and could not be downloaded: name a .safetensors file with --features."
         ) from error
-    facts: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
-    return network, tuple(facts["mean"]), tuple(facts["std"])
+    network: nn.Module = timm.create_model(
+        name, pretrained=True, pretrained_cfg_overlay={"file": str(path)}, num_classes=0
+    )
+    return network, facts.mean, facts.std
 
 
 class _Random(nn.Module):
