@@ -130,7 +130,7 @@ def _from_timm(name: str) -> tuple[nn.Module, tuple[float, ...], tuple[float, ..
         path = download(facts.hf_hub_id, "model.safetensors", None)
     except WeightsError as error:
         raise WeightsError(
-            f"timm's {name} is not on this machine and could not be downloaded: name a .safetensors file with --features."
+            f"timm's {name} is not here and could not be downloaded: name a .safetensors file with --features."
         ) from error
     network: nn.Module = timm.create_model(
         name, pretrained=True, pretrained_cfg_overlay={"file": str(path)}, num_classes=0

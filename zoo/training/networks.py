@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -74,7 +73,7 @@ class PatchDiscriminator(nn.Module):
         layers += [spectral_norm(nn.Conv2d(c_in, 1, 4, padding=1))]
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, x: Tensor, given: Tensor | None = None) -> Tensor:
-        """Pictures ``(N, C, H, W)`` in [-1, 1], after those that they were made from, to scores of patches."""
-        scores: Tensor = self.layers(x if given is None else torch.cat([given, x], 1))
+    def forward(self, x: Tensor) -> Tensor:
+        """Pictures ``(N, channels, H, W)`` in [-1, 1] to scores of patches ``(N, 1, h, w)``."""
+        scores: Tensor = self.layers(x)
         return scores

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from zoo.evaluation import Features, diversity, kernel_distance
 from zoo.images import Images
@@ -57,8 +57,8 @@ class Paired(Objective):
     Args:
         config: keyword arguments of G's builder.
         g: learner of a network from pictures to pictures, ``(N, C, H, W)`` in [-1, 1].
-        d: learner of a network from the target, and the input as ``given``, to scores of patches; None to learn from
-            the pixels alone.
+        d: learner of a network from input and target, their channels together, to scores of patches; None to learn
+            from the pixels alone.
         pairs: the data.
         held_out: pairs that are never trained on: the best weights are chosen by them.
         features: what the results are compared with the targets by; None chooses the best by L1 instead.
@@ -120,12 +120,12 @@ class Paired(Objective):
             seen = torch.cat([torch.cat([a, b], 1), torch.cat([a, made], 1)])
             seen = augment(seen.detach(), self.policy)
             with self.machine.autocast():
-                on_real, on_fake = self._scores(d, seen).chunk(2)
+                on_real, on_fake = d(seen).float().chunk(2)
             loss_d = self.loss.d(on_real, on_fake)
             self.descend(loss_d, "d")
             d.requires_grad_(False)
             with self.machine.autocast():
-                loss_g = self.loss.g(self._scores(d, augment(torch.cat([a, made], 1), self.policy)))
+                loss_g = self.loss.g(d(augment(torch.cat([a, made], 1), self.policy)).float())
             d.requires_grad_(True)
             logged = {
                 "loss_d": loss_d.detach(),
@@ -137,11 +137,6 @@ class Paired(Objective):
         self.descend(loss_g + self.pixels * loss_pixels, "g")
         self.follow(step)
         return {**logged, "loss_pixels": loss_pixels.detach()}
-
-    def _scores(self, d: nn.Module, seen: Tensor) -> Tensor:
-        given, made = seen.split(self.channels, 1)
-        scores: Tensor = d(made, given=given)
-        return scores.float()
 
     @torch.inference_mode()
     def measure(self) -> dict[str, float]:
