@@ -244,11 +244,11 @@ def perceptual_distance(a: Tensor, b: Tensor, features: Features) -> Tensor:
     Squared distance of the maps at every depth, each pixel's features at unit length, averaged over pixels and summed
     over depths: LPIPS (Zhang et al. 2018, https://arxiv.org/abs/1801.03924) without its learned weights.
     """
-    distance = torch.zeros(len(a), device=a.device)
-    for x, y in zip(features.maps(a), features.maps(b), strict=True):
-        x, y = (F.normalize(m.float(), dim=1, eps=1e-6) for m in (x, y))
-        distance = distance + (x - y).square().sum(1).mean((1, 2))
-    return distance
+    distances = []
+    for maps in zip(features.maps(a), features.maps(b), strict=True):
+        x, y = (F.normalize(m.float(), dim=1, eps=1e-6) for m in maps)
+        distances.append((x - y).square().sum(1).mean((1, 2)))
+    return torch.stack(distances).sum(0)
 
 
 def gaussian_samples(train: Tensor, n: int, seed: int = 0) -> Tensor:
