@@ -85,7 +85,7 @@ def page(entries: list[Entry]) -> str:
             "",
             f"- Weights: {(entry.bytes or 0) / 1e6:.1f} MB, float16, {entry.license}, inside the package",
             f"- Trained on: [{entry.data.name}]({entry.data.source}), {entry.data.license}",
-            f"- Recipe: `{entry.recipe}`",
+            f"- Recipe: `{entry.recipe}`; [`zoo train {entry.name}`](training.md) runs it",
             f"- Network: `{entry.builder}` with {', '.join(f'`{k}={v}`' for k, v in entry.config.items())}\n",
         ]
     return "\n".join(parts)
