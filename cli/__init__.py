@@ -39,13 +39,14 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="zoo")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:
-    r"""A zoo of autoencoders and GANs with trained weights.
+    """A zoo of autoencoders and GANs with trained weights.
 
     \b
     zoo list                                       what there is
     zoo generate dcgan -n 64 --seed 7 -o grid.png  new pictures
     zoo reconstruct conv-ae photo.jpg -o copy.png  a picture through a model
-    """
+    zoo train dcgan --data pictures/ --out run     the same network, on your own pictures
+    """  # noqa: D301 - click takes the character itself
 
 
 for _command in (

@@ -57,7 +57,7 @@ def train(
     strict: bool,
     stop_on_collapse: bool,
 ) -> None:
-    r"""Train a model: by the recipe of a checkpoint, on its data or your own.
+    """Train a model: by the recipe of a checkpoint, on its data or your own.
 
     RECIPE is a model or checkpoint, or the function of a recipe as module:function.
 
@@ -68,7 +68,7 @@ def train(
 
     The folder gets the best weights so far, which `local-dir:FOLDER` loads everywhere, sample sheets, a log and
     report.html. Ctrl-C stops after the step; --resume goes on to the same result.
-    """
+    """  # noqa: D301 - click takes the character itself
     if (out is None) == (resume is None):
         raise InputError("Give either --out with a new folder, or --resume with the folder of a run.")
     folder = out or resume
@@ -131,14 +131,14 @@ def evaluate(
     write: bool,
     json_: bool,
 ) -> None:
-    r"""Measure a model as its card says, and compare with the card.
+    """Measure a model as its card says, and compare with the card.
 
     \b
     zoo evaluate srgan.x4 --data Set5/
     zoo evaluate local-dir:runs/mine --data my-test-pictures/
 
     Exits with 1 if a figure on the card, measured by the same protocol, is another one.
-    """
+    """  # noqa: D301 - click takes the character itself
     if write and not name.startswith("local-dir:"):
         raise InputError("--write is for local-dir: models: the cards of others are in their registry.")
     with _extra():

@@ -31,6 +31,8 @@ def test_help_lists_all_commands(zoo_command: Command) -> None:
     for command in ("list", "info", "generate", "reconstruct", "download", "verify", "cache", "check"):
         assert f"\n  {command} " in text
         assert zoo_command(command, "--help").exit_code == 0
+    for command in ((), ("train",), ("evaluate",)):  # examples keep their lines
+        assert "\n  zoo " in zoo_command(*command, "--help").output
     assert zoo_command("--version").output == f"zoo, version {zoo.__version__}\n"
 
 
