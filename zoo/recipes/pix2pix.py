@@ -36,12 +36,16 @@ def facades(
     pixels: float = 10.0,
     flip: bool = True,
     shift: int = 15,
+    augment: str = "translation,cutout",
     reverse: bool = False,
     rate: float = 2e-4,
     batch: int = 4,
     steps: int = 9_000,
 ) -> Paired:
     """256 px, from label maps to photos. ``adversarial=no`` leaves D out, to see what it is for.
+
+    D sees the few pairs through differentiable augmentation: without it, it told 96 % of them from results after 8,000
+    steps, and the results had got worse since step 5,800.
 
     Every 10th pair of the training split is held out.
     """
@@ -57,6 +61,7 @@ def facades(
         pixels=pixels,
         flip=flip,
         shift=shift,
+        policy=augment,
         rate=rate,
         batch=batch,
         steps=steps,
