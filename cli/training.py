@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from zoo.evaluation import Features
 
 NEEDS_EXTRA = "training and figures need more packages: pip install 'generative-zoo[train]'"
+EXTRA = ("accelerate", "torchmetrics", "sklearn")
 DATA_HELP = "Folder, .zip, folder in a .zip, .npz, or datasets:OWNER/NAME; two where there are two kinds."
 FEATURES_HELP = (
     "What pictures are compared by: a .safetensors file of timm's mobilenetv2_100, a timm model, or random "
@@ -74,7 +75,8 @@ def train(
     folder = out or resume
     assert folder
     entry, function, name = _recipe(recipe)
-    settings = _settings(function, given, name)
+    defaults = _defaults(function)
+    chosen = _settings(defaults, given, name)
     with _extra():
         from zoo.training.data import Source
         from zoo.training.objective import Machine
@@ -82,13 +84,19 @@ def train(
 
         check_folder(folder, resume is not None)
         if resume:
-            settings = {**saved_state(folder)["plan"]["settings"], **settings}
+            saved = saved_state(folder)["plan"]
+            if saved["recipe"] != name:
+                raise InputError(f"{folder} is a run of {saved['recipe']}, not of {name}: name that one.")
+            defaults = saved["settings"]
+        settings = {**defaults, **chosen}
         machine = Machine(precision, cpu)
         first = machine.rank == 0
         say: Callable[[str], None] = (lambda line: _say(line)) if first else (lambda line: None)
-        read = Source([*data, *more], strict=strict, warn=lambda text: say(f"Warning: {text}"))
-        objective = function(read, **settings, **_features(function, source, say))
-        plan = Plan(name, settings, objective.fingerprint(), machine.precision)
+        read = Source(_places(data, more), strict=strict, warn=lambda text: say(f"Warning: {text}"))
+        features = _features(function, source, say)
+        objective = function(read, **settings, **features)
+        compared = features["features"].name if features else ""
+        plan = Plan(name, settings, objective.fingerprint(), machine.precision, compared)
         run = Run(
             objective,
             folder,
@@ -154,7 +162,7 @@ def evaluate(
         function = getattr(import_module(entry.recipe.partition(":")[0]), "evaluate", None)
         if function is None:
             raise InputError(f"The recipe {entry.recipe} says nothing about how {entry.name} is measured.")
-        read = Source([*data, *more], strict=strict, warn=lambda text: _say(f"Warning: {text}"))
+        read = Source(_places(data, more), strict=strict, warn=lambda text: _say(f"Warning: {text}"))
         metrics: list[Metric] = function(model, read, **_features(function, source, _say))
     card = {metric.name: metric for metric in entry.metrics}
     if write:
@@ -192,23 +200,36 @@ def _recipe(name: str) -> tuple[Entry | None, Callable[..., Any], str]:
         if not path:
             raise InputError(f"{entry.name} has no recipe: `zoo info {entry.model}` shows its other checkpoints.")
     module, _, function = path.partition(":")
+    if not module or not function:
+        raise InputError(f"{path} is no recipe: name a model or checkpoint, or module:function.")
+    if entry is None:
+        sys.path.insert(0, str(Path.cwd()))  # as `python -m` does, for a recipe of one's own
     try:
-        return entry, getattr(import_module(module), function), path
+        found = import_module(module)
     except ModuleNotFoundError as error:
-        if error.name and not module.startswith(error.name.split(".")[0]):
+        if error.name in EXTRA:
             raise InputError(f"{NEEDS_EXTRA} ({error.name} is missing).") from None
         raise InputError(f"There is no recipe {path}: {error}.") from None
-    except AttributeError:
-        raise InputError(f"{module} has no recipe {function!r}.") from None
+    if not callable(getattr(found, function, None)):
+        raise InputError(f"{module} has no recipe {function!r}.")
+    return entry, getattr(found, function), path
 
 
-def _settings(function: Callable[..., Any], given: Sequence[str], name: str) -> dict[str, Any]:
+def _places(data: Sequence[str], more: Sequence[str]) -> list[str]:
+    """The places after one ``--data``, or after several of them; both at once would lose their order."""
+    if len(data) > 1 and more:
+        raise InputError(f"{more[0]} stands alone: put all places after one --data, or each after its own.")
+    return [*data, *more]
+
+
+def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    """The settings of a recipe."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def _settings(known: dict[str, Any], given: Sequence[str], name: str) -> dict[str, Any]:
     """``NAME=VALUE`` as keywords of a recipe, each of the type of its default."""
-    known = {
-        key: parameter.default
-        for key, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
     made: dict[str, Any] = {}
     for item in given:
         key, equals, value = item.partition("=")
@@ -240,6 +261,8 @@ def _value(key: str, text: str, default: Any) -> Any:
 def _features(function: Callable[..., Any], source: str | None, say: Callable[[str], None]) -> dict[str, Features]:
     """The keyword ``features``, where a function takes it."""
     if "features" not in inspect.signature(function).parameters:
+        if source:
+            raise InputError(f"--features {source} is of no use here, nothing is compared by features: leave it out.")
         return {}
     from zoo.evaluation import Features, default_features
 
@@ -258,7 +281,7 @@ def _extra() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name in ("accelerate", "torchmetrics", "sklearn"):
+        if error.name in EXTRA:
             raise InputError(f"{NEEDS_EXTRA} ({error.name} is missing).") from None
         raise
 

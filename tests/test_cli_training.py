@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +58,38 @@ def test_ctrl_c_and_resume_say_how_to_go_on(zoo_command: Command, tmp_path: Path
     assert "Done at step 4" in made.stderr
 
 
+def test_a_run_is_resumed_by_its_own_recipe_only(zoo_command: Command, tmp_path: Path) -> None:
+    data, out = str(folder(tmp_path / "mine", 40, 32)), str(tmp_path / "run")
+    assert zoo_command("train", "conv-ae", "--data", data, "--out", out, *SMALL, "--minutes", "1e-9").exit_code == 0
+    made = zoo_command("train", "dcgan", "--data", data, "--resume", out)
+    assert made.exit_code == 2
+    assert "is a run of zoo.recipes.conv_ae:flowers, not of zoo.recipes.dcgan:fashion_mnist" in made.stderr
+
+
+def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
+    """In the folder where one is, as the command of the shell finds it."""
+    folder(tmp_path / "photos", 40, 32)
+    (tmp_path / "my_recipe.py").write_text(
+        "from zoo.recipes import conv_ae\n"
+        "def mine(data, *, batch=8):\n"
+        "    return conv_ae.flowers(data, size=16, code=8, batch=batch, steps=4)\n"
+    )
+    command = [
+        Path(sys.executable).parent / "zoo",
+        "train",
+        "my_recipe:mine",
+        "--data",
+        "photos",
+        "--out",
+        "run",
+        "--cpu",
+    ]
+    made = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    assert "its model is in no registry yet" in made.stderr
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
 def test_two_places_follow_data(zoo_command: Command, tmp_path: Path) -> None:
     a, b = (str(folder(tmp_path / name, 6, 32, bright)) for name, bright in (("A", 0), ("B", 50)))
     settings = [
@@ -93,6 +127,11 @@ def test_two_places_follow_data(zoo_command: Command, tmp_path: Path) -> None:
         (["dcgan", "--data", "few", "--out", "run", "--set", "bounded=2"], "bounded must be yes or no, not '2'"),
         (["dcgan", "--data", "few", "--out", "run", "--features", "x.safetensors"], "x.safetensors does not exist"),
         (["conv-ae", "--data", "bad", "--out", "run", "--strict"], "not a picture"),
+        (["conv-ae", "--data", "few", "--out", "run", "--features", "random"], "--features random is of no use here"),
+        (["conv-ae", "--data", "few", "x", "--data", "bad", "--out", "run"], "x stands alone"),
+        ([":mine", "--data", "few", "--out", "run"], ":mine is no recipe"),
+        (["conv-ae", "--data", "few", "--out", "held"], "held holds a model already, which the run would overwrite"),
+        (["conv-ae", "--data", "few", "--out", "few/000.png"], "few/000.png is not a folder that you may write to"),
     ],
 )
 def test_bad_input_gets_one_sentence(
@@ -103,6 +142,8 @@ def test_bad_input_gets_one_sentence(
     folder(tmp_path / "bad", 140)
     (tmp_path / "bad" / "000.png").write_bytes(b"no picture")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "held").mkdir()
+    (tmp_path / "held" / "model.safetensors").touch()
     made = zoo_command("train", *arguments)
     assert made.exit_code in (1, 2)
     assert made.stderr.startswith("Error: ")

@@ -22,7 +22,7 @@ def log(*changes: dict[str, float], every: int = 100) -> list[dict[str, float]]:
 
 
 def seen(*changes: dict[str, float], steps: int = 1000) -> list[str]:
-    return [alarm.text for alarm in look(log(*changes), steps)]
+    return [alarm.text for alarm in look(log(*changes), steps) if alarm.new]
 
 
 def test_a_healthy_run_raises_no_alarm() -> None:
@@ -52,6 +52,11 @@ def test_nothing_is_said_twice_in_a_row_but_again_after_a_pause() -> None:
 def test_the_first_tenth_of_a_run_is_not_looked_at() -> None:
     assert not seen({"diversity": 0.01}, steps=1001)
     assert not seen({"figure": 0.01}, {"figure": 0.1}, steps=1001)
+
+
+def test_a_run_that_is_resumed_after_its_end_ends_again() -> None:
+    alarms = look(log({}, {"loss_d": math.nan}, {"loss_d": math.nan}), 1000)
+    assert [(alarm.fatal, alarm.new) for alarm in alarms] == [(True, False)]
 
 
 def test_a_dead_game() -> None:

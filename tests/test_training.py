@@ -24,7 +24,7 @@ from zoo.errors import InputError, ZooError
 from zoo.evaluation import Features
 from zoo.model import Generator
 from zoo.recipes import conv_ae, cyclegan, dcgan, pix2pix, srgan
-from zoo.training.data import Pictures, Source
+from zoo.training.data import Pictures, Source, held_out
 from zoo.training.generation import Adversarial
 from zoo.training.networks import Discriminator
 from zoo.training.objective import Average, Learner, Machine, Objective
@@ -311,6 +311,23 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_best(tmp_path: Path
     assert made.best_step == 4
     assert any("loss is no finite number any more" in line for line in said)
     assert json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-1])["loss"] is None
+
+
+def test_a_schedule_ends_at_zero_however_many_updates_a_step_has(tmp_path: Path) -> None:
+    objective = tiny_dcgan(tmp_path, steps=4)
+    objective.d_steps = 2  # type: ignore[attr-defined]
+    objective.start(Machine("fp32", cpu=True))
+    rates = []
+    for step in range(4):
+        rates.append([learner.optimizer.param_groups[0]["lr"] for learner in objective.learners.values()])
+        objective.step(step)
+    assert rates == [[pytest.approx(3e-4 * f), pytest.approx(6e-4 * f)] for f in (1, 1, 1, 0.5)]
+
+
+def test_what_is_held_out() -> None:
+    for n in (2, 3, 10, 1000):
+        assert 1 <= int(held_out(n).sum()) < n
+    assert int(held_out(1000).sum()) == 50
 
 
 def test_average_follows_slowly_and_copies_buffers() -> None:

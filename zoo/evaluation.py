@@ -78,7 +78,7 @@ class Features:
         for batch in pictures.split(50):
             batch = F.interpolate(self.prepare(batch), (self.size, self.size), mode="bilinear", antialias=True)
             with torch.autocast(batch.device.type, torch.bfloat16, enabled=self.fast):
-                found.append(self.network(batch.contiguous(memory_format=torch.channels_last)).double().cpu())
+                found.append(self.network(batch.contiguous(memory_format=torch.channels_last)).cpu().double())
         return torch.cat(found)
 
     def maps(self, pictures: Tensor) -> list[Tensor]:

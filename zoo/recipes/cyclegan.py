@@ -75,7 +75,7 @@ def evaluate(model: Model, data: Source, features: Features, size: int = 128) ->
 
     The data are pictures to translate, and real ones of the other kind.
     """
-    a, b = data.domains(size)
+    a, b = data.domains(size, split="test", least=2)
     before = a.x.numpy().astype(np.float32) / 255
     made = model.reconstruct(Images(list(before)))
     real = features(to_float(b.x))

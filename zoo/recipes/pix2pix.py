@@ -134,7 +134,9 @@ def evaluate(model: Model, data: Source, features: Features) -> list[Metric]:
     entry = model.entry
     assert entry
     assert entry.input
-    pairs = data.pairs(entry.output.size, (entry.input.channels or 3, entry.output.channels or 3), split="test")
+    pairs = data.pairs(
+        entry.output.size, (entry.input.channels or 3, entry.output.channels or 3), split="test", least=2
+    )
     if entry.recipe.endswith(":emoji"):  # the test split of that recipe
         pairs = pairs.take(torch.arange(len(pairs.a)) % 10 == 0)
     made = torch.from_numpy(model.reconstruct(Images(list(pairs.a.numpy().astype("float32") / 255))).numpy())

@@ -124,7 +124,7 @@ def evaluate(model: Model, data: Source, features: Features) -> list[Metric]:
     assert model.entry
     scale = model.entry.output.scale
     rows: dict[str, list[float]] = {}
-    photos = data.photos()
+    photos = data.photos(split="test")
     for _, photo in photos:
         small = downscale(photo, scale)
         target = photo[:, : small.shape[1] * scale, : small.shape[2] * scale]

@@ -272,8 +272,8 @@ def to_float(x: Tensor) -> Tensor:
 
 
 def held_out(n: int, every: int = 20) -> Tensor:
-    """A mask ``(n,)`` of the samples that are kept out of training: one in ``every``, and two at least."""
-    return torch.arange(n) % max(1, min(every, n // 2)) == 0
+    """A mask ``(n,)`` of the samples that are kept out of training: one in ``every``, and two at least of four."""
+    return torch.arange(n) % max(2, min(every, n // 2)) == 0
 
 
 def batch_indices(step: int, size: int, batch: int, seed: int) -> Tensor:

@@ -32,16 +32,18 @@ class Alarm:
         text: what was seen, what it means, and what may help.
         collapse: whether the samples have collapsed; ``--stop-on-collapse`` stops on these.
         fatal: whether the run cannot go on at all.
+        new: whether the line before did not show the same.
     """
 
     step: int
     text: str
     collapse: bool = False
     fatal: bool = False
+    new: bool = True
 
 
 def look(log: Sequence[Line], steps: int) -> list[Alarm]:
-    """What the last line of the log shows, beside those before it; nothing that was said of the line before.
+    """What the last line of the log shows, beside those before it.
 
     Args:
         log: one mapping for each measurement, with ``step``, ``figure`` (smaller is better), losses as ``loss...``; and
@@ -52,9 +54,8 @@ def look(log: Sequence[Line], steps: int) -> list[Alarm]:
     now = _seen(log, steps)
     before = {kind for kind, _ in _seen(log[:-1], steps)}
     return [
-        Alarm(int(log[-1]["step"]), text, collapse=kind is collapse, fatal=kind is not_a_number)
+        Alarm(int(log[-1]["step"]), text, kind is collapse, kind is not_a_number, new=kind not in before)
         for kind, text in now
-        if kind not in before
     ]
 
 

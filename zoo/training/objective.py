@@ -77,7 +77,7 @@ class Machine:
 
 def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # Without these instructions bfloat16 is emulated, and slower than float32.
     return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
@@ -88,7 +88,7 @@ class Learner:
     Args:
         network: what is trained.
         optimizer: over its parameters.
-        schedule: makes a scheduler, which is stepped after every update; none keeps the rate.
+        schedule: makes a scheduler, which is stepped after every step of the run; none keeps the rate.
         clip: longest gradient.
     """
 
@@ -116,7 +116,7 @@ class Learner:
 
 def falling(steps: int) -> Schedule:
     """The rate stays for half the run and then falls to zero, in a line."""
-    return lambda optimizer: LambdaLR(optimizer, lambda step: min(1.0, 2 * (1 - step / steps)))
+    return lambda optimizer: LambdaLR(optimizer, lambda step: max(0.0, min(1.0, 2 * (1 - step / steps))))
 
 
 def cosine(steps: int) -> Schedule:
@@ -210,10 +210,12 @@ class Objective:
         self.steps, self.batch, self.every = steps, batch, every or max(1, steps // 25)
 
     def start(self, machine: Machine) -> None:
-        """Move to the machine."""
+        """Move to the machine; every process starts from the same weights."""
         self.machine = machine
+        machine.share(self.batch)
         for network in (part.network for parts in (self.learners, self.averages) for part in parts.values()):
             network.to(machine.device).to(memory_format=torch.channels_last)
+            machine.average([x for x in network.state_dict().values() if x.is_floating_point()])
 
     def step(self, step: int) -> dict[str, Tensor]:
         """Train on one batch; the losses, and whatever else is to be logged."""
@@ -266,10 +268,11 @@ class Objective:
             if learner.clip:
                 torch.nn.utils.clip_grad_norm_(parameters, learner.clip)
             learner.optimizer.step()
-            if learner.schedule:
-                learner.schedule.step()
 
     def follow(self, step: int) -> None:
-        """Move the averages on."""
+        """Move the averages and the schedules on: once a step, however many updates it had."""
+        for learner in self.learners.values():
+            if learner.schedule:
+                learner.schedule.step()
         for name, average in self.averages.items():
             average.update(self.learners[name].network, step)

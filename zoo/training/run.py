@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
 from zoo.entry import Entry, Format, Metric
 from zoo.errors import InputError, ZooError
 from zoo.files import whole
-from zoo.images import write
+from zoo.images import check_output, write
 from zoo.schema import to_config
 from zoo.training.monitors import Alarm, look
 from zoo.training.objective import Machine, Objective
@@ -62,12 +63,16 @@ def saved_state(out: Path) -> dict[str, Any]:
 
 def check_folder(out: Path, resume: bool) -> None:
     """Refuse to begin a run where there is one, and to resume one where there is none."""
-    if (out / STATE_FILE).exists() != resume:
-        raise InputError(
-            f"{out} holds no run that could be resumed: name the folder of a run, or begin one with --out."
-            if resume
-            else f"{out} holds a run already: `--resume {out}` goes on with it; or choose another --out."
-        )
+    if resume:
+        if not (out / STATE_FILE).exists():
+            raise InputError(
+                f"{out} holds no run that could be resumed: name the folder of a run, or begin with --out."
+            )
+    elif (out / STATE_FILE).exists():
+        raise InputError(f"{out} holds a run already: `--resume {out}` goes on with it; or choose another --out.")
+    elif any((out / name).exists() for name in (WEIGHTS_FILE, CONFIG_FILE, "samples")):
+        raise InputError(f"{out} holds a model already, which the run would overwrite: choose another --out.")
+    check_output(out / "samples" / "0.png")  # that it can be written, before any time is spent
 
 
 @dataclass
@@ -79,12 +84,14 @@ class Plan:
         settings: keywords that were given to it.
         data: number that changes with the data.
         precision: of the machine.
+        features: what pictures are compared by; empty where they are not.
     """
 
     recipe: str
     settings: dict[str, Any]
     data: int
     precision: str
+    features: str = ""
 
     def check(self, saved: Mapping[str, Any], out: Path) -> None:
         """Refuse to resume what was another run."""
@@ -158,7 +165,7 @@ class Run:
         began, before, first, told = time.monotonic(), self.seconds, self.step, 0.0
         while_left = 60 * minutes if minutes else math.inf
         with self._interruptible():
-            while self.step < self.objective.steps and not self.stopping:
+            while self.step < self.objective.steps:
                 # Each step has a seed of its own, so that a break changes nothing.
                 torch.manual_seed(self.step * self.machine.world + self.machine.rank)
                 losses = self.objective.step(self.step)
@@ -170,7 +177,7 @@ class Run:
                 if due or passed - told > 1:
                     speed = (self.step - first) / passed
                     if told < 10 <= passed:
-                        self._foresee(speed, while_left)
+                        self._foresee(speed, while_left - passed)
                     told = passed
                     self.tick(self._progress(losses, speed, while_left - passed))
                 if due:
@@ -179,8 +186,9 @@ class Run:
                     self.sums = {}
                 if passed > while_left:
                     self.stopping = self.stopping or "the time is over"
-                if self.machine.any(bool(self.stopping)):  # all processes stop at the same step
+                if self.machine.any(bool(self.stopping)):  # asked once a step, so that all leave at the same one
                     self.stopping = self.stopping or "another process stopped"
+                    break
         if self.machine.rank == 0:
             self._save()
             self._report()
@@ -215,10 +223,11 @@ class Run:
         self.say(f"step {self.step:,}: {shown}{'  (the best so far)' if better else ''}")
         found = look(self.log, self.objective.steps)
         for alarm in found:
-            self.say(f"Warning: step {alarm.step:,}: {alarm.text}")
+            if alarm.new:  # once is enough
+                self.say(f"Warning: step {alarm.step:,}: {alarm.text}")
             if alarm.fatal or (alarm.collapse and stop_on_collapse):
                 self.stopping, self.failed = alarm.text, True
-        self.alarms += found
+        self.alarms += [alarm for alarm in found if alarm.new]
         with self._disk():
             if better:
                 self._write_best()
@@ -272,6 +281,8 @@ class Run:
     def _restore(self, saved: Mapping[str, Any]) -> None:
         for key in KEPT:
             setattr(self, key, saved[key])
+        if not (self.out / WEIGHTS_FILE).exists():
+            self.best, self.best_step = math.inf, 0  # the next measurement is the best there is
         self.alarms = [Alarm(**alarm) for alarm in saved["alarms"]]
         for name, learner in self.objective.learners.items():
             learner.load_state_dict(saved["learners"][name])
@@ -285,7 +296,8 @@ class Run:
             "settings": _words(self.plan.settings),
             "steps": f"{self.step:,} of {self.objective.steps:,}, {self.objective.batch} samples each",
             "time": f"{self.seconds / 60:.0f} minutes",
-            "figure": f"{self.best:.5g} at step {self.best_step:,}: {self.objective.protocol}",
+            "figure": f"{self.best:.5g} at step {self.best_step:,}" if self.best_step else "not measured yet",
+            "which is": self.objective.protocol,
             "machine": f"{self.machine.device}, {self.plan.precision}, processes: {self.machine.world}",
             **self.facts,
         }
@@ -301,9 +313,10 @@ class Run:
         """Say what a full or lost disk means for the run; what was written before stays whole."""
         try:
             yield
-        except OSError as error:
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors have errors of their own
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
             raise ZooError(
-                f"{self.out} cannot be written at step {self.step:,}: {error.strerror or error}. What was saved before "
+                f"{self.out} cannot be written at step {self.step:,}: {reason}. What was saved before "
                 f"is whole: make room, then `--resume {self.out}`."
             ) from None
 

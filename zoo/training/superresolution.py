@@ -67,7 +67,7 @@ class SuperResolution(Objective):
         self.features, self.loss = features, adversarial_loss(loss)
         self.pixels, self.perceptual, self.adversarial = pixels, perceptual, adversarial
         self.protocol = (
-            f"perceptual distance to {len(held_out)} photos held out, {features.protocol}"
+            f"perceptual distance to {len(held_out)} photos held out, maps of {features.name}"
             if features
             else f"minus the PSNR in dB of {len(held_out)} photos held out, Y channel without {scale} pixels all around"
         )

@@ -180,10 +180,10 @@ class Pool:
         made = []
         for fake in fakes.detach():
             if len(self.pictures) < self.size:
-                self.pictures.append(fake)
+                self.pictures.append(fake.clone())  # a view would keep its whole batch
             elif torch.rand(()) < 0.5:
                 i = int(torch.randint(self.size, ()))
-                fake, self.pictures[i] = self.pictures[i], fake
+                fake, self.pictures[i] = self.pictures[i], fake.clone()
             made.append(fake)
         return torch.stack(made)
 
