@@ -179,12 +179,12 @@ def evaluate(
 
 
 def _verdict(found: Metric, card: Metric | None) -> dict[str, Any]:
-    """A figure beside the card's: the same to 1 %, or to two of its last digits."""
+    """A figure beside the card's: the same to 1 %, and near zero to 1e-5."""
     if card is None:
         said = "not on the card"
     elif card.protocol != found.protocol:
         said = f"the card has {card.value:g} by another protocol: {card.protocol}"
-    elif abs(found.value - card.value) <= max(0.01 * abs(card.value), 2e-4):
+    elif abs(found.value - card.value) <= max(0.01 * abs(card.value), 1e-5):
         said = f"match: the card has {card.value:g}"
     else:
         said = f"mismatch: the card has {card.value:g}"

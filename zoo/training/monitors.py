@@ -13,7 +13,6 @@ from statistics import median
 
 Line = Mapping[str, float]
 
-# docs/training.md has the figures of healthy and of collapsing runs that these limits lie between.
 WARM_UP = 0.1  # of the run: what comes before is not looked at, except for numbers that are none
 LESS_VARIED = 0.4  # of the greatest diversity so far
 TOO_ALIKE = 0.15  # of the data's diversity
