@@ -64,8 +64,8 @@ def train(
 
     \b
     zoo train dcgan.fashion-mnist --data fashion_mnist.npz --minutes 45 --out runs/dcgan
-    zoo train pix2pix --data pairs/ --out runs/mine --set width=32
-    zoo train cyclegan --data A/ B/ --resume runs/mine
+    zoo train dcgan --data photos/ --out runs/mine --set size=64 --set channels=3
+    zoo train zoo.recipes.cyclegan:photo2monet --data A/ B/ --resume runs/cycle
 
     The folder gets the best weights so far, which `local-dir:FOLDER` loads everywhere, sample sheets, a log and
     report.html. Ctrl-C stops after the step; --resume goes on to the same result.
@@ -142,7 +142,7 @@ def evaluate(
     """Measure a model as its card says, and compare with the card.
 
     \b
-    zoo evaluate srgan.x4 --data Set5/
+    zoo evaluate conv-ae.flowers --data flowers.zip
     zoo evaluate local-dir:runs/mine --data my-test-pictures/
 
     Exits with 1 if a figure on the card, measured by the same protocol, is another one.
