@@ -150,6 +150,8 @@ def evaluate(
     if write and not name.startswith("local-dir:"):
         raise InputError("--write is for local-dir: models: the cards of others are in their registry.")
     with _extra():
+        import torch
+
         from zoo.loading import load
         from zoo.training.data import Source
         from zoo.weights import add_metrics
@@ -163,7 +165,10 @@ def evaluate(
         if function is None:
             raise InputError(f"The recipe {entry.recipe} says nothing about how {entry.name} is measured.")
         read = Source(_places(data, more), strict=strict, warn=lambda text: _say(f"Warning: {text}"))
-        metrics: list[Metric] = function(model, read, **_features(function, source, _say))
+        features = _features(function, source, _say)
+        for network in features.values():
+            network.to(torch.device(device))
+        metrics: list[Metric] = function(model, read, **features)
     card = {metric.name: metric for metric in entry.metrics}
     if write:
         add_metrics(Path(name.removeprefix("local-dir:")), entry, metrics)

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from zoo.errors import InputError, WeightsError
+from zoo.training.objective import has_bfloat16
 from zoo.weights import download
 
 DEFAULT_FEATURES = "mobilenetv2_100"
@@ -33,7 +34,7 @@ class Features:
             ``pad_type="same"`` and inputs in [-1, 1]); the name of a timm model, which comes from the Hub; or
             ``random`` for a small network with fixed random weights, which needs no file and sees less.
         size: pictures are resized to this (bilinear, antialiased) first; 224 is what ImageNet's networks see.
-        fast: bfloat16, about twice as fast, for watching a training run.
+        fast: bfloat16 where the hardware has it, about twice as fast, for watching a training run.
 
     Raises:
         InputError: if there is no such file or model.
@@ -59,8 +60,12 @@ class Features:
     @property
     def protocol(self) -> str:
         """How features are computed, for the protocol of a figure."""
-        precision = "bfloat16" if self.fast else "float32"
+        precision = "bfloat16" if self._bfloat16 else "float32"
         return f"resized to {self.size} px (bilinear, antialiased), {self.name}, {precision}"
+
+    @property
+    def _bfloat16(self) -> bool:
+        return self.fast and has_bfloat16(next(self.network.parameters()).device)
 
     def at(self, size: int, fast: bool = False) -> Features:
         """The same network for another size or precision."""
@@ -77,7 +82,7 @@ class Features:
         found = []
         for batch in pictures.split(50):
             batch = F.interpolate(self.prepare(batch), (self.size, self.size), mode="bilinear", antialias=True)
-            with torch.autocast(batch.device.type, torch.bfloat16, enabled=self.fast):
+            with torch.autocast(batch.device.type, torch.bfloat16, enabled=self._bfloat16):
                 found.append(self.network(batch.contiguous(memory_format=torch.channels_last)).cpu().double())
         return torch.cat(found)
 

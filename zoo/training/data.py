@@ -98,7 +98,7 @@ class Source:
     @property
     def name(self) -> str:
         """The last part of each path, for people."""
-        return " and ".join(PurePosixPath(path).name.split(".")[0] for path in self.paths)
+        return " and ".join(Path(path).name.split(".")[0] for path in self.paths)
 
     def pictures(self, size: Size, channels: int = 3, split: str = "train", least: int = 1) -> Pictures:
         """All pictures of all places.

@@ -16,7 +16,7 @@ from zoo.images import Images
 from zoo.model import Generator
 from zoo.training.data import Pictures, to_float
 from zoo.training.losses import accuracy, adversarial_loss, augment, gradient_penalty, r1_penalty
-from zoo.training.objective import Learner, Machine, Objective, settle
+from zoo.training.objective import Learner, Machine, Objective, settle, shown
 
 REFERENCE = 5_000  # data that samples are compared with
 CHUNK = 250
@@ -125,9 +125,8 @@ class Adversarial(Objective):
             "diversity": diversity(found) / diversity(self.reference),
         }
 
-    def sheet(self) -> Images:
-        pictures = torch.cat(list(self._samples(64, seed=2)))
-        return Images(((pictures + 1) / 2).clamp(0, 1).cpu().numpy())
+    def sheet(self) -> list[Images]:
+        return [shown(row) for row in torch.cat(list(self._samples(64, seed=2))).split(8)]
 
     def example(self) -> tuple[Tensor | None, Tensor]:
         return None, next(self._samples(1, seed=2))

@@ -47,7 +47,7 @@ class Machine:
             raise InputError(f"precision cannot be {precision!r}: choose one of {', '.join(PRECISIONS)}.")
         self.accelerator = Accelerator(mixed_precision="no", cpu=cpu)
         self.device: torch.device = self.accelerator.device
-        self.precision = ("bf16" if _has_bfloat16(self.device) else "fp32") if precision == "auto" else precision
+        self.precision = ("bf16" if has_bfloat16(self.device) else "fp32") if precision == "auto" else precision
         self.rank: int = self.accelerator.process_index
         self.world: int = self.accelerator.num_processes
 
@@ -75,10 +75,10 @@ class Machine:
         return batch // self.world
 
 
-def _has_bfloat16(device: torch.device) -> bool:
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is computed by the hardware: emulated, it is slower than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # Without these instructions bfloat16 is emulated, and slower than float32.
     return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 
@@ -169,6 +169,11 @@ def settle(network: nn.Module, batches: Iterable[tuple[Tensor, Mapping[str, Tens
     network.eval()
 
 
+def shown(pictures: Tensor) -> Images:
+    """What networks give, ``(N, C, H, W)`` in [-1, 1], as pictures."""
+    return Images(((pictures + 1) / 2).clamp(0, 1).cpu().numpy())
+
+
 class Objective:
     """One kind of training. A subclass has learners, makes a step, and says how good its averaged networks are.
 
@@ -183,12 +188,10 @@ class Objective:
 
     Attributes:
         protocol: how the figure was measured that the best checkpoint is chosen by.
-        columns: of the sheet.
         data: what is trained on; the first dimension of the first counts the samples, see :meth:`rows`.
     """
 
     protocol: str
-    columns = 8
     data: Sequence[Tensor]
 
     def __init__(
@@ -225,8 +228,8 @@ class Objective:
         """Figures of the averaged networks. ``figure`` is what the best is chosen by: smaller is better."""
         raise NotImplementedError
 
-    def sheet(self) -> Images:
-        """What the averaged network makes of fixed input, for people to look at."""
+    def sheet(self) -> list[Images]:
+        """What the averaged network makes of fixed input, for people to look at: rows of equal length."""
         raise NotImplementedError
 
     def example(self) -> tuple[Tensor | None, Tensor]:

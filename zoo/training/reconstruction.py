@@ -12,7 +12,7 @@ from torch import Tensor
 from zoo.errors import InputError
 from zoo.images import Images
 from zoo.training.data import to_float
-from zoo.training.objective import Learner, Objective
+from zoo.training.objective import Learner, Objective, shown
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": F.mse_loss,
@@ -77,12 +77,10 @@ class Reconstruction(Objective):
         return {"figure": total / 4 / self.held_out.numel()}
 
     @torch.inference_mode()
-    def sheet(self) -> Images:
+    def sheet(self) -> list[Images]:
         """Above what the network sees, below what it makes of it."""
         pairs = list(self._copies(self.held_out[:8]))
-        seen = torch.cat([self._seen(x) for x, _ in pairs])
-        made = torch.cat([y for _, y in pairs])
-        return Images(((torch.cat([seen, made]) + 1) / 2).clamp(0, 1).cpu().numpy())
+        return [shown(torch.cat([self._seen(x) for x, _ in pairs])), shown(torch.cat([y for _, y in pairs]))]
 
     @torch.inference_mode()
     def example(self) -> tuple[Tensor | None, Tensor]:

@@ -25,7 +25,7 @@ from torch import nn
 from zoo.entry import Entry, Format, Metric
 from zoo.errors import InputError, ZooError
 from zoo.files import whole
-from zoo.images import check_output, write
+from zoo.images import Images, check_output, write
 from zoo.schema import to_config
 from zoo.training.monitors import Alarm, look
 from zoo.training.objective import Machine, Objective
@@ -231,7 +231,8 @@ class Run:
         with self._disk():
             if better:
                 self._write_best()
-            sheet = self.objective.sheet().grid(columns=self.objective.columns)
+            rows = self.objective.sheet()
+            sheet = Images([array for row in rows for array in row.arrays]).grid(columns=len(rows[0]))
             write(sheet, self.out / "samples" / f"{self.step:07d}.png")
         self._save()
         self._report()

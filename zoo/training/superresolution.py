@@ -14,7 +14,7 @@ from zoo.evaluation import Features, luma, perceptual_distance, psnr
 from zoo.images import Images
 from zoo.training.data import downscale, to_float
 from zoo.training.losses import accuracy, adversarial_loss
-from zoo.training.objective import Learner, Machine, Objective
+from zoo.training.objective import Learner, Machine, Objective, shown
 
 MIXED = 0.3  # of the patches in a batch are mixed with another one
 
@@ -38,8 +38,6 @@ class SuperResolution(Objective):
         loss: a name in :data:`zoo.training.losses.LOSSES`.
         options: as for :class:`~zoo.training.objective.Objective`.
     """
-
-    columns = 4
 
     def __init__(
         self,
@@ -134,7 +132,7 @@ class SuperResolution(Objective):
         return {"figure": -ratio, "psnr": ratio}
 
     @torch.inference_mode()
-    def sheet(self) -> Images:
+    def sheet(self) -> list[Images]:
         """The middles of four photos: enlarged by bicubic interpolation, by the network, and as they are."""
         rows: list[list[Tensor]] = [[], [], []]
         for small, large in self.held[:4]:
@@ -146,7 +144,7 @@ class SuperResolution(Objective):
             for row, x in zip(rows[1:], (self._enlarge(small)[0], to_float(large)), strict=True):
                 y, x_ = self.scale * top, self.scale * left
                 row.append(x[:, y : y + self.scale * side, x_ : x_ + self.scale * side])
-        return Images([((x + 1) / 2).clamp(0, 1).numpy() for row in rows for x in row])
+        return [Images([array for x in row for array in shown(x[None]).arrays]) for row in rows]
 
     @torch.inference_mode()
     def example(self) -> tuple[Tensor | None, Tensor]:

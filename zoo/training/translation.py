@@ -13,7 +13,7 @@ from zoo.evaluation import Features, diversity, kernel_distance
 from zoo.images import Images
 from zoo.training.data import Pairs, Pictures, to_float
 from zoo.training.losses import accuracy, adversarial_loss, augment
-from zoo.training.objective import Learner, Machine, Objective
+from zoo.training.objective import Learner, Machine, Objective, shown
 
 
 def views(pictures: Tensor, shift: int, flip: bool, warp: float = 0.0) -> Tensor:
@@ -40,13 +40,8 @@ def views(pictures: Tensor, shift: int, flip: bool, warp: float = 0.0) -> Tensor
 
 
 def _spread(n: int) -> Tensor:
-    """Eight of n samples, evenly spread."""
-    return torch.linspace(0, n - 1, 8).long()
-
-
-def _sheet(*rows: Tensor) -> Images:
-    """Rows of eight pictures."""
-    return Images([x for row in rows for x in ((row + 1) / 2).clamp(0, 1).cpu().numpy()])
+    """Eight of n samples at most, evenly spread."""
+    return torch.linspace(0, n - 1, min(n, 8)).long()
 
 
 class Paired(Objective):
@@ -152,12 +147,12 @@ class Paired(Objective):
         }
 
     @torch.inference_mode()
-    def sheet(self) -> Images:
+    def sheet(self) -> list[Images]:
         """Inputs, results, targets: a row each."""
         some = _spread(len(self.held_a))
         made = torch.cat(list(self._results(self.held_a[some])))
         rows = (self.held_a[some], made, self.held_b[some])
-        return _sheet(*(x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x for x in rows))
+        return [shown(x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x) for x in rows]
 
     @torch.inference_mode()
     def example(self) -> tuple[Tensor | None, Tensor]:
@@ -297,13 +292,13 @@ class Cycle(Objective):
         return {"figure": sum(distances) / 2, "forth": distances[0], "back": distances[1], "diversity": min(varied)}
 
     @torch.inference_mode()
-    def sheet(self) -> Images:
+    def sheet(self) -> list[Images]:
         """Pictures of A, what becomes of them, pictures of B, and what becomes of them: a row each."""
         rows = []
         for name, x in zip(self.averages, self.held, strict=True):
             some = x[_spread(len(x))]
-            rows += [some, torch.cat(list(self._results(name, some)))]
-        return _sheet(*rows)
+            rows += [shown(some), shown(torch.cat(list(self._results(name, some))))]
+        return rows
 
     @torch.inference_mode()
     def example(self) -> tuple[Tensor | None, Tensor]:
