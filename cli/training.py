@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ import click
 
 from zoo.entry import Entry, Metric
 from zoo.errors import InputError, ZooError, near
-from zoo.registry import info
+from zoo.registry import info, registry
 
 from .facts import as_json, complete_names
 
@@ -159,11 +160,14 @@ def evaluate(
         model = load(name, device=device)
         entry = model.entry
         assert entry
-        if not entry.recipe:
+        # A config.json may name a recipe of its model, but no other code.
+        recipes = [known.recipe for known in registry().models[entry.model]]
+        if not any(recipes):
             raise InputError(f"{entry.name} has no recipe, so nothing says how it is measured.")
-        function = getattr(import_module(entry.recipe.partition(":")[0]), "evaluate", None)
+        recipe = entry.recipe if entry.recipe in recipes else next(filter(None, recipes))
+        function = getattr(import_module(recipe.partition(":")[0]), "evaluate", None)
         if function is None:
-            raise InputError(f"The recipe {entry.recipe} says nothing about how {entry.name} is measured.")
+            raise InputError(f"The recipe {recipe} says nothing about how {entry.name} is measured.")
         read = Source(_places(data, more), strict=strict, warn=lambda text: _say(f"Warning: {text}"))
         features = _features(function, source, _say)
         for network in features.values():
@@ -255,11 +259,11 @@ def _value(key: str, text: str, default: Any) -> Any:
         if kind is bool:
             return {"yes": True, "true": True, "no": False, "false": False}[text.lower()]
         value = kind(text)
-        if kind is int and value < 1:
+        if (kind is int and value < 1) or (kind is float and not 0 <= value < math.inf):
             raise ValueError
         return value
     except (KeyError, ValueError):
-        what = {bool: "yes or no", int: "a whole number from 1", float: "a number"}[kind]
+        what = {bool: "yes or no", int: "a whole number from 1", float: "a number from 0"}[kind]
         raise InputError(f"{key} must be {what}, not {text!r}.") from None
 
 

@@ -122,7 +122,8 @@ def test_two_places_follow_data(zoo_command: Command, tmp_path: Path) -> None:
             ["conv-ae", "--data", "few", "--out", "run", "--set", "batch=0"],
             "batch must be a whole number from 1, not '0'",
         ),
-        (["conv-ae", "--data", "few", "--out", "run", "--set", "rate=x"], "rate must be a number, not 'x'"),
+        (["conv-ae", "--data", "few", "--out", "run", "--set", "rate=x"], "rate must be a number from 0, not 'x'"),
+        (["conv-ae", "--data", "few", "--out", "run", "--set", "rate=-1"], "rate must be a number from 0, not '-1'"),
         (["conv-ae", "--data", "few", "--out", "run", "--precision", "fp8"], "precision cannot be 'fp8'"),
         (["dcgan", "--data", "few", "--out", "run", "--set", "bounded=2"], "bounded must be yes or no, not '2'"),
         (["dcgan", "--data", "few", "--out", "run", "--features", "x.safetensors"], "x.safetensors does not exist"),
@@ -192,6 +193,18 @@ def test_evaluate_writes_the_card_of_ones_own_model(zoo_command: Command, tmp_pa
     refused = zoo_command("evaluate", "conv-ae", "--data", str(data), "--write")
     assert refused.exit_code == 2
     assert "--write is for local-dir: models" in refused.stderr
+
+
+def test_a_config_names_no_code(zoo_command: Command, tmp_path: Path) -> None:
+    """What a config.json gives as its recipe is only followed if the registry knows it."""
+    assert zoo_command("download", "conv-ae.fashion-mnist", "--to", str(tmp_path)).exit_code == 0
+    config = tmp_path / "conv-ae.fashion-mnist" / "config.json"
+    config.write_text(config.read_text().replace("zoo.recipes.conv_ae", "antigravity"))
+    noise = np.random.default_rng(0).integers(0, 255, (80, 28, 28)).astype(np.uint8)
+    np.savez(tmp_path / "data.npz", x_train=noise[:40], x_test=noise[40:])
+    made = zoo_command("evaluate", f"local-dir:{config.parent}", "--data", str(tmp_path / "data.npz"))
+    assert "antigravity" not in sys.modules
+    assert "mean squared error" in made.stdout
 
 
 def test_evaluate_refuses_what_it_cannot_measure(zoo_command: Command, tmp_path: Path) -> None:

@@ -249,7 +249,7 @@ def _check_memory(n: int, output: Format) -> None:
 
 
 def free_memory() -> int:
-    """Bytes that can be had without swapping; a guess of 4 GB where the system does not tell."""
+    """Bytes that can be had without swapping; more than anybody needs where the system does not tell."""
     try:
         with open("/proc/meminfo") as file:
             facts = dict(line.split(":") for line in file)
@@ -259,7 +259,7 @@ def free_memory() -> int:
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
-        return 4 << 30
+        return 1 << 60
 
 
 def _chunks(rows: Sequence[int], size: int) -> Iterator[Sequence[int]]:
