@@ -78,36 +78,43 @@ def train(
     entry, function, name = _recipe(recipe)
     defaults = _defaults(function)
     chosen = _settings(defaults, given, name)
+    places = _places(data, more)
+    if inside := next((place for place in places if Path(place).resolve() in folder.resolve().parents), None):
+        raise InputError(f"{folder} lies in {inside}, so its sample sheets would be trained on: choose another --out.")
     with _extra():
         from zoo.training.data import Source
         from zoo.training.objective import Machine
-        from zoo.training.run import Plan, Run, check_folder, saved_state
+        from zoo.training.run import Plan, Run, open_folder
 
-        check_folder(folder, resume is not None)
-        if resume:
-            saved = saved_state(folder)["plan"]
-            if saved["recipe"] != name:
-                raise InputError(f"{folder} is a run of {saved['recipe']}, not of {name}: name that one.")
-            defaults = saved["settings"]
+        saved = open_folder(folder, resume is not None)
+        if saved:
+            plan = saved["plan"]
+            if plan["recipe"] != name:
+                raise InputError(f"{folder} is a run of {plan['recipe']}, not of {name}: name that one.")
+            defaults = plan["settings"]
         settings = {**defaults, **chosen}
         machine = Machine(precision, cpu)
         first = machine.rank == 0
-        say: Callable[[str], None] = (lambda line: _say(line)) if first else (lambda line: None)
-        read = Source(_places(data, more), strict=strict, warn=lambda text: say(f"Warning: {text}"))
+        say = _say if first else _nothing
+        read = Source(places, strict=strict, warn=lambda text: say(f"Warning: {text}"))
         features = _features(function, source, say)
-        objective = function(read, **settings, **features)
+        try:
+            objective = function(read, **settings, **features)
+        except ZooError:
+            raise
+        except ValueError as error:  # what the builder of a network says of its arguments
+            raise InputError(f"{name} cannot be set so: {error}") from None
         compared = features["features"].name if features else ""
-        plan = Plan(name, settings, objective.fingerprint(), machine.precision, compared)
         run = Run(
             objective,
             folder,
-            plan,
+            Plan(name, settings, objective.fingerprint(), machine.precision, compared),
             machine,
             entry=entry,
-            resume=resume is not None,
-            facts={"data": ", ".join(Path(place).name for place in (*data, *more)), "versions": _versions()},
+            saved=saved,
+            facts={"data": ", ".join(Path(place).name for place in places), "versions": _versions()},
             say=say,
-            tick=_tick if first and sys.stderr.isatty() else lambda line: None,
+            tick=_tick if first and sys.stderr.isatty() else _nothing,
         )
         done = run.train(minutes, stop_on_collapse)
     if first:
@@ -125,6 +132,7 @@ def train(
 @click.argument("name", shell_complete=complete_names)
 @click.argument("more", nargs=-1, metavar="", type=click.Path())
 @click.option("--data", multiple=True, required=True, metavar="DATA [DATA]", help=DATA_HELP)
+@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A setting of the figures; again for more.")
 @click.option("--features", "source", help=FEATURES_HELP)
 @click.option("--device", default="cpu", show_default=True, help="Such as cpu, cuda, cuda:1 or mps.")
 @click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be read.")
@@ -134,6 +142,7 @@ def evaluate(
     name: str,
     more: Sequence[str],
     data: Sequence[str],
+    given: Sequence[str],
     source: str | None,
     device: str,
     strict: bool,
@@ -168,11 +177,12 @@ def evaluate(
         function = getattr(import_module(recipe.partition(":")[0]), "evaluate", None)
         if function is None:
             raise InputError(f"The recipe {recipe} says nothing about how {entry.name} is measured.")
+        settings = _settings(_defaults(function), given, f"the evaluation of {entry.name}")
         read = Source(_places(data, more), strict=strict, warn=lambda text: _say(f"Warning: {text}"))
         features = _features(function, source, _say)
         for network in features.values():
             network.to(torch.device(device))
-        metrics: list[Metric] = function(model, read, **features)
+        metrics: list[Metric] = function(model, read, **settings, **features)
     card = {metric.name: metric for metric in entry.metrics}
     if write:
         add_metrics(Path(name.removeprefix("local-dir:")), entry, metrics)
@@ -246,7 +256,7 @@ def _settings(known: dict[str, Any], given: Sequence[str], name: str) -> dict[st
         if not equals:
             raise InputError(f"--set takes NAME=VALUE, not {item!r}.")
         if key not in known:
-            options = ", ".join(f"{k}={v}" for k, v in known.items())
+            options = ", ".join(f"{k}={v}" for k, v in known.items()) or "none"
             raise InputError(f"{name} has no setting {key!r}{near(key, known) or '.'} Its settings: {options}.")
         made[key] = _value(key, value, known[key])
     return made
@@ -312,6 +322,10 @@ def _versions() -> str:
     from zoo import __version__
 
     return f"generative-zoo {__version__}, torch {torch.__version__}, Python {platform.python_version()}"
+
+
+def _nothing(line: str) -> None:
+    """What the other processes say."""
 
 
 def _say(line: str) -> None:

@@ -103,6 +103,10 @@ def test_two_places_follow_data(zoo_command: Command, tmp_path: Path) -> None:
     )
     assert made.exit_code == 0, made.stderr
     assert "Done at step 2" in made.stderr
+    settings[settings.index("size=32")] = "size=33"
+    made = zoo_command("train", "zoo.recipes.pix2pix:facades", "--data", a, b, "--out", f"{out}2", "--cpu", *settings)
+    assert made.exit_code == 2
+    assert "cannot be set so: size must be a power of two" in made.stderr
 
 
 @pytest.mark.parametrize(
@@ -131,8 +135,12 @@ def test_two_places_follow_data(zoo_command: Command, tmp_path: Path) -> None:
         (["conv-ae", "--data", "few", "--out", "run", "--features", "random"], "--features random is of no use here"),
         (["conv-ae", "--data", "few", "x", "--data", "bad", "--out", "run"], "x stands alone"),
         ([":mine", "--data", "few", "--out", "run"], ":mine is no recipe"),
+        (
+            ["conv-ae", "--data", "few", "--out", "few/run"],
+            "few/run lies in few, so its sample sheets would be trained",
+        ),
         (["conv-ae", "--data", "few", "--out", "held"], "held holds a model already, which the run would overwrite"),
-        (["conv-ae", "--data", "few", "--out", "few/000.png"], "few/000.png is not a folder that you may write to"),
+        (["conv-ae", "--data", "few", "--out", "bad/000.png"], "bad/000.png is not a folder that you may write to"),
     ],
 )
 def test_bad_input_gets_one_sentence(
@@ -209,7 +217,15 @@ def test_a_config_names_no_code(zoo_command: Command, tmp_path: Path) -> None:
 
 def test_evaluate_refuses_what_it_cannot_measure(zoo_command: Command, tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    for name, reason in (("nothing", "There is no model"), (f"local-dir:{tmp_path}", "has no config.json")):
-        made = zoo_command("evaluate", name, "--data", str(tmp_path))
+    for name, reason in (
+        ("nothing", "There is no model"),
+        (f"local-dir:{tmp_path}", "has no config.json"),
+        ("conv-ae --set size=3", "conv-ae.flowers has no setting 'size'. Its settings: none."),
+        (
+            "conv-ae.flowers",
+            "PCA with 256 numbers needs as many training pictures and pixels, not 1 pictures of 12,288",
+        ),
+    ):
+        made = zoo_command("evaluate", *name.split(), "--data", str(tmp_path))
         assert made.exit_code == 2
         assert reason in made.stderr

@@ -33,6 +33,11 @@ def test_kernel_distance() -> None:
     assert evaluation.kernel_distance(small, other) == pytest.approx(wanted.item())
 
 
+def test_kernel_distance_of_one_picture() -> None:
+    with pytest.raises(InputError, match="two pictures or more on both sides"):
+        evaluation.kernel_distance(torch.zeros(1, 4), torch.zeros(5, 4))
+
+
 def test_frechet_distance() -> None:
     a = torch.randn(5000, 4, generator=torch.Generator().manual_seed(0)).double()
     assert evaluation.frechet_distance(a, a) == pytest.approx(0, abs=1e-9)

@@ -28,7 +28,7 @@ from zoo.training.data import Pictures, Source, held_out
 from zoo.training.generation import Adversarial
 from zoo.training.networks import Discriminator
 from zoo.training.objective import Average, Learner, Machine, Objective
-from zoo.training.run import Plan, Run, save_weights
+from zoo.training.run import Plan, Run, open_folder, save_weights
 
 RANDOM = Features("random", size=32)
 
@@ -93,10 +93,10 @@ TINY: dict[str, Callable[..., Objective]] = {
 }
 
 
-def run(objective: Objective, out: Path, **options: Any) -> Run:
+def run(objective: Objective, out: Path, resume: bool = False, **options: Any) -> Run:
     plan = Plan("test", {}, objective.fingerprint(), "fp32")
     options.setdefault("say", lambda line: None)
-    return Run(objective, out, plan, Machine("fp32", cpu=True), **options)
+    return Run(objective, out, plan, Machine("fp32", cpu=True), saved=open_folder(out, resume), **options)
 
 
 @pytest.mark.parametrize("name", TINY)
@@ -262,7 +262,7 @@ def test_what_may_not_be_resumed(tmp_path: Path) -> None:
         (Plan("test", {}, objective.fingerprint(), "bf16"), "the precision fp32, not bf16"),
     ):
         with pytest.raises(InputError, match=reason):
-            Run(objective, tmp_path / "run", plan, Machine("fp32", cpu=True), resume=True)
+            Run(objective, tmp_path / "run", plan, Machine("fp32", cpu=True), saved=open_folder(tmp_path / "run", True))
 
 
 def test_a_damaged_state(tmp_path: Path) -> None:

@@ -18,10 +18,16 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from zoo.errors import InputError, WeightsError
-from zoo.training.objective import has_bfloat16
 from zoo.weights import download
 
 DEFAULT_FEATURES = "mobilenetv2_100"
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is computed by the hardware: emulated, it is slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 
 class Features:
@@ -176,12 +182,19 @@ def _random_network() -> nn.Module:
     return network
 
 
+def rounded(pictures: Tensor) -> Tensor:
+    """Pictures in [-1, 1] as a file of 8 bits holds them."""
+    return ((pictures + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
+
+
 def kernel_distance(a: Tensor, b: Tensor) -> float:
     """Unbiased squared MMD with the kernel ``(x.y / d + 1) ** 3`` over all pairs (KID).
 
     Binkowski et al. 2018, https://arxiv.org/abs/1801.01401. ``a`` and ``b`` are features ``(N, d)``. torchmetrics draws
     random subsets, or holds a matrix of all pairs in memory; this goes through all pairs row by row.
     """
+    if min(len(a), len(b)) < 2:
+        raise InputError("A kernel distance needs two pictures or more on both sides: give more.")
     d = a.shape[1]
 
     def mean_kernel(x: Tensor, y: Tensor, same: bool) -> float:
@@ -269,9 +282,18 @@ def gaussian_samples(train: Tensor, n: int, seed: int = 0) -> Tensor:
 
 
 def pca_error(train: np.ndarray, test: np.ndarray, components: int) -> float:
-    """Mean squared error on ``test`` of PCA with so many numbers, fitted on ``train`` (both ``(N, pixels)``)."""
+    """Mean squared error on ``test`` of PCA with so many numbers, fitted on ``train`` (both ``(N, pixels)``).
+
+    Raises:
+        InputError: for fewer pictures or pixels than ``components``.
+    """
     from sklearn.decomposition import PCA
 
+    if components > min(train.shape):
+        raise InputError(
+            f"PCA with {components} numbers needs as many training pictures and pixels, not {len(train):,} pictures of "
+            f"{train.shape[1]:,}: give more of them."
+        )
     pca = PCA(components, svd_solver="full").fit(train)
     return float(np.mean((pca.inverse_transform(pca.transform(test)) - test) ** 2))
 
@@ -296,11 +318,12 @@ class Classifier(nn.Module):
 def train_classifier(x: Tensor, y: Tensor, epochs: int = 4, seed: int = 0) -> Classifier:
     """A :class:`Classifier` trained on pictures ``(N, 1, 28, 28)`` in [-1, 1] and labels ``(N,)``."""
     torch.manual_seed(seed)
-    network = Classifier().to(memory_format=torch.channels_last)
+    network = Classifier(int(y.max()) + 1).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters())
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=epochs * (len(x) // 128))
+    batch = min(128, len(x))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=epochs * (len(x) // batch))
     for _ in range(epochs):
-        for rows in torch.randperm(len(x)).split(128)[: len(x) // 128]:
+        for rows in torch.randperm(len(x)).split(batch)[: len(x) // batch]:
             loss = F.cross_entropy(network(x[rows]), y[rows])
             optimizer.zero_grad()
             loss.backward()

@@ -88,7 +88,7 @@ def _compression(
         Learner(
             network.train(),
             AdamW(network.parameters(), rate, weight_decay=1e-2),
-            lambda adam: OneCycleLR(adam, rate, total_steps=steps, pct_start=0.1),
+            lambda adam: OneCycleLR(adam, rate, total_steps=max(20, steps), pct_start=0.1),
             clip=1.0,
         ),
         pictures,

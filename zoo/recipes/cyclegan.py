@@ -14,15 +14,15 @@ from torch.optim import Adam
 
 import zoo
 from zoo.entry import Metric
-from zoo.evaluation import Features, frechet_distance, kernel_distance
+from zoo.evaluation import Features, frechet_distance, kernel_distance, rounded
 from zoo.images import Images
 from zoo.model import Model
 from zoo.models.cyclegan import CycleGAN
 from zoo.registry import registry
+from zoo.training.cycle import Cycle
 from zoo.training.data import Source, held_out, to_float
 from zoo.training.networks import PatchDiscriminator
 from zoo.training.objective import Learner, falling
-from zoo.training.translation import Cycle
 
 
 def photo2monet(
@@ -33,7 +33,7 @@ def photo2monet(
     width: int = 32,
     blocks: int = 6,
     d_width: int = 48,
-    cycle: float = 10.0,
+    cycle: float = 5.0,
     identity: float = 0.5,
     augment: str = "translation,cutout",
     rate: float = 2e-4,
@@ -70,7 +70,7 @@ def photo2monet(
     )
 
 
-def evaluate(model: Model, data: Source, features: Features, size: int = 128) -> list[Metric]:
+def evaluate(model: Model, data: Source, features: Features, *, size: int = 128) -> list[Metric]:
     """How near translated pictures are to real ones of the other kind, beside what they were before; the cycle's error.
 
     The data are pictures to translate, and real ones of the other kind.
@@ -79,8 +79,10 @@ def evaluate(model: Model, data: Source, features: Features, size: int = 128) ->
     before = a.x.numpy().astype(np.float32) / 255
     made = model.reconstruct(Images(list(before)))
     real = features(to_float(b.x))
-    after = torch.from_numpy(made.numpy()).mul(255).round() / 255
-    found = {"": features(after * 2 - 1), " of the inputs": features(torch.from_numpy(before) * 2 - 1)}
+    found = {
+        "": features(rounded(torch.from_numpy(made.numpy()) * 2 - 1)),
+        " of the inputs": features(torch.from_numpy(before) * 2 - 1),
+    }
     frechet = {kind: frechet_distance(x, real) for kind, x in found.items()}
     kernel = {kind: kernel_distance(x, real) for kind, x in found.items()}
     shared = f"{len(made)} pictures of {size} px, 8 bits, against {len(b.x)} real ones of the other kind"

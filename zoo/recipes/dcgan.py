@@ -10,11 +10,19 @@ The best weights by kernel distance to training pictures are kept; the test spli
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Adam
 
 from zoo.entry import Metric
-from zoo.evaluation import Features, classify, frechet_distance, gaussian_samples, kernel_distance, train_classifier
+from zoo.evaluation import (
+    Features,
+    classify,
+    frechet_distance,
+    gaussian_samples,
+    kernel_distance,
+    rounded,
+    train_classifier,
+)
 from zoo.model import Generator
 from zoo.models.dcgan import DCGAN
 from zoo.training.data import Source, to_float
@@ -117,7 +125,7 @@ def evaluate(model: Generator, data: Source, features: Features) -> list[Metric]
     reference = features(to_float(test.x[:n]))
     kernel, frechet = {}, {}
     for name, pictures in sets.items():
-        found = features(_rounded(pictures))
+        found = features(rounded(pictures))
         kernel[name], frechet[name] = kernel_distance(found, reference), frechet_distance(found, reference)
     way = (kernel["samples"] - kernel["floor"]) / (kernel["naive"] - kernel["floor"])
     same, training = "over the same samples, pictures and features", f"the same with {n:,} training pictures"
@@ -141,19 +149,15 @@ def evaluate(model: Generator, data: Source, features: Features) -> list[Metric]
         Metric("FID of real pictures, the floor", round(frechet["floor"], 3), training),
         Metric("FID of the naive way", round(frechet["naive"], 2), gaussian),
     ]
+    classes = len(train.classes)
     if channels == 1 and size == (28, 28) and train.labels is not None and test.labels is not None:
         classifier = train_classifier(to_float(train.x), train.labels)
         with torch.inference_mode():
             right = float((classify(classifier, to_float(test.x)) == test.labels).float().mean())
-            shares = torch.bincount(classify(classifier, _rounded(sets["samples"])), minlength=10) / n
+            shares = torch.bincount(classify(classifier, rounded(sets["samples"])), minlength=classes) / n
         protocol = (
-            f"of the ten classes, among {n:,} samples of seed 0, by a classifier that is right on {right:.1%} of the "
-            "test pictures; a tenth would be even"
+            f"of {classes} classes, among {n:,} samples of seed 0, by a classifier that is right on {right:.1%} of the "
+            f"test pictures; 1/{classes} would be even"
         )
         metrics.append(Metric("share of the rarest class", round(float(shares.min()), 4), protocol))
     return metrics
-
-
-def _rounded(pictures: Tensor) -> Tensor:
-    """To 8 bits."""
-    return ((pictures + 1) * 127.5).round() / 127.5 - 1

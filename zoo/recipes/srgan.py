@@ -8,6 +8,7 @@ Every 20th photo is held out, to choose the best weights by; Set5, Set14 and BSD
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch.optim import Adam
 import zoo
 from zoo.entry import Metric
 from zoo.errors import InputError
-from zoo.evaluation import Features, luma, perceptual_distance, psnr, ssim
+from zoo.evaluation import Features, luma, perceptual_distance, psnr, rounded, ssim
 from zoo.model import Model
 from zoo.models.conv_ae import zeroed
 from zoo.models.srgan import SRGAN, Block
@@ -56,13 +57,13 @@ def x4_mse(
     network = SRGAN(**config)
     for layer in (network.tail, *(block.conv2 for block in network.blocks if isinstance(block, Block))):
         zeroed(layer)
-    train, held_out = _photos(data)
+    train, checked = _photos(data)
     learner = Learner(network, Adam(network.parameters(), rate, betas=(0.9, 0.99)), cosine(steps), clip=1.0)
     return SuperResolution(
         config,
         learner,
         train,
-        held_out,
+        checked,
         scale=scale,
         patch=patch,
         batch=batch,
@@ -79,8 +80,8 @@ def x4(
     d_width: int = 32,
     patch: int = 24,
     pixels: float = 1.0,
-    perceptual: float = 0.5,
-    adversarial: float = 5e-3,
+    perceptual: float = 0.02,
+    adversarial: float = 0.02,
     rate: float = 1e-4,
     batch: int = 16,
     steps: int = 4_000,
@@ -94,12 +95,12 @@ def x4(
     torch.manual_seed(0)
     large = patch * network.scale
     d = Discriminator(large, 3, d_width, halvings=large.bit_length() - 3)
-    train, held_out = _photos(data)
+    train, checked = _photos(data)
     return SuperResolution(
         network.entry.config,
         Learner(network, Adam(network.parameters(), rate, betas=(0.9, 0.99)), cosine(steps), clip=1.0),
         train,
-        held_out,
+        checked,
         d=Learner(d, Adam(d.parameters(), 2 * rate, betas=(0.5, 0.99)), cosine(steps)),
         features=features,
         scale=network.scale,
@@ -115,8 +116,8 @@ def x4(
 def _photos(data: Source) -> tuple[list[Tensor], list[Tensor]]:
     """Photos to train on, and those held out."""
     photos = [x for _, x in data.photos(least=2)]
-    out = held_out(len(photos)).tolist()
-    return [x for x, o in zip(photos, out, strict=True) if not o], [x for x, o in zip(photos, out, strict=True) if o]
+    out = held_out(len(photos))
+    return list(compress(photos, ~out)), list(compress(photos, out))
 
 
 def evaluate(model: Model, data: Source, features: Features) -> list[Metric]:
@@ -129,23 +130,26 @@ def evaluate(model: Model, data: Source, features: Features) -> list[Metric]:
         small = downscale(photo, scale)
         target = photo[:, : small.shape[1] * scale, : small.shape[2] * scale]
         made = {
-            "": model.reconstruct(small.permute(1, 2, 0).numpy()).arrays[0],
-            " of bicubic": _bicubic(small, scale),
+            "": torch.from_numpy(model.reconstruct(small.permute(1, 2, 0).numpy()).arrays[0]) * 2 - 1,
+            " of bicubic": to_float(_bicubic(small, scale)),
         }
         for kind, picture in made.items():
-            x = torch.from_numpy(picture)[None].mul(255).round()
-            pair = [luma(y)[..., scale:-scale, scale:-scale].double() for y in (x, target[None].float())]
-            rows.setdefault(f"PSNR{kind}", []).append(psnr(*pair))
-            rows.setdefault(f"SSIM{kind}", []).append(ssim(*pair))
-            rgb = [y[..., scale:-scale, scale:-scale].double() for y in (x, target[None].float())]
-            rows.setdefault(f"RGB PSNR{kind}", []).append(psnr(*rgb))
-            distance = perceptual_distance(x / 127.5 - 1, to_float(target)[None], features)
-            rows.setdefault(f"perceptual distance{kind}", []).append(float(distance))
+            both = torch.stack([rounded(picture), to_float(target)])
+            rgb = ((both.double() + 1) * 127.5)[..., scale:-scale, scale:-scale].split(1)
+            y = [luma(x) for x in rgb]
+            found = {
+                "PSNR": psnr(*y),
+                "SSIM": ssim(*y),
+                "RGB PSNR": psnr(*rgb),
+                "perceptual distance": float(perceptual_distance(both[:1], both[1:], features)),
+            }
+            for name, value in found.items():
+                rows.setdefault(f"{name}{kind}", []).append(value)
     shared = f"mean over {len(photos)} photos, cropped to multiples of {scale}, made smaller as MATLAB's imresize does"
-    y = f"{shared}, 8 bits, Y channel of BT.601, {scale} pixels cut off at the edges"
+    luminance = f"{shared}, 8 bits, Y channel of BT.601, {scale} pixels cut off at the edges"
     protocols = {
-        "PSNR": f"dB, {y}",
-        "SSIM": f"{y}; a Gaussian window of 11 pixels, sigma 1.5",
+        "PSNR": f"dB, {luminance}",
+        "SSIM": f"{luminance}; a Gaussian window of 11 pixels, sigma 1.5",
         "RGB PSNR": f"dB, {shared}, 8 bits, {scale} pixels cut off at the edges",
         "perceptual distance": (
             f"{shared}; squared distance of the maps at all depths, each pixel at unit length, mean over pixels, sum "
@@ -161,11 +165,10 @@ def evaluate(model: Model, data: Source, features: Features) -> list[Metric]:
     return metrics
 
 
-def _bicubic(small: Tensor, scale: int) -> np.ndarray:
-    """Pillow's bicubic enlargement, ``(C, H, W)`` in [0, 1]."""
+def _bicubic(small: Tensor, scale: int) -> Tensor:
+    """Pillow's bicubic enlargement, uint8 ``(C, H, W)``."""
     from PIL import Image
 
     picture = Image.fromarray(small.permute(1, 2, 0).numpy())
     made = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BICUBIC)
-    pixels: np.ndarray = np.asarray(made, np.float32).transpose(2, 0, 1) / 255
-    return pixels
+    return torch.from_numpy(np.array(made)).permute(2, 0, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -11,12 +10,13 @@ import torch
 from torch import Tensor
 
 from zoo.errors import InputError
-from zoo.evaluation import Features, diversity, kernel_distance
+from zoo.evaluation import Features
 from zoo.images import Images
 from zoo.model import Generator
+from zoo.training.augmentation import augment
 from zoo.training.data import Pictures, to_float
-from zoo.training.losses import accuracy, adversarial_loss, augment, gradient_penalty, r1_penalty
-from zoo.training.objective import Learner, Machine, Objective, settle, shown
+from zoo.training.losses import accuracies, adversarial_loss, gradient_penalty, r1_penalty
+from zoo.training.objective import Learner, Machine, Objective, compared, settle, shown
 
 REFERENCE = 5_000  # data that samples are compared with
 CHUNK = 250
@@ -37,7 +37,7 @@ class Adversarial(Objective):
         loss: a name in :data:`zoo.training.losses.LOSSES`.
         r1: weight of the R1 penalty; 0 for none.
         penalty: weight of the penalty of Wasserstein GANs; 0 for none.
-        policy: differentiable augmentation, as :func:`zoo.training.losses.augment` takes it.
+        policy: differentiable augmentation, as :func:`zoo.training.augmentation.augment` takes it.
         d_steps: updates of D before each of G.
         conditional: whether G and D get the class of a sample.
         samples: how many are measured.
@@ -110,20 +110,14 @@ class Adversarial(Objective):
         return {
             "loss_d": loss_d.detach(),
             "loss_g": loss_g.detach(),
-            "d_real": accuracy(on_real, self.loss.boundary, real=True),
-            "d_fake": accuracy(on_fake, self.loss.boundary, real=False),
+            **accuracies(on_real, on_fake, self.loss.boundary),
         }
 
     def measure(self) -> dict[str, float]:
         network = self.averages["g"].network
         settle(network, self._latents(10_000, seed=0))
         found = self.features(torch.cat(list(self._samples(self.samples, seed=1))))
-        if not torch.isfinite(found).all():
-            return {"figure": math.inf, "diversity": math.nan}
-        return {
-            "figure": kernel_distance(found, self.reference),
-            "diversity": diversity(found) / diversity(self.reference),
-        }
+        return compared(found, self.reference)
 
     def sheet(self) -> list[Images]:
         return [shown(row) for row in torch.cat(list(self._samples(64, seed=2))).split(8)]

@@ -20,8 +20,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from zoo.errors import InputError
+from zoo.evaluation import diversity, has_bfloat16, kernel_distance
 from zoo.images import Images
+from zoo.training.augmentation import augment
 from zoo.training.data import batch_indices
+from zoo.training.losses import AdversarialLoss, accuracies
 
 Schedule = Callable[[Optimizer], LRScheduler]
 PRECISIONS = ("auto", "bf16", "fp32")
@@ -73,13 +76,6 @@ class Machine:
         if batch % self.world:
             raise InputError(f"A batch of {batch} cannot be shared by {self.world} processes: choose a multiple.")
         return batch // self.world
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is computed by the hardware: emulated, it is slower than float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 
 class Learner:
@@ -172,6 +168,19 @@ def settle(network: nn.Module, batches: Iterable[tuple[Tensor, Mapping[str, Tens
 def shown(pictures: Tensor) -> Images:
     """What networks give, ``(N, C, H, W)`` in [-1, 1], as pictures."""
     return Images(((pictures + 1) / 2).clamp(0, 1).cpu().numpy())
+
+
+def compared(found: Tensor, data: Tensor) -> dict[str, float]:
+    """Figures of samples by their features and those of data, ``(N, d)``: kernel distance, and relative diversity."""
+    if not torch.isfinite(found).all():
+        return {"figure": math.inf, "diversity": math.nan}
+    varied = diversity(data)
+    return {"figure": kernel_distance(found, data), "diversity": diversity(found) / varied if varied else math.nan}
+
+
+def spread(n: int) -> Tensor:
+    """Eight of n samples at most, evenly spread, for a row of a sheet."""
+    return torch.linspace(0, n - 1, min(n, 8)).long()
 
 
 class Objective:
@@ -271,6 +280,25 @@ class Objective:
             if learner.clip:
                 torch.nn.utils.clip_grad_norm_(parameters, learner.clip)
             learner.optimizer.step()
+
+    def play(
+        self, loss: AdversarialLoss, real: Tensor, fake: Tensor, policy: str = ""
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """One update of the learner ``d`` on a mix of real and fake samples; then G's loss through D, frozen.
+
+        ``policy`` augments what D sees. Returns G's loss, still to be descended, and what is to be logged.
+        """
+        d = self.learners["d"].network
+        with self.machine.autocast():
+            on_real, on_fake = d(augment(torch.cat([real, fake.detach()]), policy)).float().chunk(2)
+        loss_d = loss.d(on_real, on_fake)
+        self.descend(loss_d, "d")
+        d.requires_grad_(False)
+        with self.machine.autocast():
+            loss_g = loss.g(d(augment(fake, policy)).float())
+        d.requires_grad_(True)
+        logged = {"loss_d": loss_d.detach(), "loss_g": loss_g.detach()}
+        return loss_g, logged | accuracies(on_real, on_fake, loss.boundary)
 
     def follow(self, step: int) -> None:
         """Move the averages and the schedules on: once a step, however many updates it had."""

@@ -14,11 +14,17 @@ from zoo.images import Images
 from zoo.training.data import to_float
 from zoo.training.objective import Learner, Objective, shown
 
+
+def _probabilities(y: Tensor) -> Tensor:
+    """Pixels in [-1, 1] as probabilities, as in Hinton, Salakhutdinov 2006; those outside still have a gradient."""
+    p = (y + 1) / 2
+    return p + (p.clamp(1e-3, 1 - 1e-3) - p).detach()
+
+
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": F.mse_loss,
     "l1": F.l1_loss,
-    # Pixels as probabilities, as in Hinton, Salakhutdinov 2006.
-    "bce": lambda y, x: F.binary_cross_entropy(((y + 1) / 2).clamp(0, 1), (x + 1) / 2),
+    "bce": lambda y, x: F.binary_cross_entropy(_probabilities(y), (x + 1) / 2),
 }
 
 

@@ -48,8 +48,22 @@ def save_weights(network: nn.Module, path: Path) -> None:
         aside.chmod(0o644)  # safetensors writes files that only their owner can read
 
 
-def saved_state(out: Path) -> dict[str, Any]:
-    """What :meth:`Run._save` wrote to a folder."""
+def open_folder(out: Path, resume: bool) -> dict[str, Any] | None:
+    """The state of the run in a folder that is to be resumed; None for a folder in which a new one can begin.
+
+    Raises:
+        InputError: if there is a run and ``resume`` is off, or none and it is on, or the folder cannot be written.
+    """
+    if not resume:
+        if (out / STATE_FILE).exists():
+            raise InputError(f"{out} holds a run already: `--resume {out}` goes on with it; or choose another --out.")
+        if any((out / name).exists() for name in (WEIGHTS_FILE, CONFIG_FILE, "samples")):
+            raise InputError(f"{out} holds a model already, which the run would overwrite: choose another --out.")
+    elif not (out / STATE_FILE).exists():
+        raise InputError(f"{out} holds no run that could be resumed: name the folder of a run, or begin with --out.")
+    check_output(out / "samples" / "0.png")  # that it can be written, before any time is spent
+    if not resume:
+        return None
     try:
         state: dict[str, Any] = torch.load(out / STATE_FILE, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can raise anything
@@ -59,20 +73,6 @@ def saved_state(out: Path) -> dict[str, Any]:
             f"{WEIGHTS_FILE}."
         ) from None
     return state
-
-
-def check_folder(out: Path, resume: bool) -> None:
-    """Refuse to begin a run where there is one, and to resume one where there is none."""
-    if resume:
-        if not (out / STATE_FILE).exists():
-            raise InputError(
-                f"{out} holds no run that could be resumed: name the folder of a run, or begin with --out."
-            )
-    elif (out / STATE_FILE).exists():
-        raise InputError(f"{out} holds a run already: `--resume {out}` goes on with it; or choose another --out.")
-    elif any((out / name).exists() for name in (WEIGHTS_FILE, CONFIG_FILE, "samples")):
-        raise InputError(f"{out} holds a model already, which the run would overwrite: choose another --out.")
-    check_output(out / "samples" / "0.png")  # that it can be written, before any time is spent
 
 
 @dataclass
@@ -115,13 +115,13 @@ class Run:
         entry: the registry's facts of the model that is trained; None while it has none, and then no ``config.json``
             is written.
         machine: where it computes.
-        resume: whether to go on from the folder's state.
+        saved: what :func:`open_folder` found there, to go on from.
         facts: more lines for the report.
         say: takes each line of text for the user.
         tick: takes the line that shows progress, every second or so.
 
     Raises:
-        InputError: if the folder holds a run and ``resume`` is off, or the other way round, or another run.
+        InputError: if what was saved is another run.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class Run:
         machine: Machine,
         *,
         entry: Entry | None = None,
-        resume: bool = False,
+        saved: Mapping[str, Any] | None = None,
         facts: Mapping[str, str] | None = None,
         say: Say = print,
         tick: Say = lambda line: None,
@@ -145,8 +145,6 @@ class Run:
         self.sums: dict[str, torch.Tensor] = {}  # of what the steps logged since the last measurement
         self.stopping = ""  # why, as soon as there is a reason
         self.failed = False  # whether that is an alarm
-        check_folder(out, resume)
-        saved = saved_state(out) if resume else None
         if saved:
             plan.check(saved["plan"], out)
         objective.start(machine)

@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zoo.evaluation import Features, luma, perceptual_distance, psnr
+from zoo.errors import InputError
+from zoo.evaluation import Features, luma, perceptual_distance, psnr, rounded
 from zoo.images import Images
 from zoo.training.data import downscale, to_float
-from zoo.training.losses import accuracy, adversarial_loss
+from zoo.training.losses import adversarial_loss
 from zoo.training.objective import Learner, Machine, Objective, shown
 
 MIXED = 0.3  # of the patches in a batch are mixed with another one
@@ -61,6 +62,11 @@ class SuperResolution(Objective):
         self.data, self.scale, self.patch = photos, scale, patch
         self.pairs = [self._pair(_resized(x, f)) for x in photos for f in sizes]
         self.pairs = [pair for pair in self.pairs if min(pair[0].shape[1:]) >= patch]
+        if not self.pairs:
+            raise InputError(
+                f"No photo has {patch * scale} pixels on both sides, which a patch of {patch} needs: give "
+                "larger photos, or make the patch smaller with --set patch=NUMBER."
+            )
         self.held = [self._pair(x) for x in held_out]
         self.features, self.loss = features, adversarial_loss(loss)
         self.pixels, self.perceptual, self.adversarial = pixels, perceptual, adversarial
@@ -90,22 +96,9 @@ class SuperResolution(Objective):
             logged["loss_perceptual"] = loss_perceptual.detach()
             loss = loss + self.perceptual * loss_perceptual
         if "d" in self.learners:
-            d = self.learners["d"].network
-            with self.machine.autocast():
-                on_real, on_fake = d(torch.cat([large, made.detach()])).float().chunk(2)
-            loss_d = self.loss.d(on_real, on_fake)
-            self.descend(loss_d, "d")
-            d.requires_grad_(False)
-            with self.machine.autocast():
-                loss_g = self.loss.g(d(made).float())
-            d.requires_grad_(True)
+            loss_g, played = self.play(self.loss, large, made)
             loss = loss + self.adversarial * loss_g
-            logged |= {
-                "loss_d": loss_d.detach(),
-                "loss_g": loss_g.detach(),
-                "d_real": accuracy(on_real, self.loss.boundary, real=True),
-                "d_fake": accuracy(on_fake, self.loss.boundary, real=False),
-            }
+            logged |= played
         self.descend(loss, "network")
         self.follow(step)
         return logged
@@ -189,8 +182,7 @@ class SuperResolution(Objective):
     def _enlarge(self, small: Tensor) -> Tensor:
         """``(C, H, W)`` uint8 to ``(1, C, scale * H, scale * W)`` in [-1, 1], rounded to 8 bits."""
         x = to_float(small)[None].to(self.machine.device)
-        made: Tensor = self.averages["network"].network(x).float().cpu()
-        return ((made + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
+        return rounded(self.averages["network"].network(x).float().cpu())
 
 
 def _resized(photo: Tensor, factor: float) -> Tensor:

@@ -1,0 +1,92 @@
+"""Random views: of the data before a network sees them, and of what a discriminator sees, real and fake alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zoo.errors import InputError
+
+
+def views(pictures: Tensor, shift: int, flip: bool) -> Tensor:
+    """Random views of pictures ``(N, C, H, W)``: flipped, and moved by up to ``shift`` pixels.
+
+    What lies in the channels of one picture moves together: put both sides of a pair there. Edges are mirrored
+    outward.
+    """
+    n, _, h, w = pictures.shape
+    if flip:
+        pictures = torch.where(torch.rand(n, 1, 1, 1) < 0.5, pictures.flip(3), pictures)
+    if not shift:
+        return pictures
+    padded = F.pad(pictures, (shift,) * 4, mode="reflect")
+    corners = torch.randint(0, 2 * shift + 1, (n, 2)).tolist()
+    return torch.stack([x[:, i : i + h, j : j + w] for x, (i, j) in zip(padded, corners, strict=True)])
+
+
+def augment(x: Tensor, policy: str) -> Tensor:
+    """Differentiable augmentation, the same kind for real and fake samples: D cannot learn small data by heart.
+
+    Zhao et al. 2020, https://arxiv.org/abs/2006.10738.
+
+    Args:
+        x: pictures ``(N, C, H, W)`` in [-1, 1].
+        policy: names out of ``flip,color,translation,cutout``, joined by commas; empty for none.
+    """
+    for name in policy.split(",") if policy else ():
+        if name not in AUGMENTATIONS:
+            raise InputError(f"augment cannot be {name!r}: join names out of {', '.join(AUGMENTATIONS)} by commas.")
+        x = AUGMENTATIONS[name](x)
+    return x
+
+
+def _uniform(x: Tensor, low: float, high: float) -> Tensor:
+    """One number for each picture, ``(N, 1, 1, 1)``."""
+    return torch.empty(len(x), 1, 1, 1, device=x.device, dtype=x.dtype).uniform_(low, high)
+
+
+def _flip(x: Tensor) -> Tensor:
+    return torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5, x.flip(3), x)
+
+
+def _color(x: Tensor) -> Tensor:
+    """Brightness by up to a quarter of the range, saturation 0 to 2, contrast 0.5 to 1.5, as in the paper."""
+    x = x + _uniform(x, -0.5, 0.5)
+    mean = x.mean(1, keepdim=True)
+    x = (x - mean) * _uniform(x, 0, 2) + mean
+    mean = x.mean((1, 2, 3), keepdim=True)
+    return (x - mean) * _uniform(x, 0.5, 1.5) + mean
+
+
+def _translation(x: Tensor) -> Tensor:
+    """By up to an eighth of the sides, zeros behind."""
+    n, _, h, w = x.shape
+    far_y, far_x = round(h / 8), round(w / 8)
+    dy = torch.randint(-far_y, far_y + 1, (n, 1, 1), device=x.device)
+    dx = torch.randint(-far_x, far_x + 1, (n, 1, 1), device=x.device)
+    # One pixel of zeros around, to which everything outside is clamped.
+    rows = (torch.arange(h, device=x.device)[None, :, None] + dy + 1).clamp(0, h + 1)
+    columns = (torch.arange(w, device=x.device)[None, None, :] + dx + 1).clamp(0, w + 1)
+    padded = F.pad(x, (1, 1, 1, 1)).permute(0, 2, 3, 1)
+    return padded[torch.arange(n, device=x.device)[:, None, None], rows, columns].permute(0, 3, 1, 2)
+
+
+def _cutout(x: Tensor) -> Tensor:
+    """A square of zeros, half as wide as the picture."""
+    n, _, h, w = x.shape
+    y = torch.randint(0, h + 1, (n, 1, 1), device=x.device)
+    left = torch.randint(0, w + 1, (n, 1, 1), device=x.device)
+    rows, columns = torch.arange(h, device=x.device)[None, :, None], torch.arange(w, device=x.device)[None, None, :]
+    hole = ((rows - y + h // 4) // (h // 2) == 0) & ((columns - left + w // 4) // (w // 2) == 0)
+    return x * (~hole)[:, None].to(x.dtype)
+
+
+AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "flip": _flip,
+    "color": _color,
+    "translation": _translation,
+    "cutout": _cutout,
+}

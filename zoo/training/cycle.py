@@ -1,0 +1,174 @@
+"""Training of two networks between two kinds of picture, without pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zoo.evaluation import Features
+from zoo.images import Images
+from zoo.training.augmentation import augment, views
+from zoo.training.data import Pictures, to_float
+from zoo.training.losses import accuracies, adversarial_loss
+from zoo.training.objective import Learner, Machine, Objective, compared, shown, spread
+
+
+class Pool:
+    """The last fakes: D sees an old one half of the time, and so does not forget them (section 4 of CycleGAN)."""
+
+    def __init__(self, size: int = 50) -> None:
+        self.size = size
+        self.pictures: list[Tensor] = []
+
+    def swap(self, fakes: Tensor) -> Tensor:
+        """Each fake, or an older one in its place."""
+        made = []
+        for fake in fakes.detach():
+            if len(self.pictures) < self.size:
+                self.pictures.append(fake.clone())  # a view would keep its whole batch
+            elif torch.rand(()) < 0.5:
+                i = int(torch.randint(self.size, ()))
+                fake, self.pictures[i] = self.pictures[i], fake.clone()
+            made.append(fake)
+        return torch.stack(made)
+
+
+class Cycle(Objective):
+    """CycleGAN: two networks, there and back, between two sets that have no pairs (Zhu et al. 2017).
+
+    https://arxiv.org/abs/1703.10593. The first product goes from A to B, the second, in the folder ``reverse``, back.
+
+    Args:
+        config: keyword arguments of the builder of both networks.
+        forth, back: learners of networks from pictures to pictures, ``(N, C, H, W)`` in [-1, 1]: A to B, B to A.
+        d_a, d_b: learners of networks from pictures to scores of patches.
+        a, b: the two sets.
+        held_out: pictures of A and of B that are never trained on.
+        features: what painted pictures are compared with real ones by.
+        loss: a name in :data:`zoo.training.losses.LOSSES`.
+        cycle: weight of L1 between a picture and its way there and back.
+        identity: weight of L1 between a picture and what the network to its own kind makes of it, as part of ``cycle``.
+        policy: differentiable augmentation of what the discriminators see.
+        shift: random views, as :func:`views` makes them; they are flipped too.
+        options: as for :class:`~zoo.training.objective.Objective`.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        forth: Learner,
+        back: Learner,
+        d_a: Learner,
+        d_b: Learner,
+        a: Pictures,
+        b: Pictures,
+        held_out: tuple[Tensor, Tensor],
+        *,
+        features: Features,
+        loss: str = "least-squares",
+        cycle: float = 10.0,
+        identity: float = 0.5,
+        policy: str = "",
+        shift: int = 16,
+        **options: Any,
+    ) -> None:
+        learners = {"forth": forth, "reverse": back, "d_a": d_a, "d_b": d_b}
+        super().__init__(config, learners, ["forth", "reverse"], **options)
+        self.data = [a.x, b.x]
+        self.held = tuple(to_float(x) for x in held_out)
+        self.features, self.loss, self.policy, self.shift = features, adversarial_loss(loss), policy, shift
+        self.cycle, self.identity = cycle, identity
+        self.pools = {"d_a": Pool(), "d_b": Pool()}
+        self.protocol = (
+            f"mean over both directions of the unbiased kernel distance of {len(held_out[0]):,} and "
+            f"{len(held_out[1]):,} translated pictures held out to the real ones trained on, {features.protocol}"
+        )
+
+    def start(self, machine: Machine) -> None:
+        super().start(machine)
+        self.features.to(machine.device)
+        self.references = [self.features(to_float(x)) for x in self.data]
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        forth, back = self.learners["forth"].network, self.learners["reverse"].network
+        d_a, d_b = self.learners["d_a"].network, self.learners["d_b"].network
+        a, b = (
+            self.to_machine(views(to_float(x[self.rows(step, i)]), self.shift, flip=True))
+            for i, x in enumerate(self.data)
+        )
+
+        for d in (d_a, d_b):
+            d.requires_grad_(False)
+        n = len(a)
+        with self.machine.autocast():
+            # Pictures of both kinds go through a network together: those to be translated, and those to be left alone.
+            fake_b, same_b = forth(torch.cat([a, b])).split([n, len(b)])
+            fake_a, same_a = back(torch.cat([b, a])).split([len(b), n])
+            again_a, again_b = back(fake_b), forth(fake_a)
+            on_b, on_a = d_b(augment(fake_b, self.policy)), d_a(augment(fake_a, self.policy))
+        loss_g = self.loss.g(on_b.float()) + self.loss.g(on_a.float())
+        loss_cycle = F.l1_loss(again_a.float(), a) + F.l1_loss(again_b.float(), b)
+        loss_identity = F.l1_loss(same_a.float(), a) + F.l1_loss(same_b.float(), b)
+        self.descend(loss_g + self.cycle * (loss_cycle + self.identity * loss_identity), "forth", "reverse")
+        for d in (d_a, d_b):
+            d.requires_grad_(True)
+
+        loss_d = torch.zeros((), device=a.device)
+        right: dict[str, list[Tensor]] = {}
+        for name, real, fake in (("d_a", a, fake_a), ("d_b", b, fake_b)):
+            old = self.pools[name].swap(fake.float())
+            mix = augment(torch.cat([real, old.to(real)]), self.policy)
+            with self.machine.autocast():
+                on_real, on_fake = self.learners[name].network(mix).float().split([len(real), len(old)])
+            loss_d = loss_d + self.loss.d(on_real, on_fake)
+            for key, share in accuracies(on_real, on_fake, self.loss.boundary).items():
+                right.setdefault(key, []).append(share)
+        self.descend(loss_d, "d_a", "d_b")
+        self.follow(step)
+        return {
+            "loss_d": loss_d.detach() / 2,
+            "loss_g": loss_g.detach() / 2,
+            "loss_cycle": loss_cycle.detach() / 2,
+            **{name: torch.stack(values).mean() for name, values in right.items()},
+        }
+
+    @torch.inference_mode()
+    def measure(self) -> dict[str, float]:
+        forth, back = (
+            compared(self.features(torch.cat(list(self._results(name, x)))), reference)
+            for name, x, reference in zip(self.averages, self.held, reversed(self.references), strict=True)
+        )
+        return {
+            "figure": (forth["figure"] + back["figure"]) / 2,
+            "forth": forth["figure"],
+            "back": back["figure"],
+            "diversity": min(forth["diversity"], back["diversity"]),
+        }
+
+    @torch.inference_mode()
+    def sheet(self) -> list[Images]:
+        """Pictures of A, what becomes of them, pictures of B, and what becomes of them: a row each."""
+        rows = []
+        for name, x in zip(self.averages, self.held, strict=True):
+            some = x[spread(len(x))]
+            rows += [shown(some), shown(torch.cat(list(self._results(name, some))))]
+        return rows
+
+    @torch.inference_mode()
+    def example(self) -> tuple[Tensor | None, Tensor]:
+        return self.held[0][:1], next(self._results("forth", self.held[0][:1]))
+
+    def state(self) -> dict[str, Any]:
+        return {name: pool.pictures for name, pool in self.pools.items()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        for name, pool in self.pools.items():
+            pool.pictures = [x.to(self.machine.device) for x in state[name]]
+
+    def _results(self, name: str, pictures: Tensor) -> Iterator[Tensor]:
+        for x in pictures.split(8):
+            yield self.averages[name].network(x.to(self.machine.device)).float().cpu()
