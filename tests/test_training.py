@@ -28,6 +28,7 @@ from zoo.training.data import Pictures, Source, held_out
 from zoo.training.generation import Adversarial
 from zoo.training.networks import Discriminator
 from zoo.training.objective import Average, Learner, Machine, Objective
+from zoo.training.reconstruction import ERRORS
 from zoo.training.run import Plan, Run, open_folder, save_weights
 
 RANDOM = Features("random", size=32)
@@ -97,6 +98,15 @@ def run(objective: Objective, out: Path, resume: bool = False, **options: Any) -
     plan = Plan("test", {}, objective.fingerprint(), "fp32")
     options.setdefault("say", lambda line: None)
     return Run(objective, out, plan, Machine("fp32", cpu=True), saved=open_folder(out, resume), **options)
+
+
+def test_pixels_as_probabilities_have_a_gradient_everywhere() -> None:
+    made = torch.tensor([-1.5, -0.5, 1.5], requires_grad=True)
+    ERRORS["bce"](made, torch.tensor([1.0, -0.5, 0.0])).backward()
+    assert made.grad is not None
+    assert made.grad[0] < 0
+    assert float(made.grad[1]) == pytest.approx(0, abs=1e-6)
+    assert made.grad[2] > 0
 
 
 @pytest.mark.parametrize("name", TINY)

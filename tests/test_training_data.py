@@ -130,6 +130,12 @@ def test_a_labels_csv_of_something_else_is_no_split(tmp_path: Path) -> None:
         Source([place]).pictures(4)
 
 
+def test_a_short_row_of_labels_csv(tmp_path: Path) -> None:
+    place = folder(tmp_path, {**dots("a.png", "b.png"), "labels.csv": "file,class,split\na.png,x,train\nb.png,y\n"})
+    with pytest.raises(InputError, match=r"labels.csv has too few columns in row 3: complete or delete it\."):
+        Source([place]).pictures(8)
+
+
 def test_a_file_that_labels_csv_names_is_missing(tmp_path: Path) -> None:
     table = {"labels.csv": "file,class,split\na.png,x,train\nb.png,y,train\n"}
     for place in (folder(tmp_path, {**dots("a.png"), **table}), packed(tmp_path / "p.zip", {**dots("a.png"), **table})):

@@ -37,10 +37,16 @@ def augment(x: Tensor, policy: str) -> Tensor:
         policy: names out of ``flip,color,translation,cutout``, joined by commas; empty for none.
     """
     for name in policy.split(",") if policy else ():
-        if name not in AUGMENTATIONS:
-            raise InputError(f"augment cannot be {name!r}: join names out of {', '.join(AUGMENTATIONS)} by commas.")
         x = AUGMENTATIONS[name](x)
     return x
+
+
+def check_policy(policy: str) -> str:
+    """Refuse what :func:`augment` does not know, before the first step."""
+    for name in policy.split(",") if policy else ():
+        if name not in AUGMENTATIONS:
+            raise InputError(f"augment cannot be {name!r}: join names out of {', '.join(AUGMENTATIONS)} by commas.")
+    return policy
 
 
 def _uniform(x: Tensor, low: float, high: float) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from zoo.evaluation import Features
 from zoo.images import Images
-from zoo.training.augmentation import augment, views
+from zoo.training.augmentation import augment, check_policy, views
 from zoo.training.data import Pictures, to_float
 from zoo.training.losses import accuracies, adversarial_loss
 from zoo.training.objective import Learner, Machine, Objective, compared, shown, spread
@@ -80,7 +80,12 @@ class Cycle(Objective):
         super().__init__(config, learners, ["forth", "reverse"], **options)
         self.data = [a.x, b.x]
         self.held = tuple(to_float(x) for x in held_out)
-        self.features, self.loss, self.policy, self.shift = features, adversarial_loss(loss), policy, shift
+        self.features, self.loss, self.policy, self.shift = (
+            features,
+            adversarial_loss(loss),
+            check_policy(policy),
+            shift,
+        )
         self.cycle, self.identity = cycle, identity
         self.pools = {"d_a": Pool(), "d_b": Pool()}
         self.protocol = (

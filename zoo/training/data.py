@@ -341,7 +341,7 @@ def _check_least(where: str, n: int, least: int, noun: str) -> None:
     if n < least:
         raise InputError(
             f"{where} hold{'' if ' and ' in where else 's'} {n} {noun if n != 1 else noun[:-1]} and at least {least} "
-            f"are needed: add {noun}, or make the batch smaller with --set batch=NUMBER."
+            f"are needed: add {noun}{', or make the batch smaller with --set batch=NUMBER' if least > 2 else ''}."
         )
 
 

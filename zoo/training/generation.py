@@ -13,7 +13,7 @@ from zoo.errors import InputError
 from zoo.evaluation import Features
 from zoo.images import Images
 from zoo.model import Generator
-from zoo.training.augmentation import augment
+from zoo.training.augmentation import augment, check_policy
 from zoo.training.data import Pictures, to_float
 from zoo.training.losses import accuracies, adversarial_loss, gradient_penalty, r1_penalty
 from zoo.training.objective import Learner, Machine, Objective, compared, settle, shown
@@ -65,9 +65,8 @@ class Adversarial(Objective):
         if conditional and pictures.labels is None:
             raise InputError("The data have no classes: put the pictures of each class into a folder of its own.")
         self.labels, self.data, self.size = pictures.labels, [pictures.x], len(pictures.x)
-        self.loss, self.r1, self.penalty, self.policy = adversarial_loss(loss), r1, penalty, policy
+        self.loss, self.r1, self.penalty, self.policy = adversarial_loss(loss), r1, penalty, check_policy(policy)
         self.d_steps, self.conditional, self.samples = d_steps, conditional, samples
-        augment(torch.zeros(1, 3, 8, 8), policy)  # a wrong policy is said before the first step
         self.features = features
         self.protocol = (
             f"unbiased kernel distance (x.y / d + 1) ** 3 of {samples:,} samples to {min(REFERENCE, self.size):,} "

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from zoo.evaluation import Features
 from zoo.images import Images
-from zoo.training.augmentation import views
+from zoo.training.augmentation import check_policy, views
 from zoo.training.data import Pairs, to_float
 from zoo.training.losses import adversarial_loss
 from zoo.training.objective import Learner, Machine, Objective, compared, shown, spread
@@ -56,7 +56,12 @@ class Paired(Objective):
         super().__init__(config, {"g": g, **({"d": d} if d else {})}, ["g"], **options)
         self.data = [pairs.a, pairs.b]
         self.held_a, self.held_b = to_float(held_out.a), to_float(held_out.b)
-        self.features, self.loss, self.pixels, self.policy = features, adversarial_loss(loss), pixels, policy
+        self.features, self.loss, self.pixels, self.policy = (
+            features,
+            adversarial_loss(loss),
+            pixels,
+            check_policy(policy),
+        )
         self.shift, self.flip = shift, flip
         self.channels = [x.shape[1] for x in self.data]
         n = len(self.held_a)

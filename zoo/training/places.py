@@ -151,8 +151,11 @@ def _table(where: str, file: str, read: Callable[[str], bytes]) -> list[tuple[st
         raise InputError(f"{where}/{file} cannot be read ({error}): save it as CSV in UTF-8.") from None
     if not rows or not {"file", "class", "split"} <= rows[0].keys():
         return []
+    short = next((number for number, row in enumerate(rows, 2) if row["file"] is None or row["split"] is None), 0)
+    if short:
+        raise InputError(f"{where}/{file} has too few columns in row {short}: complete or delete it.")
     base = file.removesuffix("labels.csv")
-    return [(row["split"] or "", base + row["file"], row["file"], row["class"] or "") for row in rows]
+    return [(row["split"], base + row["file"], row["file"], row["class"] or "") for row in rows]
 
 
 def _npz(where: str, path: Path, key: str, split: str) -> Place:

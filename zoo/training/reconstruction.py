@@ -21,7 +21,7 @@ def _probabilities(y: Tensor) -> Tensor:
     return p + (p.clamp(1e-3, 1 - 1e-3) - p).detach()
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+ERRORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": F.mse_loss,
     "l1": F.l1_loss,
     "bce": lambda y, x: F.binary_cross_entropy(_probabilities(y), (x + 1) / 2),
@@ -57,11 +57,11 @@ class Reconstruction(Objective):
         **options: Any,
     ) -> None:
         super().__init__(config, {"network": network}, ["network"], **options)
-        if loss not in LOSSES:
-            raise InputError(f"loss cannot be {loss!r}: choose one of {', '.join(LOSSES)}.")
+        if loss not in ERRORS:
+            raise InputError(f"loss cannot be {loss!r}: choose one of {', '.join(ERRORS)}.")
         self.data = [pictures]
         self.held_out = to_float(held_out)
-        self.loss, self.augment, self.corrupt = LOSSES[loss], augment, corrupt
+        self.loss, self.augment, self.corrupt = ERRORS[loss], augment, corrupt
         self.protocol = (
             f"mean squared error on {len(held_out):,} pictures held out of the training data, pixels in [0, 1]"
         )

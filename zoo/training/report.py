@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import io
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import groupby
 from pathlib import Path
+
+from PIL import Image
 
 from zoo.files import whole
 
@@ -215,12 +218,15 @@ def _samples(sheets: Sequence[tuple[int, Path]], best_step: int) -> str:
 
 
 def _picture(path: Path, step: int, width: int, note: str = "") -> str:
-    """A PNG inside the page; a smaller one is enlarged by a whole number, so that its pixels stay even."""
-    data = path.read_bytes()
-    size = [int.from_bytes(data[at : at + 4], "big") for at in (16, 20)]  # where every PNG says it
-    scale = max(1, width // max(1, size[0]))
-    shown = f'width="{size[0] * scale}" height="{size[1] * scale}"' + (' class="pixels"' if scale > 1 else "")
-    source = "data:image/png;base64," + base64.b64encode(data).decode()
+    """A picture inside the page: a large one made smaller, a small one larger by a whole number, its pixels even."""
+    picture = Image.open(path)
+    picture.thumbnail((2 * width, 100 * width))  # two pixels for each of the page, for fine screens
+    scale = max(1, width // picture.width)
+    shown = f'width="{picture.width * scale}" height="{picture.height * scale}"'
+    shown += ' class="pixels"' if scale > 1 else ""
+    data = io.BytesIO()
+    picture.save(data, "png")
+    source = "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
     return (
         f'<figure><img alt="Samples at step {step:,}" {shown} src="{source}">'
         f"<figcaption>Step {step:,}{note}</figcaption></figure>"

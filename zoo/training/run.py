@@ -155,7 +155,8 @@ class Run:
         """Train until the last step, the end of the time, or ctrl-C; True if the run is complete.
 
         Ctrl-C and the end of the time lose nothing, and a break at any other moment at most the steps since the last
-        measurement. A resumed run comes to the same result as an unbroken one, on the CPU bit for bit.
+        measurement. A resumed run comes to the same result as an unbroken one: bit for bit, in one process
+        on the CPU.
 
         Raises:
             ZooError: if the disk takes no more, or a loss is no number any more.
