@@ -32,7 +32,7 @@ class Residual(nn.Module):
         return made
 
 
-def zeroed(layer: nn.Linear | nn.Conv2d) -> nn.Module:
+def zeroed(layer: nn.Module) -> nn.Module:
     """The layer with parameters of zero: what it belongs to adds nothing until it has learnt."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)

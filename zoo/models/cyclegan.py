@@ -39,17 +39,38 @@ class CycleGAN(Model):
         width: channels at full resolution; the blocks have four times as many.
         blocks: residual blocks; the paper has 6 for 128 px and 9 from 256 px on.
         out_channels: channels of the output; None for as many as go in.
+        resize: double the map by repeating pixels before a convolution, which makes no checkerboards (Odena et al.
+            2016, https://doi.org/10.23915/distill.00003), in place of transposed convolutions.
+        over_input: give what is to be added to the input, so that a network whose last convolution is zero starts at
+            pictures that do not change.
+
+    Raises:
+        ValueError: for ``over_input`` with another number of channels out than in.
     """
 
-    def __init__(self, channels: int = 3, width: int = 64, blocks: int = 9, out_channels: int | None = None) -> None:
+    def __init__(
+        self,
+        channels: int = 3,
+        width: int = 64,
+        blocks: int = 9,
+        out_channels: int | None = None,
+        resize: bool = False,
+        over_input: bool = False,
+    ) -> None:
         super().__init__()
+        if over_input and out_channels not in (None, channels):
+            raise ValueError(f"over_input needs as many channels out as in, not {channels} and {out_channels}.")
+        self.over_input = over_input
         layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(channels, width, 7)]  # c7s1-64
         layers += [nn.InstanceNorm2d(width), nn.ReLU(True)]
         for c in (width, 2 * width):  # d128, d256
             layers += [nn.Conv2d(c, 2 * c, 3, stride=2, padding=1), nn.InstanceNorm2d(2 * c), nn.ReLU(True)]
         layers += [Residual(4 * width) for _ in range(blocks)]
         for c in (2 * width, width):  # u128, u64
-            layers += [nn.ConvTranspose2d(2 * c, c, 3, stride=2, padding=1, output_padding=1)]
+            if resize:
+                layers += [nn.Upsample(scale_factor=2), nn.ReflectionPad2d(1), nn.Conv2d(2 * c, c, 3)]
+            else:
+                layers += [nn.ConvTranspose2d(2 * c, c, 3, stride=2, padding=1, output_padding=1)]
             layers += [nn.InstanceNorm2d(c), nn.ReLU(True)]
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels or channels, 7), nn.Tanh()]  # c7s1-3
         self.model = nn.Sequential(*layers)
@@ -63,4 +84,4 @@ class CycleGAN(Model):
             sides = f"{x.shape[2]} and {x.shape[3]}"
             raise InputError(f"Height and width must be divisible by 4 and at least 8, not {sides}.")
         made: Tensor = self.model(x)
-        return made
+        return (x + made).clamp(-1, 1) if self.over_input else made

@@ -7,6 +7,8 @@ The folder of the run is the network from the first kind to the second, its fold
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
@@ -17,6 +19,7 @@ from zoo.entry import Metric
 from zoo.evaluation import Features, frechet_distance, kernel_distance, rounded
 from zoo.images import Images
 from zoo.model import Model
+from zoo.models.conv_ae import zeroed
 from zoo.models.cyclegan import CycleGAN
 from zoo.registry import registry
 from zoo.training.cycle import Cycle
@@ -40,12 +43,17 @@ def photo2monet(
     batch: int = 1,
     steps: int = 8_000,
 ) -> Cycle:
-    """128 px, from photos to paintings, and back; every 10th picture of both is held out."""
+    """128 px, from photos to paintings, and back; every 10th picture of both is held out. 45 minutes on two cores.
+
+    The last convolutions start at zero, and so both networks at pictures that do not change.
+    """
     a, b = data.domains(size, least=10 * batch)
     rows_a, rows_b = (held_out(len(x.x), 10) for x in (a, b))
     torch.manual_seed(0)
-    config = {"channels": 3, "width": width, "blocks": blocks}
+    config: dict[str, Any] = {"channels": 3, "width": width, "blocks": blocks, "resize": True, "over_input": True}
     forth, back = CycleGAN(**config), CycleGAN(**config)
+    for network in (forth, back):
+        zeroed(network.model[-2])
     d_a, d_b = PatchDiscriminator(3, d_width), PatchDiscriminator(3, d_width)
 
     def learner(network: nn.Module) -> Learner:
