@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import copy
+import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import yaml
 from conftest import Registry
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 import zoo
 from zoo import registry as module
 from zoo.entry import Entry
-from zoo.errors import InputError, RegistryError, UnknownNameError
+from zoo.errors import InputError, RegistryError, UnknownNameError, WeightsError
+from zoo.loading import build
 from zoo.registry import from_config, info, list_models, registry
 from zoo.schema import read, to_config
 
@@ -271,6 +276,109 @@ def test_an_entry_point_without_its_package_is_a_warning(site: Path) -> None:
     (site / "zoo_gone").rename(site / "elsewhere")
     with pytest.warns(UserWarning, match="'zoo_gone' that its entry point names is not installed"):
         assert "dcgan" in list_models()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (">=99", "zoo_broken needs version >=99 of the zoo, and this is .*: update one of them"),
+        ("new", "requires: expected versions of the zoo, as in '>=0.1,<1', got 'new'"),
+    ],
+)
+def test_a_plugin_says_which_zoo_it_needs(site: Path, text: str, words: str) -> None:
+    """Before anything else in the file, which a newer zoo may read in another way."""
+    make_plugin(site, "zoo_broken", yaml.safe_dump({"toy": {"newkey": 1}, "requires": text}))
+    make_plugin(site, "zoo_toys", yaml.safe_dump({"toy": GOOD["toy"], "requires": ">=0.1"}))
+    with pytest.warns(UserWarning, match=f"The plugin zoo_broken is left out: .*{words}"):
+        assert "toy" in list_models()
+
+
+def test_a_builder_that_cannot_be_imported_costs_its_model_only(site: Path) -> None:
+    make_plugin(site, "zoo_toys", yaml.safe_dump({"toy": {**GOOD["toy"], "builder": "zoo_toys.network:Toy"}}))
+    with pytest.raises(RegistryError, match=r"listing must not import a plugin; it comes from zoo_toys: update that"):
+        build(info("toy"))
+    assert zoo.load("dcgan").generate(1, seed=0)
+
+
+def test_zoo_plugins_chooses(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("zoo_one", "zoo_two"):
+        make_plugin(site, name, yaml.safe_dump({name.replace("_", "-"): GOOD["toy"]}))
+    folder = site.parent / "folder"
+    folder.mkdir()
+    (folder / "registry.yaml").write_text(yaml.safe_dump({"mine": GOOD["toy"]}))
+    monkeypatch.setenv("ZOO_PATH", str(folder))
+    foreign = {}
+    for chosen in ("none", "zoo-one", "zoo_two, folder"):
+        monkeypatch.setenv("ZOO_PLUGINS", chosen)
+        registry.cache_clear()
+        foreign[chosen] = [name for name in list_models() if info(name).package != "zoo"]
+    assert foreign == {"none": [], "zoo-one": ["zoo-one"], "zoo_two, folder": ["mine", "zoo-two"]}
+    monkeypatch.setenv("ZOO_PLUGINS", "zoo_too")
+    registry.cache_clear()
+    with pytest.warns(UserWarning, match="ZOO_PLUGINS names zoo-too: there are folder, zoo_one, zoo_two"):
+        list_models()
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A folder of one's own with a network, its weights and a registry.yaml that says no more than it must."""
+    folder = tmp_path / "mine"
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "my_ramp.py").write_text(RAMP)
+    facts = {"license": "MIT", "output": {"kind": "image", "channels": 1, "size": [4, 4]}}
+    stanza = {"builder": "my_ramp:Ramp", "summary": "Ramps.", "verbs": ["generate"], "checkpoints": {"first": facts}}
+    (folder / "registry.yaml").write_text(yaml.safe_dump({"ramp": stanza}))
+    save_file({"gain": torch.ones(1)}, folder / "checkpoints" / "ramp.first.safetensors")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    registry.cache_clear()
+    yield folder
+    registry.cache_clear()
+    sys.modules.pop("my_ramp", None)
+
+
+RAMP = """
+import torch
+from zoo.model import Generator
+
+
+class Ramp(Generator):
+    def __init__(self):
+        super().__init__()
+        self.latent_shape = (1,)
+        self.gain = torch.nn.Parameter(torch.ones(1))
+
+    def decode(self, z):
+        return torch.tanh(self.gain * z[:, :, None, None] + torch.linspace(-1, 1, 16).view(1, 1, 4, 4))
+"""
+
+
+def test_a_folder_on_zoo_path(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_PATH", f"{mine}{os.pathsep}{mine.parent / 'missing'}")
+    with pytest.warns(UserWarning, match="The plugin missing is left out: .*missing is no folder: correct ZOO_PATH"):
+        assert "ramp" in list_models()
+    assert info("ramp").package == "mine"
+    assert zoo.load("ramp").generate(2, seed=0).numpy().shape == (2, 1, 4, 4)
+
+
+def test_register_a_folder_a_mapping_or_yaml(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = mine / "checkpoints" / "ramp.first.safetensors"
+    assert zoo.register(mine) == ["ramp"]
+    first = zoo.load("ramp").generate(2, seed=0).numpy()
+    text = (mine / "registry.yaml").read_text()
+    assert zoo.register(text) == ["ramp"], "what was registered before is replaced"
+    assert np.array_equal(zoo.load("ramp", weights=weights).generate(2, seed=0).numpy(), first)
+    with pytest.raises(WeightsError, match=r"ramp.first has no weights: .* put the file there, or name one"):
+        zoo.load("ramp")
+    stanza = yaml.safe_load(text)
+    assert zoo.register({"slope": {**stanza["ramp"], "aliases": ["hill"]}}) == ["slope"]
+    assert info("hill").package == "this process"
+    with pytest.raises(RegistryError, match="the name dcgan is taken by zoo"):
+        zoo.register({"slope": {**stanza["ramp"], "aliases": ["dcgan"]}})
+    assert info("hill").model == "slope", "a refused stanza changes nothing"
+    with pytest.raises(RegistryError, match="the stanza: slope: the key 'builder' is missing"):
+        zoo.register({"slope": {}})
+    with pytest.raises(RegistryError, match="nowhere is no folder"):
+        zoo.register("nowhere")
 
 
 @pytest.mark.parametrize("code", ["import zoo; zoo.list_models()", "from zoo.cli import main; main(['list'])"])

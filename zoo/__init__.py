@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.entry import Entry
 from zoo.errors import ZooError
-from zoo.registry import info, list_models
+from zoo.registry import info, list_models, register
 
 if TYPE_CHECKING:
     from zoo.images import Images
     from zoo.loading import load
 
 __version__ = "0.1.0"
-__all__ = ["Entry", "Images", "ZooError", "__version__", "info", "list_models", "load"]
+__all__ = ["Entry", "Images", "ZooError", "__version__", "info", "list_models", "load", "register"]
 
 
 def __getattr__(name: str) -> Any:

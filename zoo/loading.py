@@ -64,7 +64,8 @@ def build(entry: Entry) -> Model:
             model = builder(**entry.config)
     except Exception as error:  # a plugin's code can raise anything
         raise RegistryError(
-            f"{entry.name}: the builder {entry.builder} failed: {type(error).__name__}: {error}"
+            f"{entry.name}: the builder {entry.builder} failed: {type(error).__name__}: {str(error).rstrip('.')}"
+            + ("." if entry.package == "zoo" else f"; it comes from {entry.package}: update that, or tell its authors.")
         ) from error
     if not isinstance(model, Model):
         raise RegistryError(f"{entry.name}: the builder {entry.builder} made no zoo.model.Model.")

@@ -1,4 +1,4 @@
-"""All models that are installed, by name: the zoo's own registry file first, then those of plugins.
+"""All models there are, by name: the zoo's own registry file first, then folders on ``ZOO_PATH``, then plugins.
 
 Read at every start of the command, so nothing here imports torch or numpy, or a plugin's code.
 """
@@ -9,16 +9,20 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from zoo.entry import VERBS, Entry
 from zoo.errors import InputError, RegistryError, UnknownNameError, VerbError, near
-from zoo.schema import OF_MODEL, Facts, checkpoint, read
+from zoo.schema import OF_MODEL, Facts, checkpoint, parse, read
 
 PLUGIN_GROUP = "zoo.plugins"
+PLUGINS_VARIABLE = "ZOO_PLUGINS"  # `none`, or the only ones to take, joined by commas
+PATH_VARIABLE = "ZOO_PATH"  # folders with a registry.yaml, joined as in PATH
+REGISTERED = "this process"  # the package of what :func:`register` adds
 
 
 class Registry:
@@ -51,6 +55,12 @@ class Registry:
             self.entries[entry.name] = entry
             self.models.setdefault(entry.model, []).append(entry)
             self.aliases.update(dict.fromkeys(entry.aliases, entry.model))
+
+    def drop(self, models: Sequence[str]) -> None:
+        """Forget models, with their checkpoints and aliases."""
+        self.models = {name: entries for name, entries in self.models.items() if name not in models}
+        self.entries = {name: entry for name, entry in self.entries.items() if entry.model not in models}
+        self.aliases = {alias: name for alias, name in self.aliases.items() if name not in models}
 
     def entry(self, name: str) -> Entry:
         """The entry of ``model``, ``model.checkpoint`` or an alias of either.
@@ -113,23 +123,87 @@ def _plugin_folder(package: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
+def _sources() -> Iterator[tuple[str, Callable[[], list[Entry]]]]:
+    """Name of every folder on ``ZOO_PATH`` and of every plugin, and how its entries are read."""
+    for place in filter(None, os.environ.get(PATH_VARIABLE, "").split(os.pathsep)):
+        folder = Path(place).expanduser().absolute()
+        yield folder.name, partial(_read_folder, folder)
+    for distribution, package in dict.fromkeys(_plugins()):
+        yield distribution, partial(_read_plugin, distribution, package)
+
+
+def _read_folder(folder: Path, package: str | None = None) -> list[Entry]:
+    """The entries of a folder of one's own; its builders are modules in it."""
+    if not folder.is_dir():
+        raise RegistryError(f"{folder} is no folder: correct {'the path' if package else PATH_VARIABLE}.")
+    entries = read(folder / "registry.yaml", package or folder.name, folder, known=False)
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    return entries
+
+
+def _read_plugin(distribution: str, package: str) -> list[Entry]:
+    folder = _plugin_folder(package)
+    return read(folder / "registry.yaml", distribution, folder)
+
+
 @cache
 def registry() -> Registry:
-    """All models that are installed. A plugin that is broken costs a warning, never the others."""
+    """All models there are. A plugin or folder that is broken costs a warning, never the others."""
     made = Registry()
     path, folder = own_registry()
     made.add(read(path, "zoo", folder))
-    seen = set()
-    for distribution, package in _plugins():
-        if package in seen:
+    chosen = os.environ.get(PLUGINS_VARIABLE)
+    wanted = None if chosen is None else {_normal(name) for name in chosen.split(",")} - {"none", ""}
+    found = []
+    for name, entries in _sources():
+        found.append(name)
+        if wanted is not None and _normal(name) not in wanted:
             continue
-        seen.add(package)
         try:
-            folder = _plugin_folder(package)
-            made.add(read(folder / "registry.yaml", distribution, folder))
+            made.add(entries())
         except Exception as error:
-            warnings.warn(f"The plugin {distribution} is left out: {error}", stacklevel=2)
+            warnings.warn(f"The plugin {name} is left out: {error}", stacklevel=2)
+    if unknown := (wanted or set()) - {_normal(name) for name in found}:
+        there = f"there are {', '.join(found)}" if found else "there are none"
+        warnings.warn(f"{PLUGINS_VARIABLE} names {', '.join(sorted(unknown))}: {there}.", stacklevel=2)
     return made
+
+
+def _normal(name: str) -> str:
+    """As pip compares names."""
+    return name.strip().lower().replace("_", "-").replace(".", "-")
+
+
+def register(stanza: Mapping[str, Any] | str | os.PathLike[str]) -> list[str]:
+    """Add models for as long as this process lives, as in a notebook; what it added before is replaced.
+
+    Args:
+        stanza: the form of ``registry.yaml``, as a mapping or as YAML text, or a folder that has one. A builder may be
+            a class of the notebook: ``__main__:Class``. ``sha256`` and ``bytes`` may be left out; weights lie in the
+            folder's ``checkpoints``, or are given to :func:`zoo.load`.
+
+    Returns:
+        The names of the models.
+
+    Raises:
+        RegistryError: naming what is wrong, or the package that has a name already; nothing is added then.
+    """
+    if isinstance(stanza, Mapping) or (isinstance(stanza, str) and "\n" in stanza):
+        entries = parse(stanza, "the stanza", REGISTERED, Path.cwd(), known=False)
+    else:
+        entries = _read_folder(Path(stanza).expanduser().absolute(), REGISTERED)
+    here = registry()
+    names = list(dict.fromkeys(entry.model for entry in entries))
+    before = {name: here.models[name] for name in names if name in here.models}
+    mine = [name for name, models in before.items() if models[0].package == REGISTERED]
+    here.drop(mine)
+    try:
+        here.add(entries)
+    except RegistryError:
+        here.add([entry for name in mine for entry in before[name]])
+        raise
+    return names
 
 
 def list_models(pattern: str = "*", *, verb: str | None = None, license: str | None = None) -> list[str]:

@@ -175,7 +175,7 @@ def _check_name(name: Any, where: str) -> str:
     return name
 
 
-def _model(name: str, raw: Any, file: str, package: str, folder: Path) -> list[Entry]:
+def _model(name: str, raw: Any, file: str, package: str, folder: Path, known: bool) -> list[Entry]:
     facts = Facts(raw, f"{file}: {name}")
     conditions = facts.inner("conditions")
     checkpoints = facts.inner("checkpoints")
@@ -201,7 +201,7 @@ def _model(name: str, raw: Any, file: str, package: str, folder: Path) -> list[E
     facts.done()
     if checkpoints is None or not checkpoints.raw:
         raise RegistryError(f"{facts.where}: checkpoints: expected at least one.")
-    return [checkpoint(key, value, checkpoints.where, shared) for key, value in checkpoints.raw.items()]
+    return [checkpoint(key, value, checkpoints.where, shared, known) for key, value in checkpoints.raw.items()]
 
 
 def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any], known: bool = True) -> Entry:
@@ -232,31 +232,69 @@ def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any], known
     return made
 
 
-def read(path: Path, package: str, folder: Path) -> list[Entry]:
+def read(path: Path, package: str, folder: Path, known: bool = True) -> list[Entry]:
     """The entries of one registry file.
 
     Args:
         path: the YAML file.
         package: which package it belongs to.
         folder: that package's folder, which has ``checkpoints/``.
+        known: whether the weights are on record, so that ``sha256`` and ``bytes`` must be given.
 
     Raises:
         RegistryError: naming the file, the model, the key and what was expected.
     """
     try:
-        raw = yaml.load(path.read_text("utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
+        text = path.read_text("utf-8")
     except OSError as error:
         raise RegistryError(f"{path} cannot be read: {error.strerror}; reinstall {package}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" in line {mark.line + 1}" if mark else ""
-        raise RegistryError(f"{path} is not YAML{line}: {getattr(error, 'problem', None) or error}.") from None
-    facts = Facts({} if raw is None else raw, str(path))
+    except UnicodeDecodeError as error:
+        raise RegistryError(f"{path} is not UTF-8: {error}.") from None
+    return parse(text, str(path), package, folder, known)
+
+
+def parse(raw: Any, where: str, package: str, folder: Path, known: bool) -> list[Entry]:
+    """The entries of what a registry file holds, as :func:`read`; ``raw`` is a mapping or YAML text from ``where``."""
+    if isinstance(raw, str):
+        raw = _load(raw, where)
+    facts = Facts({} if raw is None else raw, where)
+    _check_version(facts, package)
     return [
         entry
         for name, model in facts.raw.items()
-        for entry in _model(_check_name(name, str(path)), model, str(path), package, folder)
+        for entry in _model(_check_name(name, where), model, where, package, folder, known)
     ]
+
+
+def _load(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" in line {mark.line + 1}" if mark else ""
+        raise RegistryError(f"{where} is not YAML{line}: {getattr(error, 'problem', None) or error}.") from None
+
+
+def _check_version(facts: Facts, package: str) -> None:
+    """Refuse what was written for another version of the zoo: the key ``requires``, as in ``requires: ">=0.2,<1"``."""
+    wanted = facts.get("requires", str, "")
+    if not wanted:
+        return
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # which huggingface-hub needs, too
+
+    from zoo import __version__
+
+    try:
+        fits = __version__ in SpecifierSet(wanted, prereleases=True)
+    except InvalidSpecifier:
+        raise RegistryError(
+            f"{facts.where}: requires: expected versions of the zoo, as in '>=0.1,<1', got {wanted!r}."
+        ) from None
+    if not fits:
+        raise RegistryError(
+            f"{package} needs version {wanted} of the zoo, and this is {__version__}: update one of them, with "
+            "`pip install -U`."
+        )
 
 
 def to_config(entry: Entry) -> str:

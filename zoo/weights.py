@@ -137,7 +137,9 @@ def fetch(entry: Entry, weights: str | os.PathLike[str] | None = None, *, force:
         except WeightsError as error:
             problems.append(str(error))
     raise WeightsError(
-        " ".join(problems) or f"{entry.name} is neither embedded nor on the Hub: reinstall {entry.package}."
+        " ".join(problems)
+        or f"{entry.name} has no weights: {entry.embedded} does not exist, and its stanza names no `hub`; put the file "
+        "there, or name one with `weights`."
     )
 
 

@@ -36,7 +36,7 @@ def photo2monet(
     width: int = 32,
     blocks: int = 6,
     d_width: int = 48,
-    cycle: float = 5.0,
+    cycle: float = 1.0,
     identity: float = 0.5,
     augment: str = "translation,cutout",
     rate: float = 2e-4,
