@@ -12,7 +12,7 @@ import click
 from zoo.errors import InputError, PictureError, ZooError, check_count
 from zoo.registry import info, refusal
 
-from .facts import as_json, complete_names, entries_of
+from .facts import as_json, complete_names, entries_of, table
 
 if TYPE_CHECKING:
     from zoo.images import Images
@@ -227,12 +227,21 @@ def _progress(steps: Sequence[int], label: str) -> Iterable[int]:
 
 
 @click.command()
-@click.argument("names", nargs=-1, required=True, shell_complete=complete_names)
-def check(names: Sequence[str]) -> None:
-    """Test that models keep the contract: shapes, seeds, batches, weights, verbs."""
-    from zoo.testing import RULES
-    from zoo.testing import check as check_one
+@click.argument("names", nargs=-1, shell_complete=complete_names)
+@click.option("--rules", "rules", is_flag=True, help="Show what is promised.")
+def check(names: Sequence[str], rules: bool) -> None:
+    """Test that models keep the contract: what the registry says, shapes, seeds, batches, weights."""
+    if not names and not rules:
+        raise InputError("Name the models to check, or give --rules to see the contract.")
+    from zoo.testing import RULES, complaints
 
-    for entry in entries_of(names):
-        check_one(entry.name)
-        click.echo(f"{entry.name}: keeps {len(RULES)} rules")
+    if rules:
+        table([["RULE", "PROMISE"], *([rule.id, rule.promise] for rule in RULES)])
+    broken = 0
+    for entry in entries_of(names) if names else ():
+        found = complaints(entry.name)
+        broken += bool(found)
+        says = f"breaks {len(found)} of {len(RULES)} rules" if found else f"keeps {len(RULES)} rules"
+        click.echo("\n".join([f"{entry.name}: {says}", *(f"  {complaint}" for complaint in found)]))
+    if broken:
+        raise ZooError("The contract is broken: see above.")

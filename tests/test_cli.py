@@ -158,10 +158,6 @@ def test_cache_is_empty_here(zoo_command: Command) -> None:
     assert zoo_command("cache", "clear", "--all").output == "Deleted nothing.\n"
 
 
-def test_check(zoo_command: Command, toys: Registry) -> None:
-    assert "dots.toy: keeps 9 rules" in zoo_command("check", "dots").output
-
-
 def test_conditions(zoo_command: Command, toys: Registry, tmp_path: Path) -> None:
     out = tmp_path / "a.png"
     args = ("generate", "dots", "-n", 2, "--seed", 1, "-o", out, "-c", "strength=0.5")

@@ -1,49 +1,143 @@
-"""The contract of a model as a test, for the zoo's own and for plugins: ``check("my-model")``.
+"""The contract of a model: what users rely on, as rules that anybody can run over a model of the zoo or of a plugin.
 
-Each rule is a function that takes a loaded model and asserts; its docstring is the sentence that a user reads.
+>>> zoo.testing.check("starry")                    # or `zoo check starry`
+
+In the tests of a plugin, each rule as a test of its own:
+
+>>> test_contract = zoo.testing.contract("starry")
+
+A rule is a function that takes a loaded model and asserts. Its docstring is the promise, which a user reads; its remedy
+is what to do when it is broken.
 """
 
 from __future__ import annotations
 
-import tempfile
+import inspect
+import pickle
+import re
+import sys
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 
-from zoo.entry import Condition, Entry
 from zoo.errors import InputError, UnknownNameError, VerbError
-from zoo.images import Images
-from zoo.loading import assign, build, load
+from zoo.loading import load
 from zoo.model import Autoencoder, Generator, Model
+from zoo.probe import (
+    answers,
+    calls,
+    entry_of,
+    import_seconds,
+    listed,
+    methods,
+    pictures,
+    random_states,
+    raw,
+    required,
+    run,
+    same,
+    tensors,
+    twin,
+    values,
+)
 
 TOLERANCE = 1e-4  # of the range: kernels differ in the last bits with the size of a batch
+ROUGH = 0.03  # of the range, on average: what bfloat16 may cost
+IMPORT_SECONDS = 0.05
+
+Test = Callable[[Model], None]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One promise.
+
+    Attributes:
+        id: its name.
+        promise: what a user relies on.
+        remedy: what to do where it is broken.
+        test: raises if a model breaks it.
+    """
+
+    id: str
+    promise: str
+    remedy: str
+    test: Test
+
+    def complaint(self, model: Model) -> str:
+        """What is wrong and what to do, or nothing."""
+        try:
+            self.test(model)
+        except Exception as error:  # whatever a builder raises breaks the rule
+            text = str(error).strip() if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+            return f"{self.id}: {self.promise} {text.rstrip('.')}. Remedy: {self.remedy}"
+        return ""
+
+
+RULES: list[Rule] = []
 
 
 def check(name: str) -> None:
     """Test that a model keeps the contract.
 
+    Args:
+        name: as for :func:`zoo.load`.
+
     Raises:
-        AssertionError: naming every rule that is broken.
+        ZooError: if it cannot be loaded.
+        AssertionError: naming every rule that is broken, what was seen, and the remedy, in a line each.
     """
+    broken = complaints(name)
+    assert not broken, "\n".join([f"{name} breaks {len(broken)} of {len(RULES)} rules.", *broken])
+
+
+def complaints(name: str) -> list[str]:
+    """What :func:`check` says, a line for each rule that is broken."""
     model = load(name)
-    broken = []
-    for rule in RULES:
-        try:
-            rule(model)
-        except Exception as error:  # whatever a builder raises breaks the rule
-            reason = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
-            broken.append(f"{rule.__name__}: {rule.__doc__} {reason}".strip())
-    assert not broken, f"{name} breaks the contract. " + " ".join(broken)
+    try:
+        return [complaint for rule in RULES if (complaint := rule.complaint(model))]
+    finally:
+        answers.cache_clear()
 
 
-def verbs(model: Model) -> None:
+def contract(*names: str) -> Callable[[Rule, str], None]:
+    """A test for pytest, with a case for every rule and every model of these names."""
+    import pytest
+
+    @pytest.mark.parametrize("name", names)
+    @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+    def test_contract(rule: Rule, name: str) -> None:
+        complaint = rule.complaint(_loaded(name))
+        assert not complaint, complaint
+
+    return cast(Callable[[Rule, str], None], test_contract)
+
+
+@cache
+def _loaded(name: str) -> Model:
+    return load(name)
+
+
+def _rule(remedy: str) -> Callable[[Test], Test]:
+    def add(test: Test) -> Test:
+        RULES.append(Rule(test.__name__.strip("_"), " ".join(str(test.__doc__).split()), remedy, test))
+        return test
+
+    return add
+
+
+# What the registry says.
+
+
+@_rule("Make `verbs` in registry.yaml what the class can do: generate needs a Generator.")
+def _verbs(model: Model) -> None:
     """The model has the verbs that the registry declares, and refuses the other."""
-    entry = _entry(model)
-    assert ("generate" in entry.verbs) <= isinstance(model, Generator), "generate needs a Generator."
+    entry = entry_of(model)
+    assert ("generate" in entry.verbs) <= isinstance(model, Generator), "It is no Generator."
     for verb in {"generate", "reconstruct"} - set(entry.verbs):
         try:
             getattr(model, verb)(1)
@@ -52,132 +146,232 @@ def verbs(model: Model) -> None:
         raise AssertionError(f"{verb} was not refused.")
 
 
-def output(model: Model) -> None:
-    """What comes out has the declared channels and size and is finite, in [0, 1]."""
-    entry = _entry(model)
-    for images in _run(model):
-        values = images.numpy()
-        assert np.isfinite(values).all(), "There are NaN or infinite values."
-        assert values.min() >= 0, "There are values below 0."
-        assert values.max() <= 1, "There are values above 1."
-        assert values.std() > 0, "All values are the same."
-        assert entry.output.channels in (None, values.shape[1]), f"It has {values.shape[1]} channels."
-        assert entry.output.size in (None, values.shape[2:]), f"It has {values.shape[2:]} pixels."
+@_rule("Write an identifier of spdx.org/licenses, LicenseRef-NAME for another licence, or unknown.")
+def _license(model: Model) -> None:
+    """The licence of the weights is an SPDX identifier, so that a program can filter by it."""
+    found = entry_of(model).license
+    word = r"\(*(LicenseRef-)?[A-Za-z0-9.+-]+\)*"
+    assert re.fullmatch(rf"{word}( (AND|OR|WITH) {word})*", found), f"It is {found!r}."
 
 
-def seeds(model: Model) -> None:
-    """A seed always gives the same samples, another seed gives others, and few are the first of many."""
-    if "generate" not in _entry(model).verbs:
+@_rule("Write the link that registry.yaml has into the docstring of the builder or of its module.")
+def _paper(model: Model) -> None:
+    """The paper that the registry names stands in the docstring of the network."""
+    paper = entry_of(model).paper
+    doc = f"{sys.modules[type(model).__module__].__doc__} {type(model).__doc__}"
+    assert paper.rstrip("/").rpartition("/")[2] in doc, f"{paper} is not there."
+
+
+@_rule("Say what each argument is under `Args:`, and shapes such as (N, 3, H, W) of what goes in and comes out.")
+def _docstrings(model: Model) -> None:
+    """Docstrings say what every argument of the builder is, and the shapes that the network takes and gives."""
+    cls = type(model)
+    docs = " ".join(str(base.__doc__) for base in cls.__mro__ if base.__module__ != Model.__module__)
+    lacking = [name for name in inspect.signature(cls).parameters if not re.search(rf"\b{name}\b", docs)]
+    assert not lacking, f"{cls.__name__} does not explain {', '.join(lacking)}."
+    for name in methods(model):
+        doc = str(getattr(cls, name).__doc__)
+        assert "(N" in doc, f"{cls.__name__}.{name} gives no shapes."
+
+
+@_rule("Declare every condition in registry.yaml, and take each as a keyword of `decode` or `forward`.")
+def _keywords(model: Model) -> None:
+    """The conditions in the registry are the keywords that the network takes."""
+    method = getattr(type(model), methods(model)[-1])
+    parameters = list(inspect.signature(method).parameters.values())[2:]  # after self and the tensor
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return
-    conditions = _conditions(model)
-    one, again, other = (model.generate(3, seed=seed, **conditions).numpy() for seed in (1, 1, 2))
-    assert np.array_equal(one, again), "The same seed gave other samples."
-    assert not np.array_equal(one, other), "Another seed gave the same samples."
-    assert np.allclose(model.generate(1, seed=1, **conditions).numpy(), one[:1], atol=TOLERANCE), (
-        "One is not the first of three."
-    )
+    ours, theirs = {c.name for c in entry_of(model).conditions}, {p.name for p in parameters}
+    assert ours == theirs, f"The registry has {listed(ours)}, the network {listed(theirs)}."
 
 
-def batches(model: Model) -> None:
-    """A sample does not depend on what else is in its batch."""
-    for few, many in zip(_run(model, batch_size=1), _run(model, batch_size=8), strict=True):
-        worst = np.abs(few.numpy() - many.numpy()).max()
-        assert worst <= TOLERANCE, f"It differs by {worst:.2g} between batches of 1 and 8; is it in eval mode?"
+@_rule("Load data and build networks in functions, and import large packages where they are used.")
+def _import_time(model: Model) -> None:
+    """Importing the network takes less than 50 ms beyond torch: every start pays for it."""
+    seconds = import_seconds(type(model).__module__, IMPORT_SECONDS / 2)
+    assert seconds < IMPORT_SECONDS, f"{type(model).__module__} took {1000 * seconds:.0f} ms of the processor."
 
 
-def random_state(model: Model) -> None:
-    """Global random state is neither used nor changed."""
-    before = torch.random.get_rng_state()
-    _run(model)
-    assert torch.equal(before, torch.random.get_rng_state()), "torch's global random state was changed."
+# What comes out.
 
 
-def weights(model: Model) -> None:
-    """Saved and loaded again, the weights give the same answer."""
-    entry = _entry(model)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.safetensors"
-        save_file({key: value.contiguous() for key, value in model.state_dict().items()}, path)
-        twin = build(entry)
-        assign(twin, load_file(path), path, torch.float32)
-    twin.entry = entry
-    twin.eval()
-    for ours, theirs in zip(_run(model), _run(twin), strict=True):
-        assert np.array_equal(ours.numpy(), theirs.numpy()), "The answer changed."
+@_rule("Make `output` in registry.yaml what the network gives; `scale` is for outputs larger than the input.")
+def _output(model: Model) -> None:
+    """Results have the channels and the size that the registry declares."""
+    entry = entry_of(model)
+    for images in answers(model):
+        for array in images.arrays:
+            assert entry.output.channels in (None, array.shape[0]), f"A picture has {array.shape[0]} channels."
+            assert entry.output.size in (None, array.shape[1:]), f"A picture has {array.shape[1:]} pixels."
 
 
-def any_picture(model: Model) -> None:
-    """Pictures of any size and colour are taken, and the size of the answer is as declared."""
-    entry = _entry(model)
+@_rule("Look for divisions by zero, logarithms, and weights that are not numbers.")
+def _finite(model: Model) -> None:
+    """There is no NaN and no infinity in what the network gives."""
+    assert all(torch.isfinite(y).all() for y in raw(model)), "There is one."
+
+
+@_rule("End in tanh, or scale what the network gives: black is -1 and white is 1.")
+def _range(model: Model) -> None:
+    """The network gives pictures in [-1, 1]; a little beyond is cut off."""
+    for y in raw(model):
+        outside = float(((y < -1.1) | (y > 1.1)).float().mean())
+        assert outside < 0.1, f"{outside:.0%} of the values lie outside."
+
+
+@_rule("Check that the weights are those of this network, and that it uses its input.")
+def _inputs_matter(model: Model) -> None:
+    """Other pictures give other results."""
+    if "reconstruct" not in entry_of(model).verbs:
+        return
+    made = answers(model)[-1].arrays
+    assert not any(np.array_equal(made[0], other) for other in made[1:]), "Different pictures gave the same."
+
+
+@_rule("Write y = x * a in place of x *= a: the input belongs to the caller.")
+def _inputs_kept(model: Model) -> None:
+    """The network does not change the tensor that it is given."""
+    for x, call in calls(model):
+        before = x.clone()
+        call(x)
+        assert torch.equal(x, before), "It was changed."
+
+
+@_rule("Declare `multiple` if sides must be divisible, or `size` if only one size is possible.")
+def _any_picture(model: Model) -> None:
+    """Pictures of any size and colour are taken, and the size of the result is as declared."""
+    entry = entry_of(model)
     if "reconstruct" not in entry.verbs or entry.input is None or entry.input.kind != "image":
         return
     rng = np.random.default_rng(0)
     for shape in ((1, 1, 3), (7, 50), (65, 33, 4)):
-        made = model.reconstruct(rng.random(shape, dtype=np.float32), **_conditions(model)).numpy()
+        made = model.reconstruct(rng.random(shape, dtype=np.float32), **required(model)).numpy()
         size = entry.input.size or shape[:2]
         wanted = entry.output.size or (size[0] * entry.output.scale, size[1] * entry.output.scale)
         assert made.shape[2:] == wanted, f"A picture of {shape} became {made.shape[2:]} instead of {wanted}."
 
 
-def codes(model: Model) -> None:
+@_rule("Make the code smaller, and let forward be decode after encode.")
+def _codes(model: Model) -> None:
     """An autoencoder's code has one row for each picture, fewer numbers than the picture, and decodes to its copy."""
     if not isinstance(model, Autoencoder):
         return
-    x = torch.from_numpy(_pictures(_entry(model)).numpy()) * 2 - 1
-    z = model.encode(x)
-    assert len(z) == len(x), "The code has another number of rows."
-    assert z[0].numel() < x[0].numel(), "The code is no smaller than the picture."
-    assert torch.allclose(model.decode(z), model(x), atol=2 * TOLERANCE), "decode(encode(x)) is not forward(x)."
+    x = torch.from_numpy(pictures(entry_of(model)).numpy()) * 2 - 1
+    with torch.inference_mode():
+        z = model.encode(x)
+        assert len(z) == len(x), "The code has another number of rows."
+        assert z[0].numel() < x[0].numel(), "The code is no smaller than the picture."
+        assert torch.allclose(model.decode(z), model(x), atol=2 * TOLERANCE), "decode(encode(x)) is not forward(x)."
 
 
-def conditions(model: Model) -> None:
+# That it is always the same.
+
+
+@_rule("Draw noise in `draw(rng)` and from that rng only.")
+def _seeds(model: Model) -> None:
+    """A seed always gives the same samples, another seed gives others, and few are the first of many."""
+    if "generate" not in entry_of(model).verbs:
+        return
+    conditions = required(model)
+    one, again, other = (model.generate(3, seed=seed, batch_size=1, **conditions).numpy() for seed in (1, 1, 2))
+    assert np.array_equal(one, again, equal_nan=True), "The same seed gave other samples."
+    assert not np.array_equal(one, other, equal_nan=True), "Another seed gave the same samples."
+    first = model.generate(1, seed=1, **conditions).numpy()
+    assert same(first, one[:1], TOLERANCE), "One is not the first of three."
+
+
+@_rule("Take no statistics over the batch: use batch norm's running ones, or another norm.")
+def _batches(model: Model) -> None:
+    """A sample does not depend on what else is in its batch."""
+    for few, many in zip(run(model, batch_size=1), answers(model), strict=True):
+        assert same(few.numpy(), many.numpy(), TOLERANCE), "Batches of 1 and of 3 gave different samples."
+
+
+@_rule("Take random numbers from `draw(rng)`, or from a generator of the model's own.")
+def _random_state(model: Model) -> None:
+    """The random states of torch, numpy and Python are neither used nor changed."""
+    before = random_states()
+    run(model)
+    changed = [name for name, state in random_states().items() if state != before[name]]
+    assert not changed, f"That of {listed(set(changed))} was changed."
+
+
+@_rule("Do not call train() or eval() in decode or forward.")
+def _eval_mode(model: Model) -> None:
+    """A loaded model is in eval mode, and a verb does not change that."""
+    try:
+        run(model)
+        lively = [name or "itself" for name, module in model.named_modules() if module.training]
+        assert not lively, f"In training mode: {', '.join(lively[:3])}."
+    finally:
+        model.eval()
+
+
+@_rule("Keep every tensor that matters as a parameter or buffer, and leave state_dict() as torch has it.")
+def _strict(model: Model) -> None:
+    """Every parameter is in the file of weights."""
+    lacking = sorted({name for name, _ in model.named_parameters(remove_duplicate=False)} - set(model.state_dict()))
+    assert not lacking, f"Not there: {', '.join(lacking[:3])}."
+
+
+@_rule("Set what a network needs from its arguments and its weights alone.")
+def _weights(model: Model) -> None:
+    """Saved and loaded again, the weights give the same answer."""
+    for ours, theirs in zip(answers(model), run(twin(model, torch.float32)), strict=True):
+        assert same(ours.numpy(), theirs.numpy(), 0), "The answer changed."
+
+
+@_rule("Make new tensors with the dtype and device of those that come in.")
+def _precision(model: Model) -> None:
+    """In bfloat16 the network gives about the same as in float32."""
+    for ours, theirs in zip(answers(model), run(twin(model, torch.bfloat16)), strict=True):
+        worst = max(float(np.abs(a - b).mean()) for a, b in zip(ours.arrays, theirs.arrays, strict=True))
+        assert worst <= ROUGH or np.isnan(worst), f"It differs by {worst:.3f} of the range."
+
+
+@_rule("Keep no lambda, file or thread in the model, or say in the class's docstring that it cannot be pickled.")
+def _pickles(model: Model) -> None:
+    """Pickled and unpickled, for another process, it gives the same answer."""
+    if "cannot be pickled" in str(type(model).__doc__):
+        return
+    copy = pickle.loads(pickle.dumps(model))  # noqa: S301 - what we have just pickled ourselves
+    for ours, theirs in zip(answers(model), run(copy), strict=True):
+        assert same(ours.numpy(), theirs.numpy(), 0), "The answer changed."
+
+
+@_rule("Keep no results in the model.")
+def _memory(model: Model) -> None:
+    """Using a model again and again does not fill the memory."""
+    run(model)
+    before = tensors()
+    for _ in range(3):
+        run(model)
+    grown = tensors() - before
+    assert grown < 3, f"After three more runs there are {grown} more tensors."
+
+
+# Conditions.
+
+
+@_rule("Let the verbs of Model check the conditions.")
+def _wrong_conditions(model: Model) -> None:
     """Conditions that are unknown or impossible are refused."""
-    entry = _entry(model)
-    call = (lambda **c: model.generate(1, **c)) if "generate" in entry.verbs else None
-    call = call or (lambda **c: model.reconstruct(_pictures(entry), **c))
-    wrong: list[tuple[str, object]] = [("no_such_condition", 1)]
-    wrong += [(c.name, "no such choice") for c in entry.conditions if c.kind in ("choice", "integer", "number")]
+    wrong: list[tuple[str, Any]] = [("no_such_condition", 1)]
+    kinds = ("choice", "integer", "number")
+    wrong += [(c.name, "no such choice") for c in entry_of(model).conditions if c.kind in kinds]
     for name, value in wrong:
         try:
-            call(**{**_conditions(model), name: value})
+            run(model, **{name: value})
         except (InputError, UnknownNameError):
             continue
         raise AssertionError(f"{name}={value!r} was not refused.")
 
 
-RULES: tuple[Callable[[Model], None], ...] = (
-    *(verbs, output, seeds, batches, random_state, weights, any_picture, codes, conditions),
-)
-
-
-def _entry(model: Model) -> Entry:
-    return cast(Entry, model.entry)
-
-
-def _pictures(entry: Entry) -> Images:
-    """Three made-up pictures that the model takes: smooth, so that a trained network has something to hold on to."""
-    height, width = (entry.input.size if entry.input else None) or (32, 32)
-    y, x = np.mgrid[0:height, 0:width]
-    waves = [np.sin(x / (3 + i)) * np.cos(y / (4 + i)) / 2 + 0.5 for i in range(3)]
-    channels = (entry.input.channels if entry.input else None) or 3
-    return Images([np.repeat(wave[None], channels, 0).astype(np.float32) for wave in waves])
-
-
-def _condition(condition: Condition) -> object:
-    if condition.kind == "image":
-        return np.full((32, 32, 3), 0.5, np.float32)
-    return {"choice": (condition.choices or (0,))[0], "integer": 1, "number": 0.5, "text": "a flower"}[condition.kind]
-
-
-def _conditions(model: Model) -> dict[str, Any]:
-    return {c.name: _condition(c) for c in _entry(model).conditions if c.default is None}
-
-
-def _run(model: Model, batch_size: int = 3) -> list[Images]:
-    """What each verb makes of fixed input."""
-    entry, made = _entry(model), []
-    if "generate" in entry.verbs:
-        made.append(model.generate(3, seed=0, batch_size=batch_size, **_conditions(model)))
-    if "reconstruct" in entry.verbs:
-        made.append(model.reconstruct(_pictures(entry), batch_size=batch_size, **_conditions(model)))
-    return made
+@_rule("Use the condition in the network, or take it out of registry.yaml.")
+def _conditions_matter(model: Model) -> None:
+    """Another value of a condition gives another result."""
+    for condition in entry_of(model).conditions:
+        two = values(condition)[:2]
+        if len(two) > 1:
+            one, other = (run(model, **{condition.name: value})[0].numpy() for value in two)
+            assert not np.array_equal(one, other, equal_nan=True), f"{condition.name} changes nothing."

@@ -1,0 +1,294 @@
+"""Models that keep the contract, and for each of its rules one that breaks that rule and no other.
+
+Paper: https://arxiv.org/abs/0000.00001
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zoo.images import Images
+from zoo.model import Autoencoder, Generator, Model
+
+PAPER = "https://arxiv.org/abs/0000.00001"
+
+
+class Draws(Generator):
+    """A class-conditional generator.
+
+    Args:
+        latent: numbers of a latent.
+    """
+
+    def __init__(self, latent: int = 4) -> None:
+        super().__init__()
+        self.latent_shape = (latent,)
+        self.linear = nn.Linear(latent, 64)
+
+    def decode(self, z: Tensor, digit: Tensor) -> Tensor:
+        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        return torch.tanh(self.linear(z) + digit.to(z.dtype)[:, None] / 10).unflatten(1, (1, 8, 8))
+
+
+class Paints(Model):
+    """Another picture, of any size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1, padding_mode="replicate")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pictures ``(N, 3, H, W)`` to as many."""
+        return torch.tanh(self.conv(x))
+
+
+class Copies(Autoencoder):
+    """A picture through eight numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Linear(64, 8)
+        self.decoder = nn.Linear(8, 64)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Pictures ``(N, 1, 8, 8)`` to codes ``(N, 8)``."""
+        return self.encoder(x.flatten(1))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Codes ``(N, 8)`` to pictures ``(N, 1, 8, 8)``."""
+        return torch.tanh(self.decoder(z)).unflatten(1, (1, 8, 8))
+
+
+GOOD: tuple[type[Model], ...] = (Draws, Paints, Copies)
+
+
+class Verbs(Draws):
+    """Reconstructs without saying so."""
+
+    def reconstruct(self, inputs: Any, **options: Any) -> Images:
+        return Images.of(inputs)
+
+
+class License(Draws):
+    """Under a licence that is none."""
+
+
+class Paper(Draws):
+    """The network of a paper that is not named."""
+
+
+class Docstrings(Paints):
+    """A network that does not say what goes in."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Another picture."""
+        return super().forward(x)
+
+
+class Keywords(Paints):
+    """Takes what the registry does not know."""
+
+    def forward(self, x: Tensor, strength: float = 1.0) -> Tensor:
+        """Pictures ``(N, 3, H, W)`` to as many."""
+        return super().forward(x)
+
+
+class Output(Draws):
+    """Nine rows where eight were promised."""
+
+    def decode(self, z: Tensor, digit: Tensor) -> Tensor:
+        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 9, 8)``."""
+        return F.pad(super().decode(z, digit), (0, 0, 0, 1))
+
+
+class Finite(Draws):
+    """One pixel is no number."""
+
+    def decode(self, z: Tensor, digit: Tensor) -> Tensor:
+        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        corner = torch.zeros(8, 8, dtype=z.dtype)
+        corner[0, 0] = torch.nan
+        return super().decode(z, digit) + corner
+
+
+class Range(Draws):
+    """Pixels from -255 to 255."""
+
+    def decode(self, z: Tensor, digit: Tensor) -> Tensor:
+        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        return 255 * super().decode(z, digit)
+
+
+class InputsMatter(Paints):
+    """Always the same picture."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pictures ``(N, 3, H, W)`` to as many."""
+        return super().forward(torch.zeros_like(x))
+
+
+class InputsKept(Paints):
+    """Scribbles on what it is given."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pictures ``(N, 3, H, W)`` to as many."""
+        return super().forward(x.mul_(0.5))
+
+
+class AnyPicture(Paints):
+    """At most 32 pixels wide."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pictures ``(N, 3, H, W)`` to as many."""
+        return super().forward(x)[..., :32]
+
+
+class Codes(Copies):
+    """A code as large as the picture."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Pictures ``(N, 1, 8, 8)`` to codes ``(N, 64)``."""
+        return self.encoder(x.flatten(1)).repeat(1, 8)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Codes ``(N, 64)`` to pictures ``(N, 1, 8, 8)``."""
+        return super().decode(z[:, :8])
+
+
+class Seeds(Draws):
+    """The seed does not matter."""
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        return super().draw(np.random.default_rng(0))
+
+
+class Batches(Draws):
+    """Batch norm that was forgotten."""
+
+    def decode(self, z: Tensor, digit: Tensor) -> Tensor:
+        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        return super().decode(z - z.mean(0) / 2, digit)
+
+
+class RandomState(Draws):
+    """Noise from outside."""
+
+    def decode(self, z: Tensor, digit: Tensor) -> Tensor:
+        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        return super().decode(z, digit) + 0 * torch.randn(1, dtype=z.dtype)
+
+
+class EvalMode(Draws):
+    """Goes back to training."""
+
+    def decode(self, z: Tensor, digit: Tensor) -> Tensor:
+        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        self.linear.train()
+        return super().decode(z, digit)
+
+
+class Strict(Draws):
+    """A parameter that no file has."""
+
+    def __init__(self, latent: int = 4) -> None:
+        super().__init__(latent)
+        self.more = nn.ParameterList([nn.Parameter(torch.zeros(1, device="cpu"))])
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        return {key: value for key, value in super().state_dict(*args, **kwargs).items() if key != "more.0"}
+
+    def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
+        return super().load_state_dict(state_dict, False, assign)
+
+
+class Weights(Draws):
+    """Every instance is a little different."""
+
+    made = 0
+
+    def __init__(self, latent: int = 4) -> None:
+        super().__init__(latent)
+        Weights.made += 1
+        self.shift = Weights.made / 1000
+
+    def decode(self, z: Tensor, digit: Tensor) -> Tensor:
+        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        return super().decode(z + self.shift, digit)
+
+
+class Precision(Draws):
+    """Knows float32 only."""
+
+    def decode(self, z: Tensor, digit: Tensor) -> Tensor:
+        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        return super().decode(z + torch.zeros(1), digit)
+
+
+class Pickles(Draws):
+    """Holds a function without a name."""
+
+    def __init__(self, latent: int = 4) -> None:
+        super().__init__(latent)
+        self.activation = lambda x: x
+
+
+class Memory(Draws):
+    """Forgets nothing."""
+
+    kept: tuple[Tensor, ...] = ()
+
+    def decode(self, z: Tensor, digit: Tensor) -> Tensor:
+        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        self.kept += (z,)
+        return super().decode(z, digit)
+
+
+class WrongConditions(Draws):
+    """Takes whatever comes."""
+
+    def _conditions(self, given: Any, n: int) -> dict[str, Any]:
+        digit = given.get("digit", 0)
+        return super()._conditions({"digit": digit if isinstance(digit, int) else 0}, n)
+
+
+class ConditionsMatter(Draws):
+    """Does not look at its condition."""
+
+    def decode(self, z: Tensor, digit: Tensor) -> Tensor:
+        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        return super().decode(z, 0 * digit)
+
+
+def name_of(cls: type) -> str:
+    """``AnyPicture`` to ``any-picture``."""
+    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in cls.__name__).strip("-")
+
+
+def stanza(classes: Iterable[type[Model]]) -> dict[str, Any]:
+    """What stands in the registry about these models."""
+    made = {}
+    for cls in classes:
+        picture = {"kind": "image", "channels": 1, "size": [8, 8]}
+        facts: dict[str, Any] = {"license": "MIT", "output": picture}
+        model: dict[str, Any] = {
+            "builder": f"{cls.__module__}:{cls.__name__}",
+            "summary": "A toy.",
+            "verbs": ["generate"],
+        }
+        if issubclass(cls, Generator):
+            model["conditions"] = {"digit": {"choices": list(range(10)), "default": 0}}
+        else:
+            model["verbs"] = ["reconstruct"]
+            facts["output"] = picture if issubclass(cls, Autoencoder) else {"kind": "image", "channels": 3}
+            facts["input"] = facts["output"]
+        model["paper"] = PAPER if cls.__name__ != "Paper" else "https://arxiv.org/abs/0000.00002"
+        if cls.__name__ == "License":
+            facts["license"] = "do what you like"
+        made[name_of(cls)] = {**model, "checkpoints": {"toy": facts}}
+    return made
