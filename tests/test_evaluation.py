@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,15 @@ import torch
 from test_training import RANDOM, folder, tiles
 
 from zoo import evaluation
-from zoo.entry import Entry, Format, Metric
+from zoo.entry import Condition, Entry, Format, Metric
 from zoo.errors import InputError, WeightsError
 from zoo.evaluation import Features
 from zoo.model import Generator, Model
+from zoo.models.cdcgan import CDCGAN
 from zoo.models.dcgan import DCGAN
 from zoo.models.pix2pix import Pix2Pix
 from zoo.models.srgan import SRGAN
-from zoo.recipes import cyclegan, dcgan, pix2pix, srgan
+from zoo.recipes import cdcgan, cyclegan, dcgan, pix2pix, srgan
 from zoo.training.data import Source
 
 
@@ -216,6 +218,29 @@ def test_figures_of_a_generator(tmp_path: Path) -> None:
     assert found["KID of real pictures, the floor"] < found["KID of the naive way"]
     assert found["FID of real pictures, the floor"] < found["FID"]
     assert 0 <= found["share of the rarest class"] <= 0.1
+
+
+def test_figures_of_a_generator_of_classes(tmp_path: Path) -> None:
+    """Samples that are right by chance only, and then always."""
+    x = np.zeros((300, 28, 28), np.uint8)
+    y = np.arange(300) % 2
+    x[y == 1] = 200
+    x += np.random.default_rng(0).integers(0, 50, x.shape, dtype=np.uint8)
+    np.savez(tmp_path / "data.npz", x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
+    data = Source([tmp_path / "data.npz"])
+    network = CDCGAN(classes=2, size=28, channels=1, width=4, latent=4)
+    model = untrained(network, "", 28, 1)
+    assert model.entry
+    model.entry = replace(model.entry, conditions=(Condition("digit", "choice", (0, 1)),))
+    assert values(cdcgan.evaluate(model, data, RANDOM))["right digit"] < 0.7  # type: ignore[arg-type]
+
+    def perfect(z: torch.Tensor, digit: torch.Tensor | None = None) -> torch.Tensor:
+        shade = z[:, 0].sign() if digit is None else digit * 2.0 - 1
+        return shade[:, None, None, None].expand(-1, 1, 28, 28)
+
+    network.decode = perfect  # type: ignore[method-assign]
+    found = values(cdcgan.evaluate(model, data, RANDOM))  # type: ignore[arg-type]
+    assert found["right digit"] == found["right digit, worst class"] == 1.0
 
 
 def test_figures_of_enlarged_photos(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from test_models import formula
 from torch import Tensor, nn
 
 from zoo.model import Model
+from zoo.models.cdcgan import CDCGAN
 from zoo.models.cyclegan import CycleGAN
 from zoo.models.pix2pix import Pix2Pix
 from zoo.models.srgan import SRGAN
@@ -116,6 +117,7 @@ def test_number_of_parameters_is_the_references(build: Callable[[], Model], para
         (lambda: CycleGAN(width=4, blocks=1), (3, 8, 20), (3, 8, 20)),
         (lambda: CycleGAN(1, width=4, blocks=2), (1, 16, 12), (1, 16, 12)),
         (lambda: CycleGAN(1, width=4, blocks=0, out_channels=3), (1, 12, 8), (3, 12, 8)),
+        (lambda: CycleGAN(width=4, blocks=1, resize=True, over_input=True), (3, 8, 20), (3, 8, 20)),
         (lambda: SRGAN(width=4, blocks=1), (3, 5, 7), (3, 20, 28)),
         (lambda: SRGAN(2, 1, width=4, blocks=1, norm=False, kernel=3), (1, 5, 7), (1, 10, 14)),
         (lambda: SRGAN(8, width=4, blocks=1, slope=0.1, over_bilinear=True), (3, 1, 1), (3, 8, 8)),
@@ -203,3 +205,25 @@ def test_gradients_reach_every_parameter(build: Callable[[], Model]) -> None:
 def test_wrong_sizes(call: Callable[[], object], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         call()
+
+
+def test_cyclegan_over_its_input_starts_at_it() -> None:
+    network = CycleGAN(width=4, blocks=1, resize=True, over_input=True)
+    torch.nn.init.zeros_(network.model[-2].weight)
+    torch.nn.init.zeros_(network.model[-2].bias)
+    x = torch.rand(2, 3, 8, 12) * 2 - 1
+    assert torch.equal(network(x), x)
+    with pytest.raises(ValueError, match="as many channels out as in, not 1 and 3"):
+        CycleGAN(1, out_channels=3, over_input=True)
+
+
+def test_cdcgan_takes_a_class_or_chooses_one() -> None:
+    network = CDCGAN(classes=10, size=28, channels=1, width=4, latent=8).eval()
+    z = torch.randn(2000, 8)
+    with torch.inference_mode():
+        sevens = network.decode(z[:4], torch.full((4,), 7))
+        assert sevens.shape == (4, 1, 28, 28)
+        assert not torch.equal(sevens, network.decode(z[:4], torch.full((4,), 1)))
+        chosen = (torch.special.ndtr(z[:, 0]) * 10).long()
+        assert torch.equal(network.decode(z[:4]), network.decode(z[:4], chosen[:4]))
+    assert torch.bincount(chosen, minlength=10).min() > 150, "each class as often"

@@ -23,7 +23,7 @@ import zoo
 from zoo.errors import InputError, ZooError
 from zoo.evaluation import Features
 from zoo.model import Generator
-from zoo.recipes import conv_ae, cyclegan, dcgan, pix2pix, srgan
+from zoo.recipes import cdcgan, conv_ae, cyclegan, dcgan, pix2pix, srgan
 from zoo.training.data import Pictures, Source, held_out
 from zoo.training.generation import Adversarial
 from zoo.training.networks import Discriminator
@@ -65,6 +65,15 @@ def tiny_dcgan(base: Path, **more: Any) -> Objective:
     return objective
 
 
+def tiny_cdcgan(base: Path, steps: int = 12) -> Objective:
+    for name, bright in (("one", 0), ("two", 50)):
+        folder(base / "kinds" / name, 16, bright=bright)
+    options: dict[str, Any] = {"size": 16, "width": 8, "d_width": 8, "latent": 8, "batch": 8, "steps": steps}
+    objective = cdcgan.mnist(Source([base / "kinds"]), RANDOM, **options)
+    objective.samples = 64
+    return objective
+
+
 def tiny_conv_ae(base: Path, steps: int = 12) -> Objective:
     return conv_ae.flowers(Source([folder(base / "a", 40, 32)]), size=16, code=8, batch=8, steps=steps)
 
@@ -87,6 +96,7 @@ def tiny_cyclegan(base: Path, steps: int = 12) -> Objective:
 
 TINY: dict[str, Callable[..., Objective]] = {
     "dcgan": tiny_dcgan,
+    "cdcgan": tiny_cdcgan,
     "conv-ae": tiny_conv_ae,
     "srgan": tiny_srgan,
     "pix2pix": tiny_pix2pix,
@@ -221,7 +231,7 @@ def test_classes_are_learnt(tmp_path: Path) -> None:
     torch.manual_seed(0)
     g, d = OfTwoKinds(), Discriminator(8, 1, 8, halvings=1, classes=2)
     learners = [Learner(n, torch.optim.Adam(n.parameters(), 1e-2, betas=(0.0, 0.99))) for n in (g, d)]
-    options = {"features": RANDOM, "conditional": True, "samples": 50, "batch": 16, "steps": 200, "decay": 0.9}
+    options = {"features": RANDOM, "condition": "label", "samples": 50, "batch": 16, "steps": 200, "decay": 0.9}
     objective = Adversarial({}, *learners, pictures, **options)
     run(objective, tmp_path / "run").train()
     network = objective.averages["g"].network

@@ -38,8 +38,9 @@ def photo2monet(
     d_width: int = 48,
     cycle: float = 1.0,
     identity: float = 0.5,
-    augment: str = "translation,cutout",
+    augment: str = "translation",
     rate: float = 2e-4,
+    d_rate: float = 8e-4,
     batch: int = 1,
     steps: int = 8_000,
 ) -> Cycle:
@@ -56,15 +57,15 @@ def photo2monet(
         zeroed(network.model[-2])
     d_a, d_b = PatchDiscriminator(3, d_width), PatchDiscriminator(3, d_width)
 
-    def learner(network: nn.Module) -> Learner:
+    def learner(network: nn.Module, rate: float) -> Learner:
         return Learner(network, Adam(network.parameters(), rate, betas=(0.5, 0.999)), falling(steps))
 
     return Cycle(
         config,
-        learner(forth),
-        learner(back),
-        learner(d_a),
-        learner(d_b),
+        learner(forth, rate),
+        learner(back, rate),
+        learner(d_a, d_rate),
+        learner(d_b, d_rate),
         a.take(~rows_a),
         b.take(~rows_b),
         (a.x[rows_a], b.x[rows_b]),

@@ -9,11 +9,14 @@ The best weights by kernel distance to training pictures are kept; the test spli
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import nn
 from torch.optim import Adam
 
-from zoo.entry import Metric
+from zoo.entry import Entry, Metric
 from zoo.evaluation import (
     Features,
     classify,
@@ -25,7 +28,7 @@ from zoo.evaluation import (
 )
 from zoo.model import Generator
 from zoo.models.dcgan import DCGAN
-from zoo.training.data import Source, to_float
+from zoo.training.data import Pictures, Source, to_float
 from zoo.training.generation import Adversarial
 from zoo.training.networks import Discriminator
 from zoo.training.objective import Learner, falling
@@ -55,9 +58,37 @@ def fashion_mnist(
     pictures = data.pictures(size, channels, least=batch)
     torch.manual_seed(0)
     config = {"size": size, "channels": channels, "width": width, "latent": latent}
-    g = DCGAN(**config).to(memory_format=torch.channels_last)  # the order in which random weights are laid down
-    d = Discriminator(size, channels, d_width, halvings=(size - 1).bit_length() - 2, norm=bounded)
-    for module in g.modules():  # section 3 of the paper
+    g = DCGAN(**config)
+    return training(
+        config,
+        g,
+        lambda: Discriminator(size, channels, d_width, halvings=(size - 1).bit_length() - 2, norm=bounded),
+        pictures,
+        features=features,
+        loss=loss,
+        r1=r1,
+        policy=augment,
+        rate=rate,
+        batch=batch,
+        steps=steps,
+    )
+
+
+def training(
+    config: dict[str, int],
+    g: DCGAN,
+    make_d: Callable[[], Discriminator],
+    pictures: Pictures,
+    *,
+    features: Features,
+    rate: float,
+    steps: int,
+    **options: Any,
+) -> Adversarial:
+    """G and D with weights as in section 3 of the paper, Adam, and rates that fall."""
+    g.to(memory_format=torch.channels_last)  # the order in which random weights are laid down
+    d = make_d()
+    for module in g.modules():
         if isinstance(module, nn.ConvTranspose2d):
             nn.init.normal_(module.weight, 0, 0.02)
         if isinstance(module, nn.BatchNorm2d):
@@ -69,12 +100,9 @@ def fashion_mnist(
         Learner(d, Adam(d.parameters(), 2 * rate, betas=(0.0, 0.99)), falling(steps)),
         pictures,
         features=features.at(96, fast=True),
-        loss=loss,
-        r1=r1,
-        policy=augment,
-        batch=batch,
         steps=steps,
         every=min(1_000, max(1, steps // 20)),
+        **options,
     )
 
 
@@ -107,14 +135,43 @@ def flowers(
 
 
 def evaluate(model: Generator, data: Source, features: Features) -> list[Metric]:
-    """Distances of samples to the test split, between two anchors.
+    """Distances of samples to the test split, between two anchors; and whether all classes are there."""
+    assert model.entry
+    train, test = splits(model.entry, data)
+    metrics = distances(model, train, test, features)
+    if train.labels is not None and test.labels is not None and train.x.shape[1:] == (1, 28, 28):
+        classifier, right = judge(train, test)
+        n, classes = min(10_000, len(test.x), len(train.x)), len(train.classes)
+        found = classify(classifier, rounded(model.generate(n, seed=0).tensor * 2 - 1))
+        shares = torch.bincount(found, minlength=classes) / n
+        protocol = (
+            f"of {classes} classes, among {n:,} samples of seed 0, by a classifier that is right on {right:.1%} of the "
+            f"test pictures; 1/{classes} would be even"
+        )
+        metrics.append(Metric("share of the rarest class", round(float(shares.min()), 4), protocol))
+    return metrics
+
+
+def splits(entry: Entry, data: Source) -> tuple[Pictures, Pictures]:
+    """Pictures to train on and to test by."""
+    size, channels = entry.output.size, entry.output.channels or 3
+    return data.pictures(size, channels), data.pictures(size, channels, split="test")
+
+
+def judge(train: Pictures, test: Pictures) -> tuple[nn.Module, float]:
+    """A classifier, and the share of the test pictures that it is right on."""
+    assert train.labels is not None
+    assert test.labels is not None
+    classifier = train_classifier(to_float(train.x), train.labels)
+    return classifier, float((classify(classifier, to_float(test.x)) == test.labels).float().mean())
+
+
+def distances(model: Generator, train: Pictures, test: Pictures, features: Features) -> list[Metric]:
+    """Of samples to the test split, between two anchors.
 
     The floor is what as many training pictures get, "naive" a Gaussian fitted to the training pixels. All pictures are
     rounded to 8 bits.
     """
-    assert model.entry
-    size, channels = model.entry.output.size, model.entry.output.channels or 3
-    train, test = (data.pictures(size, channels, split=split) for split in ("train", "test"))
     n = min(10_000, len(test.x), len(train.x))
     some = torch.randperm(len(train.x), generator=torch.Generator().manual_seed(0))[:n]
     sets = {
@@ -130,7 +187,7 @@ def evaluate(model: Generator, data: Source, features: Features) -> list[Metric]
     way = (kernel["samples"] - kernel["floor"]) / (kernel["naive"] - kernel["floor"])
     same, training = "over the same samples, pictures and features", f"the same with {n:,} training pictures"
     gaussian = f"the same with {n:,} samples of the Gaussian"
-    metrics = [
+    return [
         Metric(
             "way from real to naive, by KID",
             round(way, 4),
@@ -149,15 +206,3 @@ def evaluate(model: Generator, data: Source, features: Features) -> list[Metric]
         Metric("FID of real pictures, the floor", round(frechet["floor"], 3), training),
         Metric("FID of the naive way", round(frechet["naive"], 2), gaussian),
     ]
-    classes = len(train.classes)
-    if channels == 1 and size == (28, 28) and train.labels is not None and test.labels is not None:
-        classifier = train_classifier(to_float(train.x), train.labels)
-        with torch.inference_mode():
-            right = float((classify(classifier, to_float(test.x)) == test.labels).float().mean())
-            shares = torch.bincount(classify(classifier, rounded(sets["samples"])), minlength=classes) / n
-        protocol = (
-            f"of {classes} classes, among {n:,} samples of seed 0, by a classifier that is right on {right:.1%} of the "
-            f"test pictures; 1/{classes} would be even"
-        )
-        metrics.append(Metric("share of the rarest class", round(float(shares.min()), 4), protocol))
-    return metrics

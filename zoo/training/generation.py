@@ -32,14 +32,15 @@ class Adversarial(Objective):
         config: keyword arguments of G's builder.
         g: learner of a :class:`~zoo.model.Generator`.
         d: learner of a network from pictures ``(N, C, H, W)`` (and ``label``, where there are classes) to scores.
-        pictures: the data, of G's size. Where G's ``decode`` takes ``label``, set ``conditional``.
+        pictures: the data, of G's size.
         features: what samples and data are compared by.
         loss: a name in :data:`zoo.training.losses.LOSSES`.
         r1: weight of the R1 penalty; 0 for none.
         penalty: weight of the penalty of Wasserstein GANs; 0 for none.
         policy: differentiable augmentation, as :func:`zoo.training.augmentation.augment` takes it.
         d_steps: updates of D before each of G.
-        conditional: whether G and D get the class of a sample.
+        condition: the keyword of G's ``decode`` that takes the class of a sample, which D takes as ``label``; empty for
+            networks without classes.
         samples: how many are measured.
         options: as for :class:`~zoo.training.objective.Objective`.
     """
@@ -57,16 +58,16 @@ class Adversarial(Objective):
         penalty: float = 0.0,
         policy: str = "",
         d_steps: int = 1,
-        conditional: bool = False,
+        condition: str = "",
         samples: int = 2_500,
         **options: Any,
     ) -> None:
         super().__init__(config, {"g": g, "d": d}, ["g"], **options)
-        if conditional and pictures.labels is None:
+        if condition and pictures.labels is None:
             raise InputError("The data have no classes: put the pictures of each class into a folder of its own.")
         self.labels, self.data, self.size = pictures.labels, [pictures.x], len(pictures.x)
         self.loss, self.r1, self.penalty, self.policy = adversarial_loss(loss), r1, penalty, check_policy(policy)
-        self.d_steps, self.conditional, self.samples = d_steps, conditional, samples
+        self.d_steps, self.condition, self.samples = d_steps, condition, samples
         self.features = features
         self.protocol = (
             f"unbiased kernel distance (x.y / d + 1) ** 3 of {samples:,} samples to {min(REFERENCE, self.size):,} "
@@ -86,10 +87,10 @@ class Adversarial(Objective):
         for turn in range(self.d_steps):
             rows = self.rows(step * self.d_steps + turn)
             real = self.to_machine(to_float(self.data[0][rows]))
-            given = self._labels(rows)
+            given = self._labels(rows, "label")
             with self.machine.autocast():
                 noise = torch.randn(share, *g.latent_shape).to(self.machine.device)  # 1, 2: noise, and G
-                fake = g.decode(noise, **given)
+                fake = g.decode(noise, **self._labels(rows, self.condition))
                 mix = augment(torch.cat([real, fake.detach().to(real.dtype)]), self.policy)  # 3
                 scores = d(mix, **{key: torch.cat([value, value]) for key, value in given.items()}).float()
             on_real, on_fake = scores.chunk(2)
@@ -128,11 +129,11 @@ class Adversarial(Objective):
         scores: Tensor = self.learners["d"].network(augment(x, self.policy), **given)
         return scores
 
-    def _labels(self, rows: Tensor) -> dict[str, Tensor]:
-        if not self.conditional:
+    def _labels(self, rows: Tensor, keyword: str) -> dict[str, Tensor]:
+        if not self.condition:
             return {}
         assert self.labels is not None
-        return {"label": self.labels[rows].to(self.machine.device)}
+        return {keyword: self.labels[rows].to(self.machine.device)}
 
     def _latents(self, n: int, seed: int) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
         """Fixed noise, with the classes of the data in turn."""
@@ -141,7 +142,7 @@ class Adversarial(Objective):
         noise = torch.randn(n, *network.latent_shape, generator=torch.Generator().manual_seed(seed))
         spread = torch.linspace(0, self.size - 1, n).long()  # classes in the shares that the data have
         for rows in torch.arange(n).split(CHUNK):
-            yield noise[rows].to(self.machine.device), self._labels(spread[rows])
+            yield noise[rows].to(self.machine.device), self._labels(spread[rows], self.condition)
 
     @torch.no_grad()
     def _samples(self, n: int, seed: int) -> Iterator[Tensor]:

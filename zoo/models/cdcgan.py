@@ -1,0 +1,40 @@
+"""CDCGAN: pictures of a class that one asks for, from noise.
+
+Mirza, Osindero, "Conditional Generative Adversarial Nets", 2014, https://arxiv.org/abs/1411.1784, with the convolutions
+of DCGAN.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zoo.models.dcgan import DCGAN
+
+
+class CDCGAN(DCGAN):
+    """A :class:`~zoo.models.dcgan.DCGAN` whose latent has the class beside it, as in section 3.2 of the paper.
+
+    Args:
+        classes: how many there are; the class is a vector with a one in its place.
+        size: height and width of the pictures, at least 8.
+        channels: 1 for grey, 3 for RGB.
+        width: channels of the last hidden map.
+        latent: length of the latent vector, standard normal.
+    """
+
+    def __init__(
+        self, classes: int = 10, size: int = 64, channels: int = 3, width: int = 128, latent: int = 100
+    ) -> None:
+        super().__init__(size, channels, width, latent + classes)
+        self.classes, self.latent_shape = classes, (latent,)
+
+    def decode(self, z: Tensor, digit: Tensor | None = None) -> Tensor:
+        """Latents ``(N, latent)`` and classes ``(N,)`` to pictures ``(N, channels, size, size)`` in [-1, 1].
+
+        Without a class the latent chooses one, each equally often: by its first number.
+        """
+        if digit is None:
+            digit = (torch.special.ndtr(z[:, 0].float()) * self.classes).long().clamp(max=self.classes - 1)
+        return super().decode(torch.cat([z, F.one_hot(digit, self.classes).to(z.dtype)], 1))
