@@ -11,7 +11,7 @@ import click
 from zoo import __version__
 from zoo.errors import ZooError
 
-from . import facts, training, verbs
+from . import facts, plugins, training, verbs
 
 
 class _Commands(click.Group):
@@ -60,5 +60,7 @@ for _command in (
     facts.verify,
     facts.cache,
     verbs.check,
+    plugins.new,
+    plugins.embed,
 ):
     main.add_command(_command)

@@ -278,5 +278,7 @@ def test_figures_of_two_kinds_without_pairs(tmp_path: Path) -> None:
             return x
 
     found = values(cyclegan.evaluate(untrained(Same(), "", None), data, RANDOM))
-    assert found["FID over the inputs'"] == pytest.approx(1, abs=1e-3)
-    assert found["KID"] == pytest.approx(found["KID of the inputs"], abs=1e-3)
+    assert list(found) == ["KID, test", "KID of the inputs, test", "FID over the inputs', test", *list(found)[3:]]
+    assert len(found) == 5, "data without splits are measured once"
+    assert found["FID over the inputs', test"] == pytest.approx(1, abs=1e-3)
+    assert found["KID, test"] == pytest.approx(found["KID of the inputs, test"], abs=1e-3)

@@ -100,9 +100,10 @@ def test_both_sides_of_a_pair_move_together() -> None:
 def test_a_pool_gives_old_fakes_half_of_the_time() -> None:
     torch.manual_seed(0)
     pool = Pool(20)
-    assert torch.equal(pool.swap(torch.zeros(20, 1)), torch.zeros(20, 1))
-    made = torch.cat([pool.swap(torch.ones(1, 1)) for _ in range(20)])
-    assert 4 <= int((made == 0).sum()) <= 16
+    assert torch.equal(pool.mix(torch.zeros(20, 1), 40), torch.zeros(20, 1)), "there are no old ones yet"
+    made = [pool.mix(torch.ones(1, 1), 4) for _ in range(20)]
+    assert all(len(mix) == 4 and mix[0] == 1 for mix in made), "the new one first"
+    assert 20 <= sum(int((mix == 0).sum()) for mix in made) <= 55
     assert len(pool.pictures) == 20
 
 

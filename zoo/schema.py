@@ -14,7 +14,7 @@ import yaml
 from zoo.entry import CONDITION_KINDS, KINDS, VERBS, Condition, Data, Entry, Format, Hub, Metric
 from zoo.errors import InputError, RegistryError, near
 
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _A = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", dict: "a mapping", list: "a list"}
 REQUIRED = object()
 OF_MODEL = ("model", "package", "folder", "builder", "summary", "paper", "aliases", "verbs", "conditions")
@@ -168,7 +168,7 @@ def _metric(raw: Any, where: str) -> Metric:
 
 
 def _check_name(name: Any, where: str) -> str:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise RegistryError(
             f"{where}: {name!r} is no name: expected lower-case letters, digits and hyphens, as in conv-ae."
         )

@@ -18,23 +18,21 @@ from zoo.training.objective import Learner, Machine, Objective, compared, shown,
 
 
 class Pool:
-    """The last fakes: D sees an old one half of the time, and so does not forget them (section 4 of CycleGAN)."""
+    """The last fakes: D sees old ones, too, and so does not forget them (section 4 of CycleGAN)."""
 
     def __init__(self, size: int = 50) -> None:
         self.size = size
         self.pictures: list[Tensor] = []
 
-    def swap(self, fakes: Tensor) -> Tensor:
-        """Each fake, or an older one in its place."""
-        made = []
+    def mix(self, fakes: Tensor, n: int) -> Tensor:
+        """The fakes, and random older ones up to ``n``; each new one takes the place of an old one."""
+        old = [self.pictures[i] for i in torch.randperm(len(self.pictures))[: max(0, n - len(fakes))]]
         for fake in fakes.detach():
             if len(self.pictures) < self.size:
                 self.pictures.append(fake.clone())  # a view would keep its whole batch
-            elif torch.rand(()) < 0.5:
-                i = int(torch.randint(self.size, ()))
-                fake, self.pictures[i] = self.pictures[i], fake.clone()
-            made.append(fake)
-        return torch.stack(made)
+            else:
+                self.pictures[int(torch.randint(self.size, ()))] = fake.clone()
+        return torch.stack([*fakes.detach(), *old])
 
 
 class Cycle(Objective):
@@ -52,6 +50,7 @@ class Cycle(Objective):
         loss: a name in :data:`zoo.training.losses.LOSSES`.
         cycle: weight of L1 between a picture and its way there and back.
         identity: weight of L1 between a picture and what the network to its own kind makes of it, as part of ``cycle``.
+        d_batch: pictures of each kind that a discriminator sees in a step: the new fakes, and old ones of its pool.
         policy: differentiable augmentation of what the discriminators see.
         shift: random views, as :func:`views` makes them; they are flipped too.
         options: as for :class:`~zoo.training.objective.Objective`.
@@ -72,6 +71,7 @@ class Cycle(Objective):
         loss: str = "least-squares",
         cycle: float = 10.0,
         identity: float = 0.5,
+        d_batch: int = 4,
         policy: str = "",
         shift: int = 16,
         **options: Any,
@@ -86,7 +86,7 @@ class Cycle(Objective):
             check_policy(policy),
             shift,
         )
-        self.cycle, self.identity = cycle, identity
+        self.cycle, self.identity, self.d_batch = cycle, identity, max(d_batch, self.batch)
         self.pools = {"d_a": Pool(), "d_b": Pool()}
         self.protocol = (
             f"mean over both directions of the unbiased kernel distance of {len(held_out[0]):,} and "
@@ -95,40 +95,45 @@ class Cycle(Objective):
 
     def start(self, machine: Machine) -> None:
         super().start(machine)
+        machine.share(self.d_batch)
         self.features.to(machine.device)
         self.references = [self.features(to_float(x)) for x in self.data]
 
     def step(self, step: int) -> dict[str, Tensor]:
         forth, back = self.learners["forth"].network, self.learners["reverse"].network
         d_a, d_b = self.learners["d_a"].network, self.learners["d_b"].network
-        a, b = (
-            self.to_machine(views(to_float(x[self.rows(step, i)]), self.shift, flip=True))
-            for i, x in enumerate(self.data)
-        )
+        a, b = (self._views(i, self.rows(step, i)) for i in range(2))
 
         for d in (d_a, d_b):
             d.requires_grad_(False)
         n = len(a)
         with self.machine.autocast():
-            # Pictures of both kinds go through a network together: those to be translated, and those to be left alone.
-            fake_b, same_b = forth(torch.cat([a, b])).split([n, len(b)])
-            fake_a, same_a = back(torch.cat([b, a])).split([len(b), n])
+            if self.identity:  # together with the pictures that are to be left alone
+                fake_b, same_b = forth(torch.cat([a, b])).split([n, len(b)])
+                fake_a, same_a = back(torch.cat([b, a])).split([len(b), n])
+            else:
+                fake_b, fake_a = forth(a), back(b)
             again_a, again_b = back(fake_b), forth(fake_a)
             on_b, on_a = d_b(augment(fake_b, self.policy)), d_a(augment(fake_a, self.policy))
         loss_g = self.loss.g(on_b.float()) + self.loss.g(on_a.float())
         loss_cycle = F.l1_loss(again_a.float(), a) + F.l1_loss(again_b.float(), b)
-        loss_identity = F.l1_loss(same_a.float(), a) + F.l1_loss(same_b.float(), b)
-        self.descend(loss_g + self.cycle * (loss_cycle + self.identity * loss_identity), "forth", "reverse")
+        loss = loss_g + self.cycle * loss_cycle
+        if self.identity:
+            loss_identity = F.l1_loss(same_a.float(), a) + F.l1_loss(same_b.float(), b)
+            loss = loss + self.cycle * self.identity * loss_identity
+        self.descend(loss, "forth", "reverse")
         for d in (d_a, d_b):
             d.requires_grad_(True)
 
         loss_d = torch.zeros((), device=a.device)
         right: dict[str, list[Tensor]] = {}
-        for name, real, fake in (("d_a", a, fake_a), ("d_b", b, fake_b)):
-            old = self.pools[name].swap(fake.float())
-            mix = augment(torch.cat([real, old.to(real)]), self.policy)
+        n = self.machine.share(self.d_batch)
+        for i, (name, fake) in enumerate((("d_a", fake_a), ("d_b", fake_b))):
+            fakes = self.pools[name].mix(fake.float(), n)
+            real = self._views(i, self.rows(step, i, self.d_batch)[: len(fakes)])  # fewer while the pool is filling
+            mix = augment(torch.cat([real, fakes.to(real)]), self.policy)
             with self.machine.autocast():
-                on_real, on_fake = self.learners[name].network(mix).float().split([len(real), len(old)])
+                on_real, on_fake = self.learners[name].network(mix).float().split([len(real), len(fakes)])
             loss_d = loss_d + self.loss.d(on_real, on_fake)
             for key, share in accuracies(on_real, on_fake, self.loss.boundary).items():
                 right.setdefault(key, []).append(share)
@@ -173,6 +178,9 @@ class Cycle(Objective):
     def restore(self, state: Mapping[str, Any]) -> None:
         for name, pool in self.pools.items():
             pool.pictures = [x.to(self.machine.device) for x in state[name]]
+
+    def _views(self, which: int, rows: Tensor) -> Tensor:
+        return self.to_machine(views(to_float(self.data[which][rows]), self.shift, flip=True))
 
     def _results(self, name: str, pictures: Tensor) -> Iterator[Tensor]:
         for x in pictures.split(8):

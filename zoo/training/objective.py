@@ -259,9 +259,9 @@ class Objective:
             value = zlib.crc32(x.contiguous().numpy().data, value)
         return value
 
-    def rows(self, step: int, which: int = 0) -> Tensor:
+    def rows(self, step: int, which: int = 0, batch: int | None = None) -> Tensor:
         """Which samples of ``data[which]`` form this process's part of the batch of a step."""
-        rows = batch_indices(step, len(self.data[which]), self.batch, seed=which)
+        rows = batch_indices(step, len(self.data[which]), batch or self.batch, seed=which)
         return rows[self.machine.rank :: self.machine.world]
 
     def to_machine(self, x: Tensor) -> Tensor:

@@ -1,0 +1,34 @@
+"""Starry: pictures from noise.
+
+What the network is, in a sentence or two, and the link to its paper, stand here.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from zoo.model import Generator
+
+
+class Starry(Generator):
+    """Convolutions that double a map of 4x4 until it is a picture.
+
+    Args:
+        size: height and width of the pictures: 8, 16, 32, ...
+        width: channels of the maps.
+        latent: numbers of a latent.
+    """
+
+    def __init__(self, size: int = 32, width: int = 32, latent: int = 64) -> None:
+        super().__init__()
+        self.latent_shape = (latent,)
+        layers: list[nn.Module] = [nn.Linear(latent, 16 * width), nn.Unflatten(1, (width, 4, 4)), nn.ReLU()]
+        for _ in range(size.bit_length() - 3):
+            layers += [nn.Upsample(scale_factor=2), nn.Conv2d(width, width, 3, padding=1)]
+            layers += [nn.BatchNorm2d(width), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(width, 3, 3, padding=1), nn.Tanh())
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Latents ``(N, latent)`` to pictures ``(N, 3, size, size)`` in [-1, 1]."""
+        pictures: Tensor = self.layers(z)
+        return pictures
