@@ -6,6 +6,8 @@ Heavy dependencies are borrowed from the environment that runs the tests, throug
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,6 +18,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from zoo.plugins import KINDS
+from zoo.testing import RULES
 
 CHECKOUT = Path(__file__).parent.parent
 PROJECT = [
@@ -103,10 +108,101 @@ def test_installed(kind: str, built: Path, source: Path, tmp_path: Path) -> None
         "sdist": [*built.glob("*.tar.gz")],
         "editable": ["--editable", source],
     }[kind]
-    python = ["--python", bin_folder / "python"]
-    options = ["--quiet", "--no-deps", "--no-build-isolation"]
-    run(sys.executable, "-m", "pip", *python, "install", *options, *target, cwd=tmp_path)
+    install(bin_folder, *target)
     use(bin_folder, tmp_path / "far")
+
+
+@pytest.fixture(scope="module")
+def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bin folder of an environment with the zoo's wheel."""
+    bin_folder = environment(tmp_path_factory.mktemp("installed") / "venv")
+    install(bin_folder, *built.glob("*.whl"))
+    return bin_folder
+
+
+def install(bin_folder: Path, *targets: object) -> None:
+    pip = [sys.executable, "-m", "pip", "--python", bin_folder / "python", "install"]
+    run(*pip, "--quiet", "--no-deps", "--no-build-isolation", *targets, cwd=bin_folder)
+
+
+def test_what_zoo_new_writes(installed: Path, tmp_path: Path) -> None:
+    """All kinds pass ruff, mypy, their own tests and the contract as they come, train, and take the weights."""
+    from test_training import folder
+
+    python, zoo = installed / "python", installed / "zoo"
+    names = [f"my-{kind}" for kind in KINDS]
+    for name, kind in zip(names, KINDS, strict=True):
+        run(zoo, "new", name, "--kind", kind, cwd=tmp_path)
+    install(installed, *(part for name in names for part in ("--editable", tmp_path / name)))
+    ruff, mypy = (sys.executable, "-m", "ruff"), (sys.executable, "-m", "mypy")
+    for name in names:
+        run(*ruff, "check", "--select", SELECTED, "--ignore", "D107,D203,D213,D413", ".", cwd=tmp_path / name)
+        run(*ruff, "format", "--check", ".", cwd=tmp_path / name)
+    packages = [tmp_path / name / f"zoo_{name.replace('-', '_')}" for name in names]
+    options = ["--strict", "--python-version", "3.10", "--python-executable", python]
+    assert "no issues found in 12 source files" in run(*mypy, *options, *packages, cwd=tmp_path)
+    rules = len(RULES)
+    passed = run(
+        python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", *names, cwd=tmp_path
+    )
+    assert f"{len(names) * rules} passed" in passed
+    assert f"keeps {rules} rules" in run(zoo, "check", names[0], cwd=tmp_path)
+    for kind in ("day", "night"):
+        folder(tmp_path / "pictures" / kind, 8, 32)
+    pairs = [folder(tmp_path / side, 8, 32) for side in ("before", "after")]
+    for name in names:
+        data = pairs if name == "my-image-to-image" else ["pictures"]
+        settings = ["--set", "steps=2", "--set", "batch=4", "--cpu", "--out", f"run-{name}"]
+        run(zoo, "train", name, "--data", *data, *settings, cwd=tmp_path)
+        before = run(zoo, "info", name, cwd=tmp_path)
+        run(zoo, "embed", name, f"run-{name}", cwd=tmp_path)
+        assert run(zoo, "info", name, cwd=tmp_path) != before
+        run(zoo, "verify", name, cwd=tmp_path)
+
+
+SELECTED = "B,C4,D,E,F,I,N,PIE,PTH,RET,RUF,SIM,UP,W"
+
+
+def test_the_tutorial(installed: Path, tmp_path: Path) -> None:
+    """Every command and snippet of docs/plugins.md, in order, far from the checkout; its files are tests/plugin."""
+    text = (CHECKOUT / "docs" / "plugins.md").read_text("utf-8")
+    place, ran = tmp_path, 0
+    for kind, title, content in re.findall(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        if title:
+            if "/" in title:
+                assert content == (CHECKOUT / "tests" / "plugin" / title).read_text("utf-8"), title
+            (place / title).write_text(content)
+        elif kind == "python":
+            (place / "notebook.py").write_text(content)
+            run(installed / "python", "notebook.py", cwd=place)
+        else:
+            for line in content.splitlines():
+                name, *rest = shlex.split(line)
+                ran += 1
+                if name == "cd":
+                    place = place / rest[0]
+                elif line.startswith("pip install"):
+                    install(installed, *(part if part.startswith("-") else place for part in rest[1:]))
+                elif name == "pip":
+                    run(sys.executable, "-m", "pip", *rest, "--no-build-isolation", cwd=place)
+                elif name == "pytest":
+                    run(installed / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=place)
+                else:
+                    run(installed / name, *rest, cwd=place)
+    assert ran >= 10
+    ours, theirs = CHECKOUT / "tests" / "plugin", place
+    for path in ("pyproject.toml", "tests/test_blobs.py", "zoo_blobs/__init__.py"):
+        assert (ours / path).read_text() == (theirs / path).read_text(), path
+    weights = "zoo_blobs/checkpoints/blobs.first.safetensors"
+    assert (ours / weights).read_bytes() == (theirs / weights).read_bytes()
+    assert list((theirs / "dist").glob("zoo_blobs-*.whl"))
+    listed = run(installed / "zoo", "list", cwd=place)
+    assert "blobs.first" in listed
+    os.environ["ZOO_PLUGINS"] = "none"
+    try:
+        assert "blobs.first" not in run(installed / "zoo", "list", cwd=place)
+    finally:
+        del os.environ["ZOO_PLUGINS"]
 
 
 @pytest.mark.parametrize("kind", ["wheel", "editable"])
@@ -115,13 +211,12 @@ def test_a_plugin_beside_an_installed_zoo(kind: str, built: Path, tmp_path: Path
     plugin = tmp_path / "plugin"
     shutil.copytree(CHECKOUT / "tests" / "plugin", plugin)
     target = ["--editable", plugin] if kind == "editable" else [plugin]
-    pip = [sys.executable, "-m", "pip", "--python", bin_folder / "python", "install", "--quiet", "--no-deps"]
-    run(*pip, *built.glob("*.whl"), cwd=tmp_path)
-    run(*pip, "--no-build-isolation", *target, cwd=tmp_path)
+    install(bin_folder, *built.glob("*.whl"))
+    install(bin_folder, *target)
     listed = run(bin_folder / "zoo", "list", cwd=tmp_path)
-    assert "blobs.small" in listed
+    assert "blobs.first" in listed
     assert "zoo-blobs" in listed
-    assert "blobs.small: keeps" in run(bin_folder / "zoo", "check", "blobs", cwd=tmp_path)
+    assert "blobs.first: keeps" in run(bin_folder / "zoo", "check", "blobs", cwd=tmp_path)
     run(bin_folder / "zoo", "generate", "blobs", "-n", 2, "-c", "color=blue", "-o", "blue.png", cwd=tmp_path)
     code = (
         "import zoo; a = zoo.load('blobs').generate(1, color='blue').numpy(); print(a[0, 0].max(), a[0, 2].max() > 0.5)"

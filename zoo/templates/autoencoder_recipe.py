@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch.optim import Adam
-
 from zoo.training.data import Source, held_out
 from zoo.training.objective import Learner, cosine
 from zoo.training.reconstruction import Reconstruction
@@ -12,9 +11,7 @@ from zoo.training.reconstruction import Reconstruction
 from zoo_starry.network import Starry
 
 
-def train(
-    data: Source, *, size: int = 32, rate: float = 1e-3, batch: int = 64, steps: int = 5_000
-) -> Reconstruction:
+def train(data: Source, *, size: int = 32, rate: float = 1e-3, batch: int = 64, steps: int = 5_000) -> Reconstruction:
     """Every keyword is a setting of the command: `--set steps=100`."""
     x = data.pictures(size, least=2 * batch).x
     out = held_out(len(x))

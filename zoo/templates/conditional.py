@@ -6,7 +6,6 @@ What the network is, in a sentence or two, and the link to its paper, stand here
 from __future__ import annotations
 
 from torch import Tensor, nn
-
 from zoo.model import Generator
 
 

@@ -1,10 +1,12 @@
-"""How the checkpoint was trained: `zoo train starry --data pictures/ --out run`, with a sub-folder for each class."""
+"""How the checkpoint was trained: `zoo train starry --data pictures/ --out run`.
+
+The pictures of each class lie in a folder of their own.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch.optim import Adam
-
 from zoo.evaluation import Features
 from zoo.training.data import Source
 from zoo.training.generation import Adversarial

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch.optim import Adam
-
 from zoo.evaluation import Features
 from zoo.training.data import Source
 from zoo.training.generation import Adversarial

@@ -1,10 +1,12 @@
-"""How the checkpoint was trained: `zoo train starry --data before/ after/ --out run`, pairs of the same names."""
+"""How the checkpoint was trained: `zoo train starry --data before/ after/ --out run`.
+
+The two pictures of a pair have the same name.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch.optim import Adam
-
 from zoo.training.data import Source, held_out
 from zoo.training.networks import PatchDiscriminator
 from zoo.training.objective import Learner, falling

@@ -1,1 +1,1 @@
-"""A plugin of the zoo: blobs from noise."""
+"""Blobs, a model for the zoo."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-
 from zoo.model import Generator
 
 
@@ -15,7 +14,7 @@ class Blobs(Generator):
         size: height and width of the pictures.
     """
 
-    def __init__(self, size: int = 32) -> None:
+    def __init__(self, size: int = 16) -> None:
         super().__init__()
         self.latent_shape = (2,)
         self.size = size
