@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -69,7 +69,7 @@ def run(model: Model, batch_size: int = 3, **conditions: Any) -> list[Images]:
     return made
 
 
-@cache
+@lru_cache(maxsize=1)
 def answers(model: Model) -> list[Images]:
     """The same, once for all rules."""
     return run(model)
@@ -100,7 +100,7 @@ def twin(model: Model, dtype: torch.dtype) -> Model:
     entry = entry_of(model)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
-        save_file({key: value.contiguous() for key, value in model.state_dict().items()}, path)
+        save_file({key: value.clone().contiguous() for key, value in model.state_dict().items()}, path)
         twin = build(entry)
         assign(twin, load_file(path), path, dtype)
     twin.entry = entry

@@ -18,7 +18,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -70,6 +70,8 @@ class Rule:
 
     def complaint(self, model: Model) -> str:
         """What is wrong and what to do, or nothing."""
+        if not __debug__:
+            raise InputError("The contract is made of assertions, which `python -O` leaves out: run it without -O.")
         try:
             self.test(model)
         except Exception as error:  # whatever a builder raises breaks the rule
@@ -117,7 +119,7 @@ def contract(*names: str) -> Callable[[Rule, str], None]:
     return cast(Callable[[Rule, str], None], test_contract)
 
 
-@cache
+@lru_cache(maxsize=1)
 def _loaded(name: str) -> Model:
     return load(name)
 
