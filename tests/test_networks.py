@@ -17,8 +17,11 @@ from torch import Tensor, nn
 from zoo.model import Model
 from zoo.models.cdcgan import CDCGAN
 from zoo.models.cyclegan import CycleGAN
+from zoo.models.esrgan import ESRGAN
 from zoo.models.pix2pix import Pix2Pix
+from zoo.models.sd_vae import SDVAE
 from zoo.models.srgan import SRGAN
+from zoo.models.taesd import TAESD
 
 PARITY = Path(__file__).parent / "parity"
 
@@ -92,6 +95,47 @@ def of_srgan(key: str) -> str:
     return f"{'head' if block == 1 else 'neck'}.{rest}"
 
 
+@pytest.mark.parametrize(("name", "blocks"), [("rrdbnet_x4", 23), ("rrdbnet_x4_6b", 6)])
+def test_esrgan_answers_as_the_reference_does(name: str, blocks: int) -> None:
+    """The reference works in [0, 1]."""
+    seed, state = reference_state(name)
+    network = ESRGAN(blocks=blocks)
+    network.load_state_dict(state)
+    with torch.inference_mode():
+        answer = (network(uniform(seed, 1, 3, 16, 24) * 2 - 1) + 1) / 2
+    assert_same_answer(name, answer)
+
+
+@pytest.mark.parametrize("name", ["taesd_encoder_4", "taesd_decoder_4", "taesd_decoder_16"])
+def test_taesd_answers_as_the_reference_does(name: str) -> None:
+    """The reference's decoder counts a clamp that has no weights, and its pictures are in [0, 1]."""
+    seed, state = reference_state(name)
+    _, half, channels = name.split("_")
+    shift = 1 if half == "decoder" else 0
+    named = {re.sub(r"^\d+", lambda n: f"layers.{int(n[0]) - shift}", key): value for key, value in state.items()}
+    network = TAESD(int(channels)).eval()
+    getattr(network, half).load_state_dict(named)
+    with torch.inference_mode():
+        if half == "encoder":
+            answer = network.encode(uniform(seed, 1, 3, 64, 64) * 2 - 1)
+        else:
+            z = np.random.default_rng(1000 * seed).standard_normal((1, int(channels), 8, 8))
+            answer = (network.decode(torch.from_numpy(z).float()) + 1) / 2
+    assert_same_answer(name, answer)
+
+
+def test_sd_vae_answers_as_diffusers_does() -> None:
+    seed, state = reference_state("sd_vae_small")
+    network = SDVAE(widths=(32, 64, 64)).eval()
+    network.load_state_dict(state)
+    wanted = load_file(PARITY / "sd_vae_small.safetensors")
+    with torch.inference_mode():
+        latent = network.encode(uniform(seed, 1, 3, 32, 48) * 2 - 1)
+        answer = network.decode(latent)
+    for ours, theirs in ((latent / 0.18215, wanted["latent"]), (answer, wanted["output"])):
+        assert (ours - theirs).abs().max() <= 1e-4 * theirs.abs().max()
+
+
 @pytest.mark.parametrize(
     ("build", "parameters"),
     [
@@ -100,6 +144,9 @@ def of_srgan(key: str) -> str:
         (CycleGAN, 11_378_179),
         (lambda: CycleGAN(blocks=6), 7_837_699),
         (SRGAN, 1_547_350),  # Lornatang/SRGAN-PyTorch
+        (ESRGAN, 16_697_987),
+        (TAESD, 2_445_063),
+        (SDVAE, 83_653_863),
     ],
 )
 def test_number_of_parameters_is_the_references(build: Callable[[], Model], parameters: int) -> None:
@@ -200,6 +247,13 @@ def test_gradients_reach_every_parameter(build: Callable[[], Model]) -> None:
         ),
         (lambda: SRGAN(scale=3), "scale must be 2, 4 or 8, not 3."),
         (lambda: SRGAN(scale=1), "scale must be 2, 4 or 8, not 1."),
+        (lambda: ESRGAN(scale=3), "scale must be 1, 2 or 4, not 3."),
+        (lambda: ESRGAN(2, 8, 1, 4)(torch.zeros(1, 3, 8, 9)), "Height and width must be divisible by 2, not 8 and 9."),
+        (lambda: TAESD().encode(torch.zeros(1, 3, 8, 9)), "Height and width must be divisible by 8, not 8 and 9."),
+        (
+            lambda: SDVAE((32, 32)).encode(torch.zeros(1, 3, 8, 9)),
+            "Height and width must be divisible by 2, not 8 and 9.",
+        ),
     ],
 )
 def test_wrong_sizes(call: Callable[[], object], words: str) -> None:
