@@ -71,7 +71,8 @@ def list_(pattern: str, verb: str | None, license: str | None, json_: bool) -> N
     foreign = any(entry.package != "zoo" for entry in found)
     rows = [["NAME", "VERB", "OUTPUT", "SIZE", "LICENSE", *["PACKAGE"] * foreign, "SUMMARY"]]
     for e in found:
-        facts = [e.name, ", ".join(e.verbs), describe(e.output), megabytes(e.bytes), e.license]
+        size = megabytes(e.bytes) + (", Hub" if e.hub and not e.embedded.is_file() else "")
+        facts = [e.name, ", ".join(e.verbs), describe(e.output), size, e.license]
         rows.append([*facts, *[e.package] * foreign, e.summary])
     return table(rows)
 
@@ -92,6 +93,7 @@ def info_(name: str, json_: bool) -> None:
         "Gives": describe(entry.output),
         "Weights": f"{megabytes(entry.bytes)}, {entry.license}, {where}",
         "sha256": entry.sha256,
+        "Verified": "" if entry.verified else "no: nobody of the zoo has loaded this file yet",
         "Data": f"{entry.data.name} ({entry.data.license}), {entry.data.source}" if entry.data else "",
         "Recipe": entry.recipe,
         "Builder": f"{entry.builder}({', '.join(f'{k}={v}' for k, v in entry.config.items())})",
@@ -134,11 +136,21 @@ def download(names: tuple[str, ...], all_: bool, to: Path | None, force: bool) -
     """
     if bool(names) == all_:
         raise InputError("Name what to download, or give --all.")
-    for entry in entries_of(["*"] if all_ else names):
-        path = weights.fetch(entry, force=force)
-        if to is not None:
-            path = weights.export(entry, path, to / entry.name)
-        click.echo(f"{entry.name}: {path}")
+    entries = entries_of(["*"] if all_ else names)
+    failed = []
+    for entry in entries:
+        try:
+            path = weights.fetch(entry, force=force)
+            if to is not None:
+                path = weights.export(entry, path, to / entry.name)
+            click.echo(f"{entry.name}: {path}")
+        except WeightsError as error:
+            if len(entries) == 1:
+                raise
+            failed.append(entry.name)
+            click.echo(f"{entry.name}: {error}", err=True)
+    if failed:
+        raise WeightsError(f"{len(failed)} of {len(entries)} could not be had: {', '.join(failed)}.")
 
 
 @click.command()

@@ -102,21 +102,44 @@ def table(entries: list[Entry]) -> str:
     return "\n".join(["| model | samples | figure |", "| --- | --- | --- |", *rows])
 
 
+def on_the_hub(entries: list[Entry]) -> str:
+    """The part of docs/models.md about files of others."""
+    rows = [
+        f"| {e.name} | {e.summary} [Paper]({e.paper}). | {f'{e.bytes / 1e6:.1f} MB' if e.bytes else '?'} | {e.license} "
+        f"| {f'[{e.hub.repo}](https://huggingface.co/{e.hub.repo})' if e.hub else ''} "
+        f"| {'yes' if e.verified else 'no'} |"
+        for e in entries
+    ]
+    return "\n".join(
+        [
+            "## On the Hugging Face Hub\n",
+            "Files of others, downloaded when they are first loaded. Their networks equal the references; a file "
+            "is verified once somebody of the zoo has loaded it.\n",
+            "| name | what it does | size | licence | from | verified |",
+            "| --- | --- | --- | --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
 def texts() -> dict[Path, str]:
     """Every file that is made from the registry, with what it must say."""
-    entries = [entry for entry in registry().entries.values() if entry.package == "zoo"]
+    ours = [entry for entry in registry().entries.values() if entry.package == "zoo"]
+    entries = [entry for entry in ours if entry.embedded.is_file()]
+    others = [entry for entry in ours if not entry.embedded.is_file()]
     readme = TOP / "README.md"
     before, _, rest = readme.read_text("utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
     return {
-        TOP / "docs" / "models.md": page(entries),
+        TOP / "docs" / "models.md": f"{page(entries)}\n{on_the_hub(others)}",
         readme: f"{before}{BEGIN}\n{table(entries)}\n{END}{after}",
     }
 
 
 if __name__ == "__main__":
     for checkpoint in registry().entries.values():
-        if checkpoint.package == "zoo":
+        if checkpoint.package == "zoo" and checkpoint.embedded.is_file():
             draw(checkpoint)
     for target, content in texts().items():
         target.write_text(content, "utf-8")

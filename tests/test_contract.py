@@ -17,7 +17,7 @@ from zoo.model import Model
 from zoo.registry import registry
 from zoo.testing import RULES, check, complaints, contract
 
-BUILT_IN = [name for name, entry in registry().entries.items() if entry.package == "zoo"]
+BUILT_IN = [name for name, entry in registry().entries.items() if entry.package == "zoo" and entry.embedded.is_file()]
 MUTANTS: dict[str, type[Model]] = {
     mutants.name_of(cls).replace("-", "_"): cls
     for cls in [*vars(mutants).values(), ImportTime]

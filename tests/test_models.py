@@ -20,7 +20,7 @@ from zoo.models.conv_ae import ConvAE
 from zoo.models.dcgan import DCGAN
 from zoo.registry import info, registry
 
-BUILT_IN = [name for name, entry in registry().entries.items() if entry.package == "zoo"]
+BUILT_IN = [name for name, entry in registry().entries.items() if entry.package == "zoo" and entry.embedded.is_file()]
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

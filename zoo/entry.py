@@ -109,6 +109,7 @@ class Entry:
         config: keyword arguments of the builder.
         sha256: what identifies the weights, wherever they come from. None for a folder of the user's own.
         bytes: size of the weights.
+        verified: whether we have loaded these weights; False for files that were only read about.
         license: of the weights, as an SPDX identifier where there is one.
     """
 
@@ -132,6 +133,7 @@ class Entry:
     data: Data | None = None
     recipe: str = ""
     metrics: tuple[Metric, ...] = ()
+    verified: bool = True
 
     @property
     def name(self) -> str:

@@ -260,5 +260,6 @@ def from_config(text: str, where: str) -> Entry:
 
 def refusal(model: str, verb: str) -> VerbError:
     """The error for a verb that a model lacks, naming models that have it."""
-    others = list_models(verb=verb)
+    able = search(verb=verb)
+    others = list(dict.fromkeys(e.model for e in able if e.embedded.is_file())) or [e.model for e in able]
     return VerbError(f"{model} cannot {verb}: {', '.join(others[:5])} can." if others else f"No model can {verb}.")

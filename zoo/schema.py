@@ -206,8 +206,9 @@ def _model(name: str, raw: Any, file: str, package: str, folder: Path, known: bo
 
 def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any], known: bool = True) -> Entry:
     """``known``: whether the weights are on record, so that their hash and size must be given."""
-    needed = REQUIRED if known else None
     facts = Facts(raw, f"{where}: {_check_name(name, where)}")
+    verified = facts.get("verified", bool, True)
+    needed = REQUIRED if known and verified else None
     output = _format(facts.inner("output"))
     if output is None:
         raise RegistryError(f"{facts.where}: the key 'output' is missing: expected a mapping.")
@@ -225,6 +226,7 @@ def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any], known
         data=_data(facts.inner("data")),
         recipe=facts.matching("recipe", r"[\w.]+:\w+", "module:function", ""),
         metrics=tuple(_metric(m, f"{facts.where}: metrics: number {i}") for i, m in enumerate(metrics, 1)),
+        verified=verified,
     )
     if "reconstruct" in made.verbs and made.input is None:
         raise RegistryError(f"{facts.where}: the key 'input' is missing: reconstruct needs it.")
@@ -307,5 +309,7 @@ def to_config(entry: Entry) -> str:
     for key in ("sha256", "bytes", "license", "recipe"):
         if getattr(entry, key):
             facts[key] = getattr(entry, key)
+    if not entry.verified:
+        facts["verified"] = False
     facts["metrics"] = [asdict(metric) for metric in entry.metrics]
     return json.dumps(facts, indent=2) + "\n"
