@@ -32,6 +32,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     cache = tmp_path_factory.mktemp("hub")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
     monkeypatch.setattr("huggingface_hub.file_download.HF_HUB_CACHE", str(cache), raising=False)
+    monkeypatch.setenv("ZOO_CACHE", str(cache / "zoo"))
     monkeypatch.delenv("ZOO_WEIGHTS", raising=False)
 
 

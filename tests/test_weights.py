@@ -6,15 +6,9 @@ import hashlib
 import json
 import os
 import pickle
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +22,6 @@ import zoo
 from zoo import weights
 from zoo.errors import InputError, RegistryError, WeightsError
 from zoo.registry import info, registry
-from zoo.schema import to_config
 
 EMBEDDED = [name for name, entry in registry().entries.items() if entry.package == "zoo" and entry.embedded.is_file()]
 
@@ -178,138 +171,6 @@ def test_a_builder_that_fails_is_named(toys: Registry, tmp_path: Path) -> None:
         entry = replace(info("doubler"), builder=builder, model="x")
         with pytest.raises(RegistryError, match=words):
             zoo.loading.build(entry)
-
-
-class Hub(BaseHTTPRequestHandler):
-    """Enough of the Hub's protocol to download files from."""
-
-    files: ClassVar[dict[str, bytes]] = {}
-    commit = "c" * 40
-    protocol_version = "HTTP/1.1"
-
-    def do_HEAD(self) -> None:
-        self.answer(body=False)
-
-    def do_GET(self) -> None:
-        self.answer(body=True)
-
-    def answer(self, body: bool) -> None:
-        repo, _, rest = self.path.removeprefix("/").partition("/resolve/")
-        revision, _, file = rest.partition("/")
-        content = self.files.get(f"{repo}/{file}") if revision in ("main", self.commit) else None
-        self.send_response(404 if content is None else 200)
-        self.send_header("X-Repo-Commit", self.commit)
-        if content is None:
-            known = any(key.startswith(f"{repo}/") for key in self.files)
-            code = "RepoNotFound" if not known else "EntryNotFound" if revision == "main" else "RevisionNotFound"
-            self.send_header("X-Error-Code", code)
-        else:
-            self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
-        content = content or b""
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if body:
-            self.wfile.write(content)
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment in which a process sees the local Hub; it holds dcgan."""
-    entry = info("dcgan")
-    assert entry.hub
-    Hub.files = {
-        f"{entry.hub.repo}/model.safetensors": entry.embedded.read_bytes(),
-        f"{entry.hub.repo}/config.json": to_config(entry).encode(),
-    }
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and k != "HF_HUB_OFFLINE"}
-    yield {
-        **environment,
-        "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
-        "HF_HOME": str(tmp_path / "hf"),
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "HF_HUB_ETAG_TIMEOUT": "2",
-    }
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def zoo_process(environment: dict[str, str], *args: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from zoo.cli import main; main()", *args]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-
-def test_download_from_the_hub_then_offline_from_its_cache(hub: dict[str, str], tmp_path: Path) -> None:
-    first = zoo_process(hub, "download", "dcgan", "--force")
-    assert first.returncode == 0, first.stderr
-    assert str(tmp_path / "hf") in first.stdout
-    listed = zoo_process(hub, "cache", "list")
-    assert "dcgan.fashion-mnist" in listed.stdout
-    again = zoo_process({**hub, "HF_HUB_OFFLINE": "1"}, "verify", "dcgan", "--json")
-    assert [row["status"] for row in json.loads(again.stdout)] == ["good", "good"]
-    cleared = zoo_process(hub, "cache", "clear", "dcgan")
-    assert cleared.stdout == "Deleted 2.1 MB.\n", cleared
-    assert zoo_process(hub, "cache", "list").stdout == "Nothing was downloaded.\n"
-
-
-def test_a_repository_by_its_own_name(hub: dict[str, str], tmp_path: Path) -> None:
-    repo = "hf-hub:generative-zoo/dcgan-fashion-mnist"
-    out = tmp_path / "a.png"
-    for name in (repo, f"{repo}@{'c' * 40}"):
-        done = zoo_process(hub, "generate", name, "-n", "1", "--seed", "1", "-o", str(out))
-        assert done.returncode == 0, done.stderr
-        assert np.array_equal(zoo.Images.of(out).numpy(), quantised(zoo.load("dcgan").generate(1, seed=1).numpy()))
-
-
-def quantised(values: np.ndarray) -> np.ndarray:
-    return (values * 255 + 0.5).astype(np.uint8).astype(np.float32) / 255
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("hf-hub:me/nothing", "The Hub has no me/nothing/config.json"),
-        ("hf-hub:generative-zoo/dcgan-fashion-mnist@old", "The Hub has no generative-zoo/dcgan-fashion-mnist@old"),
-    ],
-)
-def test_what_the_hub_does_not_have(hub: dict[str, str], tmp_path: Path, name: str, words: str) -> None:
-    done = zoo_process(hub, "generate", name, "-o", str(tmp_path / "a.png"))
-    assert done.returncode == 1
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_a_wrong_file_on_the_hub_is_refused(hub: dict[str, str]) -> None:
-    Hub.files["generative-zoo/dcgan-fashion-mnist/model.safetensors"] = save({"a": torch.zeros(3)})
-    done = zoo_process(hub, "download", "dcgan", "--force")
-    assert done.returncode == 1
-    assert "its sha256 begins" in done.stderr
-
-
-def test_a_repository_in_the_cache_works_without_the_hub(hub: dict[str, str], tmp_path: Path) -> None:
-    command = ("generate", "hf-hub:generative-zoo/dcgan-fashion-mnist", "-n", "1", "-o", str(tmp_path / "a.png"))
-    assert zoo_process(hub, *command).returncode == 0
-    for environment in ({**hub, "HF_HUB_OFFLINE": "1"}, {**hub, "HF_ENDPOINT": "http://127.0.0.1:1"}):
-        done = zoo_process(environment, *command)
-        assert done.returncode == 0, done.stderr
-
-
-def test_offline_says_what_to_do_at_once(hub: dict[str, str]) -> None:
-    start = time.monotonic()
-    done = zoo_process({**hub, "HF_ENDPOINT": "http://127.0.0.1:1"}, "download", "dcgan", "--force")
-    assert time.monotonic() - start < 10
-    assert done.returncode == 1
-    assert "the Hub cannot be reached" in done.stderr
-    assert "zoo download dcgan.fashion-mnist --to" in done.stderr
-    done = zoo_process({**hub, "HF_HUB_OFFLINE": "1"}, "download", "dcgan", "--force")
-    assert done.returncode == 1
-    assert "HF_HUB_OFFLINE is set" in done.stderr
 
 
 def test_a_failed_export_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

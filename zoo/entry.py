@@ -72,11 +72,19 @@ class Condition:
 
 @dataclass(frozen=True)
 class Hub:
-    """Where a file is on the Hugging Face Hub."""
+    """Where a file is on the Hugging Face Hub.
+
+    Attributes:
+        repo: ``owner/name``.
+        file: its path there.
+        revision: branch, tag or commit.
+        mirrors: links to the same file on other servers, tried after the Hub; the hash says that it is the same.
+    """
 
     repo: str
     file: str = "model.safetensors"
     revision: str = "main"
+    mirrors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,10 @@ def _hub(facts: Facts | None) -> Hub | None:
             "file", r"(?!/)(?!.*\.\.).+\.safetensors", "the path of a .safetensors file", "model.safetensors"
         ),
         facts.get("revision", str, "main"),
+        facts.list_of("mirrors", (str,), ()),
     )
+    if bad := [url for url in made.mirrors if not url.startswith(("https://", "http://"))]:
+        raise RegistryError(f"{facts.where}: mirrors: expected links, got {_show(bad[0])}.")
     facts.done()
     return made
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,9 @@ from zoo.schema import to_config
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 FOLDER_VARIABLE = "ZOO_WEIGHTS"
+CACHE_VARIABLE = "ZOO_CACHE"
+COMMIT = re.compile("[0-9a-f]{40}")
+BUSY = (429, 500, 502, 503, 504)  # statuses after which huggingface_hub tries again
 
 
 def sha256_of(path: Path) -> str:
@@ -62,18 +68,57 @@ def read_header(path: Path) -> dict[str, Any]:
     return dict(header)
 
 
-def check(path: Path, entry: Entry) -> None:
-    """Make sure that a file is what the registry says: safetensors, and the sha256 where one is on record."""
+def check(path: Path, entry: Entry, *, anew: bool = False) -> None:
+    """Make sure that a file is what the registry says: safetensors, of the size and the sha256 that are on record.
+
+    A file is read once: its hash is remembered for as long as size, time and inode stay the same.
+
+    Args:
+        path: the file.
+        entry: what it should be.
+        anew: read it again, whatever is remembered.
+
+    Raises:
+        WeightsError: saying what was expected, and what was found.
+    """
     try:
         read_header(path)
-        found = sha256_of(path) if entry.sha256 else None
+        size, found = path.stat().st_size, _hash(path, anew) if entry.sha256 else None
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}.") from None
     if found != entry.sha256:
+        wanted = f"{str(entry.sha256)[:12]} ({entry.bytes:,} bytes)" if entry.bytes else str(entry.sha256)[:12]
         raise WeightsError(
-            f"{path} is not {entry.name}: its sha256 begins {str(found)[:12]}, not {str(entry.sha256)[:12]}; "
+            f"{path} is not {entry.name}: its sha256 begins {str(found)[:12]} ({size:,} bytes), not {wanted}; "
             "delete the file and `zoo download` it again."
         )
+
+
+def _hash(path: Path, anew: bool) -> str:
+    """The sha256 of a file, out of memory where that is the same file as before."""
+    facts = path.stat()
+    key, now = str(path.resolve()), [facts.st_size, facts.st_mtime_ns, facts.st_ino]
+    memory = cache_folder() / "verified.json"
+    try:
+        known = json.loads(memory.read_text("utf-8"))
+        if not anew and known[key][:3] == now and re.fullmatch("[0-9a-f]{64}", known[key][3]):
+            return str(known[key][3])
+    except (OSError, ValueError, LookupError, TypeError):
+        known = {}
+    digest = sha256_of(path)
+    try:
+        with whole(memory) as aside:
+            aside.write_text(json.dumps({**dict(list(known.items())[-999:]), key: [*now, digest]}), "utf-8")
+    except OSError:
+        pass  # where nothing can be written, it is read again each time
+    return digest
+
+
+def cache_folder() -> Path:
+    """Where the zoo keeps what can be had again: ``ZOO_CACHE``, or a folder in the user's cache."""
+    if os.environ.get(CACHE_VARIABLE):
+        return Path(os.environ[CACHE_VARIABLE])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "generative-zoo"
 
 
 def in_folder(folder: Path, entry: Entry) -> Path | None:
@@ -101,6 +146,8 @@ def on_disk(entry: Entry, folder: Path | None = None) -> Iterator[Path]:
         cached = try_to_load_from_cache(entry.hub.repo, entry.hub.file, revision=entry.hub.revision)
         if isinstance(cached, str):
             yield Path(cached)
+    if (mirrored := _mirrored(entry)) and mirrored.is_file():
+        yield mirrored
 
 
 def fetch(entry: Entry, weights: str | os.PathLike[str] | None = None, *, force: bool = False) -> Path:
@@ -131,9 +178,16 @@ def fetch(entry: Entry, weights: str | os.PathLike[str] | None = None, *, force:
             return path
         except WeightsError as error:
             problems.append(str(error))
+            if "blobs" in path.resolve().parts:  # the Hub's cache would give it again
+                problems.append(_set_aside(path))
+    sources: list[Callable[[], Path]] = []
     if entry.hub:
+        hub = entry.hub
+        sources.append(lambda: download(hub.repo, hub.file, hub.revision, entry, force))
+        sources += [partial(_from_mirror, url, entry) for url in hub.mirrors]
+    for source in sources:
         try:
-            return download(entry.hub.repo, entry.hub.file, entry.hub.revision, entry, force)
+            return source()
         except WeightsError as error:
             problems.append(str(error))
     raise WeightsError(
@@ -143,11 +197,54 @@ def fetch(entry: Entry, weights: str | os.PathLike[str] | None = None, *, force:
     )
 
 
+def _set_aside(path: Path) -> str:
+    """Rename a wrong file in the Hub's cache, so that nobody takes it for the right one; says where it is."""
+    blob = path.resolve()
+    aside = blob.with_name(f"{blob.name}.wrong")
+    try:
+        blob.replace(aside)
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        return f"It cannot be set aside: {error.strerror or error}."
+    return f"It was set aside as {aside}."
+
+
+def _mirrored(entry: Entry) -> Path | None:
+    """Where a file from a mirror is kept."""
+    if not entry.hub or not entry.hub.mirrors or not entry.sha256:
+        return None
+    return cache_folder() / "mirrors" / f"{entry.sha256}.safetensors"
+
+
+def _from_mirror(url: str, entry: Entry) -> Path:
+    """A file from another server: the hash says that it is the same."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import http_get
+
+    path = _mirrored(entry)
+    if path is None:
+        raise WeightsError(f"{url} cannot be used: {entry.name} has no sha256 on record.")
+    if constants.HF_HUB_OFFLINE:
+        raise WeightsError(f"{url} is not asked: HF_HUB_OFFLINE is set.")
+    try:
+        with whole(path) as aside:
+            with aside.open("wb") as file:
+                http_get(url, file, expected_size=entry.bytes, displayed_filename=entry.name)
+            check(aside, entry, anew=True)
+    except WeightsError:
+        raise WeightsError(f"{url} has another file than {entry.name}.") from None
+    except Exception as error:  # which ones depends on the HTTP library behind huggingface_hub
+        first = str(error).strip().splitlines()
+        raise WeightsError(f"{url} could not be downloaded: {first[0] if first else type(error).__name__}.") from None
+    return path
+
+
 def download(repo: str, file: str, revision: str | None, entry: Entry | None = None, force: bool = False) -> Path:
     """A file of a Hub repository, from the cache where it is; checked if it is an entry's weights.
 
     Raises:
-        WeightsError: saying whether the Hub cannot be reached, or lacks the repository or file.
+        WeightsError: saying whether the Hub cannot be reached, lacks the repository or file, keeps it from you, or has
+            another one; a wrong file is set aside.
     """
     from huggingface_hub import (
         constants,
@@ -158,6 +255,7 @@ def download(repo: str, file: str, revision: str | None, entry: Entry | None = N
     )
     from huggingface_hub.errors import (
         EntryNotFoundError,
+        GatedRepoError,
         HfHubHTTPError,
         HFValidationError,
         RepositoryNotFoundError,
@@ -169,24 +267,33 @@ def download(repo: str, file: str, revision: str | None, entry: Entry | None = N
         raise WeightsError("HF_HUB_OFFLINE is set, so nothing can be downloaded anew: unset it, or leave out --force.")
     try:
         cached = None if force else try_to_load_from_cache(repo, file, revision=revision)
-        try:
-            # Without a network this fails at once; hf_hub_download would try again for 23 seconds.
-            get_hf_file_metadata(hf_hub_url(repo, file, revision=revision), timeout=constants.HF_HUB_ETAG_TIMEOUT)
-        except HfHubHTTPError:
-            raise
-        except Exception as error:  # which ones depends on the HTTP library behind huggingface_hub
-            if not isinstance(cached, str):
-                size = f" ({entry.bytes:,} bytes)" if entry and entry.bytes else ""
-                raise WeightsError(
-                    f"{what}{size} is not on this machine and the Hub cannot be reached: connect, or elsewhere "
-                    f"run `zoo download {entry.name if entry else 'NAME'} --to FOLDER` and set "
-                    f"{FOLDER_VARIABLE}=FOLDER here."
-                ) from error
-            path = Path(cached)
-        else:
-            path = Path(hf_hub_download(repo, file, revision=revision, force_download=force))
+        path = Path(cached) if isinstance(cached, str) and COMMIT.fullmatch(str(revision)) else None  # never changes
+        if path is None:
+            try:
+                # Without a network this fails at once; hf_hub_download would try again for 23 seconds.
+                get_hf_file_metadata(hf_hub_url(repo, file, revision=revision), timeout=constants.HF_HUB_ETAG_TIMEOUT)
+            except HfHubHTTPError as error:
+                if error.response.status_code not in BUSY:
+                    raise
+            except Exception as error:  # which ones depends on the HTTP library behind huggingface_hub
+                if isinstance(error, OSError) and error.filename:  # a file here, not the network
+                    raise
+                if not isinstance(cached, str):
+                    size = f" ({entry.bytes:,} bytes)" if entry and entry.bytes else ""
+                    raise WeightsError(
+                        f"{what}{size} is not on this machine and the Hub cannot be reached: connect, or elsewhere "
+                        f"run `zoo download {entry.name if entry else 'NAME'} --to FOLDER` and set "
+                        f"{FOLDER_VARIABLE}=FOLDER here."
+                    ) from error
+                path = Path(cached)
+        path = path or Path(hf_hub_download(repo, file, revision=revision, force_download=force))
     except HFValidationError:
         raise WeightsError(f"{repo!r} is no name of a repository: use owner/name.") from None
+    except GatedRepoError:
+        raise WeightsError(
+            f"{repo} is open to those only who have agreed to its terms: do so at {constants.ENDPOINT}/{repo}, and log "
+            "in with `hf auth login`."
+        ) from None
     except (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError):
         raise WeightsError(
             f"The Hub has no {what}, or not for you: check the name, or log in with `hf auth login`."
@@ -195,7 +302,16 @@ def download(repo: str, file: str, revision: str | None, entry: Entry | None = N
         first = str(error).strip().splitlines()
         raise WeightsError(f"{what} could not be downloaded: {first[0] if first else type(error).__name__}.") from None
     if entry:
-        check(path, entry)
+        try:
+            check(path, entry)
+        except WeightsError as error:
+            reason = str(error).partition("; delete")[0].rstrip(".")
+            raise WeightsError(f"{what} is not what is on record: {reason}. {_set_aside(path)}") from None
+        if not entry.sha256:
+            warnings.warn(
+                f"{entry.name} has no sha256 on record: {what} has {sha256_of(path)}, {path.stat().st_size:,} bytes.",
+                stacklevel=2,
+            )
     return path
 
 

@@ -1,0 +1,301 @@
+"""Weights from a Hub: the good ways, and every way that fails, with what the user reads and what remains on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from hub import TOKEN, Hub, Repo
+from safetensors.torch import save
+
+import zoo
+from zoo.registry import info
+from zoo.schema import to_config
+
+NAME = "generative-zoo/dcgan-fashion-mnist"
+GOOD = save({"gain": torch.ones(300_000)})  # 1.2 MB
+OTHER = save({"gain": torch.zeros(300_000)})
+NETWORK = """
+import torch
+from zoo.model import Generator
+
+
+class Ramp(Generator):
+    def __init__(self):
+        super().__init__()
+        self.latent_shape = (1,)
+        self.gain = torch.nn.Parameter(torch.ones(300_000))
+
+    def decode(self, z):
+        return torch.tanh(self.gain[0] * z[:, :, None, None]).expand(-1, 1, 4, 4)
+"""
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """A Hub with dcgan, and with `me/ramp`."""
+    made = Hub()
+    entry = info("dcgan")
+    made.repos[NAME] = Repo()
+    made.repos[NAME].commit(
+        {"model.safetensors": entry.embedded.read_bytes(), "config.json": to_config(entry).encode()}
+    )
+    made.repos["me/ramp"] = Repo()
+    made.repos["me/ramp"].commit({"model.safetensors": GOOD})
+    with made.running():
+        yield made
+
+
+class Machine:
+    """A computer on which the zoo is used: `ramp` is a model in a folder of its user, without weights."""
+
+    def __init__(self, folder: Path, server: Hub, **facts: Any) -> None:
+        self.folder, self.home = folder, folder / "hf"
+        (folder / "mine").mkdir()
+        (folder / "mine" / "my_ramp_network.py").write_text(NETWORK)
+        facts = {
+            "output": {"kind": "image", "channels": 1, "size": [4, 4]},
+            "license": "MIT",
+            "sha256": hashlib.sha256(GOOD).hexdigest(),
+            "bytes": len(GOOD),
+            "hub": {"repo": "me/ramp"},
+            **facts,
+        }
+        model = {"builder": "my_ramp_network:Ramp", "summary": "Ramps.", "verbs": ["generate"]}
+        stanza = {"ramp": {**model, "checkpoints": {"first": facts}}}
+        (folder / "mine" / "registry.yaml").write_text(yaml.safe_dump(stanza))
+        environment = {
+            k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and k != "HF_HUB_OFFLINE"
+        }
+        self.environment = {
+            **environment,
+            "HF_ENDPOINT": server.url,
+            "HF_HOME": str(self.home),
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_ETAG_TIMEOUT": "2",
+            "ZOO_CACHE": str(folder / "cache"),
+            "ZOO_PATH": str(folder / "mine"),
+        }
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", "from zoo.cli import main; main()", *arguments]
+        return subprocess.Popen(
+            command,
+            env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
+        )
+
+    def zoo(self, *arguments: str, fails: bool = False, **environment: str) -> str:
+        """What a command says, on the standard error where it fails."""
+        process = self.start(*arguments, **environment)
+        out, error = process.communicate(timeout=60)
+        assert process.returncode == (1 if fails else 0), out + error
+        assert "Traceback" not in error
+        return error if fails else out
+
+    def files(self) -> list[bytes]:
+        """All weights in the Hub's cache, under whatever name."""
+        return [path.read_bytes() for path in self.home.rglob("blobs/*") if path.stat().st_size > 100_000]
+
+
+@pytest.fixture
+def machine(tmp_path: Path, hub: Hub) -> Machine:
+    return Machine(tmp_path, hub)
+
+
+def test_download_then_offline_from_the_cache(machine: Machine, hub: Hub) -> None:
+    assert str(machine.home) in machine.zoo("download", "ramp")
+    asked = len(hub.log)
+    machine.zoo("generate", "ramp", "-o", "a.png", HF_HUB_OFFLINE="1")
+    machine.zoo("generate", "ramp", "-o", "b.png", HF_ENDPOINT="http://127.0.0.1:1")
+    assert len(hub.log) == asked
+    assert [row["status"] for row in json.loads(machine.zoo("verify", "ramp", "--json"))] == ["good"]
+    assert "ramp.first" in machine.zoo("cache", "list")
+    assert machine.zoo("cache", "clear", "ramp") == "Deleted 1.2 MB.\n"
+    assert machine.zoo("cache", "list") == "Nothing was downloaded.\n"
+    assert machine.files() == []
+
+
+def test_a_file_is_read_once_for_its_hash(machine: Machine) -> None:
+    machine.zoo("download", "ramp")
+    memory = json.loads((machine.folder / "cache" / "verified.json").read_text())
+    ((path, facts),) = memory.items()
+    assert facts[3] == hashlib.sha256(GOOD).hexdigest()
+    blob = Path(path)
+    blob.write_bytes(OTHER)
+    os.utime(blob, ns=(facts[1], facts[1]))  # size, time and inode are what they were
+    machine.zoo("generate", "ramp", "-o", "a.png", HF_HUB_OFFLINE="1")
+    assert "1 of 1 files is wrong" in machine.zoo("verify", "ramp", fails=True)
+    os.utime(blob)
+    error = machine.zoo("generate", "ramp", "-o", "a.png", HF_HUB_OFFLINE="1", fails=True)
+    assert "is not ramp.first: its sha256 begins" in error
+    assert f"It was set aside as {blob}.wrong." in error
+
+
+def test_a_repository_by_its_own_name(machine: Machine, hub: Hub) -> None:
+    commit = next(iter(hub.repos[NAME].commits))
+    wanted = (zoo.load("dcgan").generate(1, seed=1).numpy() * 255 + 0.5).astype(np.uint8) / np.float32(255)
+    for name in (f"hf-hub:{NAME}", f"hf-hub:{NAME}@{commit}"):
+        machine.zoo("generate", name, "-n", "1", "--seed", "1", "-o", "a.png")
+        assert np.array_equal(zoo.Images.of(machine.folder / "a.png").numpy(), wanted)
+    hub.log.clear()
+    machine.zoo("generate", f"hf-hub:{NAME}@{commit}", "-o", "a.png")
+    assert hub.log == [], "a commit never changes"
+
+
+def test_a_connection_that_is_cut_is_taken_up_again(machine: Machine, hub: Hub) -> None:
+    hub.cut = [300_000]
+    machine.zoo("download", "ramp")
+    assert sum(line.startswith("GET /lfs/") for line in hub.log) == 2
+    assert machine.files() == [GOOD]
+
+
+@pytest.mark.parametrize("status", [500, 429])
+def test_a_busy_server_is_asked_again(machine: Machine, hub: Hub, status: int) -> None:
+    hub.answers = [status, status]
+    machine.zoo("download", "ramp")
+    assert machine.files() == [GOOD]
+
+
+def test_a_changed_file_of_the_same_name_is_refused(machine: Machine, hub: Hub) -> None:
+    hub.repos["me/ramp"].commit({"model.safetensors": OTHER})
+    error = machine.zoo("download", "ramp", fails=True)
+    found, wanted = (hashlib.sha256(x).hexdigest()[:12] for x in (OTHER, GOOD))
+    assert f"its sha256 begins {found} ({len(OTHER):,} bytes), not {wanted} ({len(GOOD):,} bytes)" in error
+    assert ".wrong." in error
+    assert machine.files() == [OTHER], "set aside, for whoever wants to look"
+    hub.repos["me/ramp"].commit({"model.safetensors": GOOD})
+    machine.zoo("download", "ramp")
+
+
+def test_a_mirror_is_tried_after_the_hub(tmp_path: Path, hub: Hub) -> None:
+    good = hashlib.sha256(GOOD).hexdigest()
+    hub.repos["me/other"] = Repo()
+    hub.repos["me/other"].commit({"model.safetensors": OTHER})
+    bad = f"{hub.url}/lfs/{hashlib.sha256(OTHER).hexdigest()}"
+    mirrors = [f"{hub.url}/nothing", bad, f"{hub.url}/lfs/{good}"]
+    machine = Machine(tmp_path, hub, hub={"repo": "me/other", "mirrors": mirrors})
+    path = Path(machine.zoo("download", "ramp").removeprefix("ramp.first: ").strip())
+    assert path == machine.folder / "cache" / "mirrors" / f"{good}.safetensors"
+    hub.log.clear()
+    machine.zoo("generate", "ramp", "-o", "a.png")
+    assert hub.log == [], "it is here"
+    path.unlink()
+    hub.repos["me/ramp"].commits.clear()
+    error = machine.zoo("download", "ramp", fails=True)
+    for words in (f"{hub.url}/nothing could not be downloaded: ", f"{bad} has another file than ramp.first."):
+        assert words in error
+    assert list(path.parent.iterdir()) == [], "nothing half downloaded"
+
+
+@pytest.mark.parametrize(
+    ("kind", "token", "words"),
+    [
+        ("private", "", "The Hub has no me/ramp@main/model.safetensors, or not for you: check the name, or log in"),
+        ("gated", "", "me/ramp is open to those only who have agreed to its terms: do so at"),
+        ("gated", f"{TOKEN}_other", "me/ramp is open to those only who have agreed to its terms: do so at"),
+    ],
+)
+def test_what_is_not_for_everybody(machine: Machine, hub: Hub, kind: str, token: str, words: str) -> None:
+    setattr(hub.repos["me/ramp"], kind, True)
+    assert words in machine.zoo("download", "ramp", fails=True, HF_TOKEN=token)
+    assert machine.files() == []
+    machine.zoo("download", "ramp", HF_TOKEN=TOKEN)
+    assert machine.files() == [GOOD]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("hf-hub:me/nothing", "The Hub has no me/nothing/config.json"),
+        (f"hf-hub:{NAME}@old", f"The Hub has no {NAME}@old/config.json"),
+        ("hf-hub:me/ramp", "The Hub has no me/ramp/config.json"),
+    ],
+)
+def test_what_the_hub_does_not_have(machine: Machine, name: str, words: str) -> None:
+    assert words in machine.zoo("generate", name, "-o", "a.png", fails=True)
+    assert not (machine.folder / "a.png").exists()
+
+
+def test_without_a_network_it_says_what_to_do_at_once(machine: Machine, hub: Hub) -> None:
+    for environment in ({"HF_ENDPOINT": "http://127.0.0.1:1"}, {}):
+        hub.delay = 5.0  # longer than HF_HUB_ETAG_TIMEOUT
+        start = time.monotonic()
+        error = machine.zoo("download", "ramp", fails=True, **environment)
+        assert time.monotonic() - start < 10
+        size = f"({len(GOOD):,} bytes)"
+        assert f"me/ramp@main/model.safetensors {size} is not on this machine and the Hub cannot be reached" in error
+        assert "run `zoo download ramp.first --to FOLDER` and set ZOO_WEIGHTS=FOLDER here." in error
+    error = machine.zoo("download", "ramp", "--force", fails=True, HF_HUB_OFFLINE="1")
+    assert "HF_HUB_OFFLINE is set" in error
+
+
+def test_a_full_disk_loses_nothing(machine: Machine) -> None:
+    command = [sys.executable, "-c", "from zoo.cli import main; main()", "download", "ramp"]
+    done = subprocess.run(
+        command,
+        env=machine.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000)),
+    )
+    assert done.returncode == 1
+    assert "could not be downloaded: " in done.stderr
+    assert "Traceback" not in done.stderr
+    machine.zoo("download", "ramp")
+    assert machine.files() == [GOOD]
+
+
+def test_a_cache_that_cannot_be_written(machine: Machine) -> None:
+    machine.home.write_text("a file where a folder should be")
+    error = machine.zoo("download", "ramp", fails=True)
+    assert "me/ramp@main/model.safetensors could not be downloaded: " in error
+
+
+def test_killed_in_the_middle_and_run_again(machine: Machine, hub: Hub) -> None:
+    hub.trickle = 0.3
+    process = machine.start("download", "ramp")
+    while not any(line.startswith("GET /lfs/") for line in hub.log):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    hub.trickle = 0.0
+    machine.zoo("download", "ramp")
+    assert GOOD in machine.files()
+
+
+def test_eight_processes_at_once(machine: Machine, hub: Hub) -> None:
+    hub.trickle = 0.05
+    processes = [machine.start("download", "ramp") for _ in range(8)]
+    for process in processes:
+        out, error = process.communicate(timeout=120)
+        assert process.returncode == 0, error
+        assert out.startswith("ramp.first: ")
+    assert machine.files() == [GOOD]
+
+
+def test_a_file_without_a_hash_says_what_came(tmp_path: Path, hub: Hub) -> None:
+    machine = Machine(tmp_path, hub, sha256=None, bytes=None, verified=False)
+    process = machine.start("download", "ramp")
+    _, error = process.communicate()
+    assert process.returncode == 0
+    assert f"no sha256 on record: me/ramp@main/model.safetensors has {hashlib.sha256(GOOD).hexdigest()}" in error
+    assert "no: nobody of the zoo has loaded this file yet" in machine.zoo("info", "ramp")
