@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test bench docs clean
+.PHONY: demo test bench docs publish-all clean
 
 demo: $(READY)
 	mkdir -p demo
@@ -24,6 +24,9 @@ bench: $(READY)
 
 docs: $(READY)
 	$(BIN)/python docs/build.py
+
+publish-all: $(READY)
+	$(BIN)/zoo publish --all
 
 clean:
 	rm -rf $(VENV) demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -52,6 +52,7 @@ def main(debug: bool) -> None:
 for _command in (
     facts.list_,
     facts.info_,
+    facts.licenses_,
     verbs.generate,
     verbs.reconstruct,
     training.train,
@@ -62,5 +63,6 @@ for _command in (
     verbs.check,
     plugins.new,
     plugins.embed,
+    plugins.publish,
 ):
     main.add_command(_command)

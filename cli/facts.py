@@ -13,6 +13,7 @@ import click
 from zoo import weights
 from zoo.entry import VERBS, Entry, Format
 from zoo.errors import InputError, WeightsError, ZooError
+from zoo.licenses import commercial, terms
 from zoo.registry import info, registry, search
 
 
@@ -59,7 +60,7 @@ def table(rows: Sequence[Sequence[str]]) -> None:
 @click.command("list")
 @click.argument("pattern", default="*")
 @click.option("--verb", type=click.Choice(VERBS), help="Only models that can do this.")
-@click.option("--license", help="Only weights under this licence; a shell pattern such as 'cc-by*'.")
+@click.option("--license", help="Only weights under this licence, such as 'cc-by*', or commercial.")
 @click.option("--json", "json_", is_flag=True, help="All facts, for a script.")
 def list_(pattern: str, verb: str | None, license: str | None, json_: bool) -> None:
     """Show the models and checkpoints whose name matches PATTERN, such as '*gan*'."""
@@ -121,6 +122,27 @@ def entries_of(names: Iterable[str]) -> list[Entry]:
             raise InputError(f"No model matches {name!r}; `zoo list` shows all.")
         found += matches
     return list({entry.name: entry for entry in found}.values())
+
+
+@click.command("licenses")
+@click.argument("names", nargs=-1, required=True, shell_complete=complete_names)
+@click.option("--json", "json_", is_flag=True, help="For a script.")
+def licenses_(names: tuple[str, ...], json_: bool) -> None:
+    """Show what using models obliges to: their code, weights and data. Not legal advice."""
+    rows = []
+    for entry in entries_of(names):
+        code = "Apache-2.0" if entry.package == "zoo" else "unknown"
+        parts = [("code", code), ("weights", entry.license)]
+        parts += [(f"data: {entry.data.name}", entry.data.license)] if entry.data else []
+        found = [{"of": what, **asdict(terms(name))} for what, name in parts]
+        rows.append({"name": entry.name, "commercial": commercial(entry), "parts": found})
+    if json_:
+        return as_json(rows)
+    for row in rows:
+        click.echo(f"{row['name']}: commercial use {'is allowed' if row['commercial'] else 'is not allowed'}")
+        for part in row["parts"]:  # type: ignore[attr-defined]
+            click.echo(f"  {part['of']}, {part['license']}: {part['duties']}")
+    return None
 
 
 @click.command()

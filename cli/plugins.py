@@ -8,6 +8,7 @@ import click
 
 from zoo.entry import VERBS
 from zoo.errors import InputError
+from zoo.registry import registry
 
 from .facts import complete_names
 
@@ -44,3 +45,50 @@ def embed(name: str, source: Path) -> None:
 
     path = put(name, source)
     click.echo(f"Wrote {path}, {path.stat().st_size:,} bytes in float16, and its hash into registry.yaml.")
+
+
+@click.command()
+@click.argument("source", required=False, shell_complete=complete_names)
+@click.option("--repo", help="OWNER/NAME on the Hugging Face Hub.")
+@click.option(
+    "--all", "all_", is_flag=True, help="Every embedded checkpoint, to the repository that the registry names."
+)
+@click.option("--private", is_flag=True, help="A new repository is for its owner alone.")
+@click.option("--dry-run", is_flag=True, help="Only write the folder that would be uploaded.")
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path), help="Where the folder goes [default: a temporary one]."
+)
+def publish(
+    source: str | None, repo: str | None, all_: bool, private: bool, dry_run: bool, folder: Path | None
+) -> None:
+    """Put weights on the Hugging Face Hub, with their facts and a model card.
+
+    SOURCE is a checkpoint, or the folder of a run. Afterwards the lines for registry.yaml are printed.
+    """
+    if all_ == bool(source):
+        raise InputError("Name a checkpoint or the folder of a run, or give --all.")
+    if source and not repo and not dry_run:
+        raise InputError("Say where with --repo OWNER/NAME, or only look with --dry-run.")
+    if dry_run and not folder:
+        raise InputError("Say with --to where the folder goes.")
+    names = [(source, repo or "OWNER/NAME")] if source else _embedded()
+    import tempfile
+
+    from zoo.publishing import prepare, stanza
+    from zoo.publishing import publish as upload
+
+    with tempfile.TemporaryDirectory() as temporary:
+        for name, place in names:
+            target = (folder or Path(temporary)) / ("" if source and folder else place.replace("/", "--"))
+            entry = prepare(name, target)
+            if dry_run:
+                click.echo(f"Wrote {target}: {', '.join(sorted(path.name for path in target.iterdir()))}")
+                continue
+            commit = upload(target, place, private=private)
+            click.echo(f"Published {entry.name} as {place}. For registry.yaml, under {entry.model}: checkpoints:\n")
+            click.echo(stanza(entry, target, place, commit))
+
+
+def _embedded() -> list[tuple[str, str]]:
+    entries = registry().entries.values()
+    return [(entry.name, entry.hub.repo) for entry in entries if entry.hub and entry.embedded.is_file()]

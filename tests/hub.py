@@ -135,7 +135,7 @@ class Handler(BaseHTTPRequestHandler):
         name = f"{asked.get('organization') or 'me'}/{asked['name']}"
         if name in self.hub.repos:
             return self.say({"error": "exists", "url": f"{self.hub.url}/{name}"}, 409)
-        self.hub.repos[name] = Repo(private=bool(asked.get("private")))
+        self.hub.repos[name] = Repo(private=bool(asked.get("private")) or asked.get("visibility") == "private")
         self.hub.repos[name].commit({".gitattributes": b""})
         return self.say({"url": f"{self.hub.url}/{name}", "name": name, "id": name})
 

@@ -36,7 +36,7 @@ def test_training_on_ones_own_pictures_with_one_command(zoo_command: Command, tm
     )
     assert result.exit_code == 0, result.stderr
     info = json.loads((out / "config.json").read_text())
-    assert info["license"] == "unknown: that of the data"
+    assert info["license"] == "unknown"
     assert "held out" in info["metrics"][0]["protocol"]
     again = zoo_command("train", "conv-ae", "--data", str(tmp_path / "mine"), "--out", str(out), *SMALL)
     assert again.exit_code == 2

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ from hub import TOKEN, Hub, Repo
 from safetensors.torch import save
 
 import zoo
-from zoo.registry import info
+from zoo.entry import Data
+from zoo.errors import ResearchOnly
+from zoo.licenses import commercial
+from zoo.registry import info, registry
 from zoo.schema import to_config
 
 NAME = "generative-zoo/dcgan-fashion-mnist"
@@ -299,3 +303,73 @@ def test_a_file_without_a_hash_says_what_came(tmp_path: Path, hub: Hub) -> None:
     assert process.returncode == 0
     assert f"no sha256 on record: me/ramp@main/model.safetensors has {hashlib.sha256(GOOD).hexdigest()}" in error
     assert "no: nobody of the zoo has loaded this file yet" in machine.zoo("info", "ramp")
+
+
+def test_publish_and_load_again(machine: Machine, hub: Hub) -> None:
+    """Bit for bit; what is printed is the stanza of what is there."""
+    out = machine.zoo("publish", "dcgan", "--repo", "me/my-dcgan", "--private", HF_TOKEN=TOKEN)
+    repo = hub.repos["me/my-dcgan"]
+    assert repo.private
+    commit, files = list(repo.commits.items())[-1]
+    assert f"hub: {{repo: me/my-dcgan, revision: {commit}}}" in out
+    assert info("dcgan").sha256 in out
+    assert {"model.safetensors", "config.json", "README.md"} <= files.keys()
+    assert files["model.safetensors"] == info("dcgan").embedded.read_bytes()
+    for name in ("dcgan", f"hf-hub:me/my-dcgan@{commit}"):
+        machine.zoo("generate", name, "-n", "2", "--seed", "1", "-o", f"{name[:2]}.png", HF_TOKEN=TOKEN)
+    assert (machine.folder / "dc.png").read_bytes() == (machine.folder / "hf.png").read_bytes()
+    assert "or not for you" in machine.zoo("generate", "hf-hub:me/my-dcgan", "-o", "a.png", fails=True)
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "The Hub refuses me/x with status 401: log in with `hf auth login`"),
+        ({"HF_ENDPOINT": "http://127.0.0.1:1", "HF_TOKEN": TOKEN}, "me/x could not be uploaded: "),
+    ],
+)
+def test_what_cannot_be_published(machine: Machine, hub: Hub, environment: dict[str, str], words: str) -> None:
+    assert words in machine.zoo("publish", "dcgan", "--repo", "me/x", fails=True, **environment)
+    assert "me/x" not in hub.repos
+
+
+def test_a_dry_run_writes_what_would_be_uploaded(zoo_command: Any, tmp_path: Path) -> None:
+    made = zoo_command("publish", "conv-ae.flowers", "--dry-run", "--to", tmp_path / "out")
+    assert made.exit_code == 0, made.stderr
+    card = (tmp_path / "out" / "README.md").read_text()
+    _, header, text = card.split("---", 2)
+    facts = yaml.safe_load(header)
+    assert facts["license"] == "cc-by-2.0"
+    assert facts["pipeline_tag"] == "image-to-image"
+    assert facts["model-index"][0]["results"][0]["metrics"][0]["value"] == info("conv-ae.flowers").metrics[0].value
+    for words in ("TensorFlow flower photos", "zoo.recipes.conv_ae:flowers", "`rate=0.001`", "name the authors"):
+        assert words in text
+    assert zoo.load(f"local-dir:{tmp_path / 'out'}").entry.config == info("conv-ae.flowers").config  # type: ignore
+    for arguments, words in (
+        (["conv-ae.flowers", "--dry-run", "--to", tmp_path / "out"], "out is not an empty folder: choose another."),
+        (["conv-ae.flowers"], "Say where with --repo OWNER/NAME, or only look with --dry-run."),
+        (["conv-ae.flowers", "--dry-run"], "Say with --to where the folder goes."),
+        ([], "Name a checkpoint or the folder of a run, or give --all."),
+    ):
+        refused = zoo_command("publish", *arguments)
+        assert refused.exit_code == 2
+        assert words in refused.stderr
+    everything = zoo_command("publish", "--all", "--dry-run", "--to", tmp_path / "all")
+    assert everything.exit_code == 0, everything.stderr
+    embedded = [entry for entry in registry().entries.values() if entry.embedded.is_file()]
+    assert len(list((tmp_path / "all").glob("*/README.md"))) == len(embedded)
+
+
+def test_licences(zoo_command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = zoo_command("licenses", "dcgan", "esrgan").stdout
+    assert "dcgan.fashion-mnist: commercial use is allowed\n  code, Apache-2.0: keep the copyright notice" in said
+    assert "weights, MIT: keep the copyright notice" in said
+    assert all(commercial(info(name)) for name in zoo.list_models(license="commercial"))
+    entry = info("dcgan")
+    data = Data("pictures", "CC-BY-NC-4.0", "https://example.org")
+    assert commercial(entry)
+    for changed in (replace(entry, license="unknown"), replace(entry, license="X-1"), replace(entry, data=data)):
+        assert not commercial(changed), "the data count, too"
+    monkeypatch.setattr("zoo.loading.find", lambda name, weights: (replace(entry, data=data), entry.embedded))
+    with pytest.warns(ResearchOnly, match="dcgan.fashion-mnist is for research: `zoo licenses dcgan.fashion-mnist`"):
+        zoo.load("dcgan")

@@ -38,6 +38,10 @@ class WeightsError(ZooError):
     """Weights cannot be had, are corrupted, or do not fit the network."""
 
 
+class ResearchOnly(UserWarning):
+    """The weights that were loaded are not for commercial use."""
+
+
 def near(word: str, words: Iterable[str]) -> str:
     """``; did you mean A or B?``, or nothing where no word is near."""
     from difflib import get_close_matches  # only when something is wrong: listing must start fast

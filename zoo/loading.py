@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from zoo.entry import Entry
-from zoo.errors import InputError, RegistryError, WeightsError
+from zoo.errors import InputError, RegistryError, ResearchOnly, WeightsError
+from zoo.licenses import commercial
 from zoo.model import Model
 from zoo.weights import find
 
@@ -42,6 +44,12 @@ def load(
         WeightsError: if the weights cannot be had, are corrupted or do not fit.
     """
     entry, path = find(name, weights)
+    if not commercial(entry):
+        warnings.warn(
+            f"{entry.name} is for research: `zoo licenses {entry.name}` says what its licence and its data allow.",
+            ResearchOnly,
+            stacklevel=2,
+        )
     model = build(entry)
     assign(model, load_file(path), path, dtype)
     model.entry = entry

@@ -17,6 +17,7 @@ from typing import Any
 
 from zoo.entry import VERBS, Entry
 from zoo.errors import InputError, RegistryError, UnknownNameError, VerbError, near
+from zoo.licenses import commercial
 from zoo.schema import OF_MODEL, Facts, checkpoint, parse, read
 
 PLUGIN_GROUP = "zoo.plugins"
@@ -213,6 +214,7 @@ def list_models(pattern: str = "*", *, verb: str | None = None, license: str | N
         pattern: a shell pattern for ``model`` or ``model.checkpoint``, such as ``*gan*``.
         verb: ``generate`` or ``reconstruct``; None for both.
         license: a shell pattern for the licence of the weights, such as ``MIT`` or ``cc-by*``; case does not matter.
+            The word ``commercial`` stands for all that allow commercial use, those of the data, too.
     """
     return list(dict.fromkeys(entry.model for entry in search(pattern, verb=verb, license=license)))
 
@@ -226,8 +228,12 @@ def search(pattern: str = "*", *, verb: str | None = None, license: str | None =
         for entry in registry().entries.values()
         if any(fnmatchcase(name, pattern.lower()) for name in (entry.model, entry.name, *entry.aliases))
         and (verb is None or verb in entry.verbs)
-        and (license is None or fnmatchcase(entry.license.lower(), license.lower()))
+        and (license is None or _licensed(entry, license.lower()))
     ]
+
+
+def _licensed(entry: Entry, wanted: str) -> bool:
+    return commercial(entry) if wanted == "commercial" else fnmatchcase(entry.license.lower(), wanted)
 
 
 def info(name: str) -> Entry:

@@ -254,7 +254,7 @@ class Run:
             config=self.objective.config,
             input=_like(entry.input, x, 1) if entry.input and x is not None else None,
             output=_like(entry.output, y, y.shape[-1] // x.shape[-1] if x is not None else 1),
-            license="unknown: that of the data",
+            license="unknown",
             data=None,
             hub=None,
             sha256=None,

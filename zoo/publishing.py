@@ -1,0 +1,192 @@
+"""From a checkpoint or a run to a repository on the Hugging Face Hub: weights, facts, and a model card."""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zoo.entry import Entry
+from zoo.errors import InputError, WeightsError
+from zoo.licenses import commercial, terms
+from zoo.weights import WEIGHTS_FILE, export, find
+
+CARD_FILE, SAMPLES_FILE = "README.md", "samples.png"
+# Identifiers that the Hub has a page for; others are said to be "other", with their name.
+HUB_LICENSES = (
+    *("mit", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-2.0", "cc-by-3.0", "cc-by-4.0"),
+    *("cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "unknown"),
+)
+
+
+def prepare(source: str, folder: Path) -> Entry:
+    """Write what a repository holds: the weights, ``config.json``, the card, and samples where there are some.
+
+    Args:
+        source: a name as :func:`zoo.load` takes it, or the folder of a run.
+        folder: a new folder, or an empty one.
+
+    Returns:
+        The facts of what was written.
+
+    Raises:
+        InputError: if the folder holds something.
+        WeightsError: if the weights cannot be had, or the folder not be written.
+    """
+    run = Path(source)
+    entry, path = find(f"local-dir:{source}" if ":" not in source and run.is_dir() else source)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is not an empty folder: choose another.")
+    export(entry, path, folder)
+    samples = _samples(entry, run)
+    try:
+        if samples:
+            shutil.copy(samples, folder / SAMPLES_FILE)
+        (folder / CARD_FILE).write_text(card(entry, bool(samples)), "utf-8")
+    except OSError as error:
+        raise WeightsError(f"{folder} cannot be written: {error.strerror or error}.") from None
+    return entry
+
+
+def _samples(entry: Entry, run: Path) -> Path | None:
+    """The newest sheet of a run, or the checkpoint's picture in a checkout of the zoo."""
+    sheets = sorted((run / "samples").glob("*.png")) if run.is_dir() else []
+    drawn = entry.folder.parent / "docs" / "gallery" / f"{entry.name}.png"
+    return sheets[-1] if sheets else drawn if drawn.is_file() else None
+
+
+def card(entry: Entry, samples: bool = False) -> str:
+    """The model card: the header that the Hub reads, then what a person reads."""
+    known = entry.license.lower() in HUB_LICENSES
+    task = "unconditional-image-generation" if "generate" in entry.verbs else "image-to-image"
+    header: dict[str, Any] = {
+        "license": entry.license.lower() if known else "other",
+        **({} if known else {"license_name": entry.license.lower()}),
+        "library_name": "generative-zoo",
+        "pipeline_tag": task,
+        "tags": ["generative-zoo", entry.model, *entry.aliases],
+    }
+    if entry.metrics:
+        data = {"name": entry.data.name if entry.data else "unknown", "type": "image"}
+        metrics = [{"type": m.name, "name": m.name, "value": m.value} for m in entry.metrics]
+        result = {"task": {"type": task}, "dataset": data, "metrics": metrics}
+        header["model-index"] = [{"name": entry.name, "results": [result]}]
+    parts = [
+        f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---",
+        f"# {entry.name}",
+        f"{entry.summary} [Paper]({entry.paper})." if entry.paper else entry.summary,
+    ]
+    if samples:
+        parts.append(f"![Samples, not chosen]({SAMPLES_FILE})")
+    parts += ["## Use", _use(entry), "## What it is for, and what not", _limits(entry), "## Training", _training(entry)]
+    if entry.metrics:
+        rows = [f"| {m.name} | {m.value:g} | {m.protocol} |" for m in entry.metrics]
+        parts += ["## Figures", "\n".join(["| figure | value | protocol |", "| --- | --- | --- |", *rows])]
+    parts += ["## Licence", _licence(entry)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _use(entry: Entry) -> str:
+    repo = entry.hub.repo if entry.hub else "OWNER/NAME"
+    given = "".join(f", {c.name}={_example(c.choices)}" for c in entry.conditions if c.required or c.choices)
+    call = f"generate(16, seed=0{given})" if "generate" in entry.verbs else f'reconstruct("photo.jpg"{given})'
+    return f"""```
+pip install generative-zoo
+```
+
+```python
+import zoo
+
+zoo.load("hf-hub:{repo}").{call}.save("out.png")
+```"""
+
+
+def _example(choices: tuple[Any, ...]) -> str:
+    return repr(choices[0]) if choices else "..."
+
+
+def _limits(entry: Entry) -> str:
+    size = f"{entry.output.size[0]}x{entry.output.size[1]} pixels" if entry.output.size else "pictures of any size"
+    allowed = "" if commercial(entry) else " It may not be used commercially, see below."
+    return (
+        f"For research, teaching and comparison, at {size}. It knows what its data show and nothing else, and repeats "
+        f"what is lopsided in them; what it makes is not evidence of anything.{allowed}"
+    )
+
+
+def _training(entry: Entry) -> str:
+    lines = []
+    if entry.data:
+        lines.append(f"Data: [{entry.data.name}]({entry.data.source}), {entry.data.license}.")
+    lines.append(f"Network: `{entry.builder}` with {_code(entry.config) or 'its defaults'}.")
+    if entry.recipe:
+        module, _, name = entry.recipe.partition(":")
+        function = getattr(import_module(module), name)
+        settings = {
+            key: p.default for key, p in inspect.signature(function).parameters.items() if p.default is not p.empty
+        }
+        lines.append(f"Recipe: `{entry.recipe}` with {_code(settings)}. {inspect.getdoc(function) or ''}".strip())
+    return "\n\n".join(lines)
+
+
+def _code(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"`{key}={value}`" for key, value in values.items())
+
+
+def _licence(entry: Entry) -> str:
+    lines = [f"Weights: {entry.license}. What that obliges to: {terms(entry.license).duties}."]
+    if entry.data:
+        lines.append(f"Data: {entry.data.license}. What that obliges to: {terms(entry.data.license).duties}.")
+    return "\n\n".join(lines)
+
+
+def publish(folder: Path, repo: str, *, private: bool = False) -> str:
+    """Upload a folder that :func:`prepare` wrote, as one commit.
+
+    Args:
+        folder: what to upload.
+        repo: ``owner/name``; made if it is missing.
+        private: whether a new repository is for its owner alone.
+
+    Returns:
+        The commit.
+
+    Raises:
+        WeightsError: if the Hub cannot be reached or refuses.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
+
+    api = HfApi(library_name="generative-zoo")
+    try:
+        api.create_repo(repo, private=private, exist_ok=True)
+        made = api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Weights, facts and card")
+    except HFValidationError:
+        raise InputError(f"{repo!r} is no name of a repository: use owner/name.") from None
+    except LocalTokenNotFoundError:
+        raise WeightsError("You are not logged in: `hf auth login`, or set HF_TOKEN.") from None
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        cure = "log in with `hf auth login`, and check who owns the name" if status in (401, 403) else "try again later"
+        raise WeightsError(f"The Hub refuses {repo} with status {status}: {cure}.") from None
+    except Exception as error:  # which ones depends on the HTTP library behind huggingface_hub
+        raise WeightsError(f"{repo} could not be uploaded: {str(error).strip().splitlines()[0]}.") from None
+    return str(made.oid)
+
+
+def stanza(entry: Entry, folder: Path, repo: str, commit: str) -> str:
+    """The lines of ``registry.yaml`` that name what was published."""
+    from zoo.weights import sha256_of
+
+    path = folder / WEIGHTS_FILE
+    return (
+        f"    {entry.checkpoint}:\n"
+        f"      hub: {{repo: {repo}, revision: {commit}}}\n"
+        f'      sha256: "{sha256_of(path)}"\n'
+        f"      bytes: {path.stat().st_size}\n"
+    )
