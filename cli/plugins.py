@@ -80,7 +80,7 @@ def publish(
     with tempfile.TemporaryDirectory() as temporary:
         for name, place in names:
             target = (folder or Path(temporary)) / ("" if source and folder else place.replace("/", "--"))
-            entry = prepare(name, target)
+            entry = prepare(name, target, place)
             if dry_run:
                 click.echo(f"Wrote {target}: {', '.join(sorted(path.name for path in target.iterdir()))}")
                 continue

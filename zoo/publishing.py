@@ -24,12 +24,13 @@ HUB_LICENSES = (
 )
 
 
-def prepare(source: str, folder: Path) -> Entry:
+def prepare(source: str, folder: Path, repo: str) -> Entry:
     """Write what a repository holds: the weights, ``config.json``, the card, and samples where there are some.
 
     Args:
         source: a name as :func:`zoo.load` takes it, or the folder of a run.
         folder: a new folder, or an empty one.
+        repo: ``owner/name`` of the repository, for the card.
 
     Returns:
         The facts of what was written.
@@ -47,7 +48,7 @@ def prepare(source: str, folder: Path) -> Entry:
     try:
         if samples:
             shutil.copy(samples, folder / SAMPLES_FILE)
-        (folder / CARD_FILE).write_text(card(entry, bool(samples)), "utf-8")
+        (folder / CARD_FILE).write_text(card(entry, repo, bool(samples)), "utf-8")
     except OSError as error:
         raise WeightsError(f"{folder} cannot be written: {error.strerror or error}.") from None
     return entry
@@ -60,7 +61,7 @@ def _samples(entry: Entry, run: Path) -> Path | None:
     return sheets[-1] if sheets else drawn if drawn.is_file() else None
 
 
-def card(entry: Entry, samples: bool = False) -> str:
+def card(entry: Entry, repo: str, samples: bool = False) -> str:
     """The model card: the header that the Hub reads, then what a person reads."""
     known = entry.license.lower() in HUB_LICENSES
     task = "unconditional-image-generation" if "generate" in entry.verbs else "image-to-image"
@@ -83,7 +84,14 @@ def card(entry: Entry, samples: bool = False) -> str:
     ]
     if samples:
         parts.append(f"![Samples, not chosen]({SAMPLES_FILE})")
-    parts += ["## Use", _use(entry), "## What it is for, and what not", _limits(entry), "## Training", _training(entry)]
+    parts += [
+        "## Use",
+        _use(entry, repo),
+        "## What it is for, and what not",
+        _limits(entry),
+        "## Training",
+        _training(entry),
+    ]
     if entry.metrics:
         rows = [f"| {m.name} | {m.value:g} | {m.protocol} |" for m in entry.metrics]
         parts += ["## Figures", "\n".join(["| figure | value | protocol |", "| --- | --- | --- |", *rows])]
@@ -91,8 +99,7 @@ def card(entry: Entry, samples: bool = False) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _use(entry: Entry) -> str:
-    repo = entry.hub.repo if entry.hub else "OWNER/NAME"
+def _use(entry: Entry, repo: str) -> str:
     given = "".join(f", {c.name}={_example(c.choices)}" for c in entry.conditions if c.required or c.choices)
     call = f"generate(16, seed=0{given})" if "generate" in entry.verbs else f'reconstruct("photo.jpg"{given})'
     return f"""```
