@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -51,7 +52,7 @@ def load(
             stacklevel=2,
         )
     model = build(entry)
-    assign(model, load_file(path), path, dtype)
+    assign(model, read_state(path), path, dtype)
     model.entry = entry
     try:
         return model.eval().to(device)
@@ -78,6 +79,18 @@ def build(entry: Entry) -> Model:
     if not isinstance(model, Model):
         raise RegistryError(f"{entry.name}: the builder {entry.builder} made no zoo.model.Model.")
     return model
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file.
+
+    Raises:
+        WeightsError: if it is damaged inside.
+    """
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path} is no sound safetensors file ({error}): get it again.") from None
 
 
 def assign(model: Model, state: dict[str, Tensor], path: Path, dtype: torch.dtype) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 import yaml
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from zoo.entry import Entry
 from zoo.errors import InputError, UnknownNameError, WeightsError, ZooError
 from zoo.files import whole
-from zoo.loading import assign, build
+from zoo.loading import assign, build, read_state
 from zoo.registry import info, own_registry
 from zoo.schema import NAME, parse
 from zoo.weights import WEIGHTS_FILE, read_header
@@ -151,7 +151,7 @@ def embed(name: str, source: Path) -> Path:
     if not path.is_file():
         raise InputError(f"{path} does not exist: name the folder of a run, or a safetensors file.")
     read_header(path)
-    state = _halved(load_file(path))
+    state = _halved(read_state(path))
     try:
         assign(build(entry), dict(state), path, torch.float32)
     except WeightsError as error:

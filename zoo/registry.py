@@ -18,7 +18,7 @@ from typing import Any
 from zoo.entry import VERBS, Entry
 from zoo.errors import InputError, RegistryError, UnknownNameError, VerbError, near
 from zoo.licenses import commercial
-from zoo.schema import OF_MODEL, Facts, checkpoint, parse, read
+from zoo.schema import OF_MODEL, Facts, bounded, checkpoint, parse, read
 
 PLUGIN_GROUP = "zoo.plugins"
 PLUGINS_VARIABLE = "ZOO_PLUGINS"  # `none`, or the only ones to take, joined by commas
@@ -254,8 +254,8 @@ def from_config(text: str, where: str) -> Entry:
         where: the file's name, for errors.
     """
     try:
-        raw = json.loads(text)
-    except ValueError as error:
+        raw = bounded(json.loads(text), where)
+    except (ValueError, RecursionError) as error:
         raise RegistryError(f"{where} is not JSON: {error}.") from None
     facts = Facts(raw, where)
     model = info(facts.get("model", str))

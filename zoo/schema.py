@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,7 @@ import yaml
 from zoo.entry import CONDITION_KINDS, KINDS, VERBS, Condition, Data, Entry, Format, Hub, Metric
 from zoo.errors import InputError, RegistryError, near
 
+MOST, DEEPEST = 100_000, 50  # values in a registry or configuration, and how deep they are nested
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _A = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", dict: "a mapping", list: "a list"}
 REQUIRED = object()
@@ -101,8 +103,27 @@ class Facts:
 
 
 def _show(value: Any) -> str:
-    text = repr(value)
+    text = reprlib.repr(value)  # which stops early: what is shown may be enormous
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def bounded(value: Any, where: str) -> Any:
+    """The same, if it is of a size that somebody may have written: aliases of YAML make much out of little."""
+    left = [MOST]
+
+    def visit(value: Any) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise RegistryError(f"{where}: more than {MOST:,} values: that is no registry.")
+        for inner in (*value.keys(), *value.values()) if isinstance(value, dict) else value:
+            if isinstance(inner, (dict, list)):
+                visit(inner)
+            else:
+                left[0] -= 1
+
+    if isinstance(value, (dict, list)):
+        visit(value)
+    return value
 
 
 def _format(facts: Facts | None) -> Format | None:
@@ -142,7 +163,7 @@ def _hub(facts: Facts | None) -> Hub | None:
     if facts is None:
         return None
     made = Hub(
-        facts.matching("repo", r"[\w.-]+/[\w.-]+", "owner/name"),
+        facts.matching("repo", r"\w[\w.-]*/\w[\w.-]*", "owner/name"),
         facts.matching(
             "file", r"(?!/)(?!.*\.\.).+\.safetensors", "the path of a .safetensors file", "model.safetensors"
         ),
@@ -261,7 +282,7 @@ def read(path: Path, package: str, folder: Path, known: bool = True) -> list[Ent
 def parse(raw: Any, where: str, package: str, folder: Path, known: bool) -> list[Entry]:
     """The entries of what a registry file holds, as :func:`read`; ``raw`` is a mapping or YAML text from ``where``."""
     if isinstance(raw, str):
-        raw = _load(raw, where)
+        raw = _load(raw, where, trusted=package == "zoo")
     facts = Facts({} if raw is None else raw, where)
     _check_version(facts, package)
     return [
@@ -271,13 +292,24 @@ def parse(raw: Any, where: str, package: str, folder: Path, known: bool) -> list
     ]
 
 
-def _load(text: str, where: str) -> Any:
+def _load(text: str, where: str, trusted: bool) -> Any:
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+        if not trusted:
+            _check_depth(text, where)
+        return bounded(yaml.load(text, Loader=_Loader), where)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
         raise RegistryError(f"{where} is not YAML{line}: {getattr(error, 'problem', None) or error}.") from None
+
+
+def _check_depth(text: str, where: str) -> None:
+    """Refuse what is nested so deeply that the loader, which calls itself, would end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise RegistryError(f"{where}: nested more than {DEEPEST} deep: that is no registry.")
 
 
 def _check_version(facts: Facts, package: str) -> None:
