@@ -84,7 +84,7 @@ def x4(
     adversarial: float = 0.02,
     rate: float = 1e-4,
     batch: int = 16,
-    steps: int = 4_000,
+    steps: int = 3_000,
 ) -> SuperResolution:
     """From a network that was trained by pixels (``start``): details that pixels average away, made up plausibly."""
     network = zoo.load(start).requires_grad_(True).train()
