@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import zoo
-from zoo.entry import Entry
+from zoo.entry import Condition, Entry
 from zoo.registry import registry
 
 TOP = Path(__file__).parent.parent
@@ -31,7 +31,13 @@ def draw(entry: Entry) -> None:
     """The sheet of a checkpoint: 64 samples of seed 0, or each example beside its result."""
     model = zoo.load(entry.name)
     if "generate" in entry.verbs:
-        sheet = model.generate(64, seed=0).grid(columns=16)
+        choice = _choice(entry)
+        if choice:  # a column for each
+            sheet = model.generate(8 * len(choice.choices), seed=0, **{choice.name: list(choice.choices) * 8}).grid(
+                columns=len(choice.choices)
+            )
+        else:
+            sheet = model.generate(64, seed=0).grid(columns=16)
     else:
         seen = model.prepare(TOP / "examples" / EXAMPLES[entry.name])
         rows = [seen, model.reconstruct(seen)] if entry.output.scale == 1 else enlarged(model, seen)
@@ -39,6 +45,10 @@ def draw(entry: Entry) -> None:
     scale = max(1, 1000 // sheet.width)
     GALLERY.mkdir(exist_ok=True)
     sheet.resize((sheet.width * scale, sheet.height * scale), 0).save(GALLERY / f"{entry.name}.png", optimize=True)
+
+
+def _choice(entry: Entry) -> Condition | None:
+    return next((condition for condition in entry.conditions if condition.choices), None)
 
 
 def enlarged(model: zoo.model.Model, photos: zoo.Images) -> list[zoo.Images]:
@@ -55,6 +65,8 @@ def enlarged(model: zoo.model.Model, photos: zoo.Images) -> list[zoo.Images]:
 
 def caption(entry: Entry) -> str:
     """What the sheet shows."""
+    if choice := _choice(entry):
+        return f"eight samples of seed 0 for each {choice.name}, in columns"
     if "generate" in entry.verbs:
         return f'`zoo.load("{entry.name}").generate(64, seed=0)`'
     folder = f"the pictures in examples/{EXAMPLES[entry.name]}"

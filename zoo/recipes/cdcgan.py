@@ -30,7 +30,7 @@ def mnist(
     d_width: int = 48,
     rate: float = 3e-4,
     batch: int = 64,
-    steps: int = 10_000,
+    steps: int = 8_000,
 ) -> Adversarial:
     """28 px, ten classes. A quarter of an hour on two cores."""
     pictures = data.pictures(size, channels, least=batch)
