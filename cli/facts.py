@@ -214,7 +214,7 @@ def _cached() -> list[tuple[Entry, Any]]:
     from huggingface_hub.errors import CacheNotFound
 
     try:
-        repos = {repo.repo_id: repo for repo in scan_cache_dir().repos if repo.repo_type == "model"}
+        repos = {repo.repo_id: repo for repo in scan_cache_dir().repos if repo.repo_type == "model" and repo.nb_files}
     except CacheNotFound:
         return []
     entries = registry().entries.values()
@@ -224,13 +224,16 @@ def _cached() -> list[tuple[Entry, Any]]:
 @cache.command("list")
 @click.option("--json", "json_", is_flag=True, help="For a script.")
 def cache_list(json_: bool) -> None:
-    """Show which weights were downloaded, and their size."""
-    rows = [{"name": e.name, "bytes": repo.size_on_disk, "path": str(repo.repo_path)} for e, repo in _cached()]
+    """Show which weights were downloaded, their size, and when they were last used."""
+    rows = [
+        {"name": e.name, "bytes": repo.size_on_disk, "used": repo.last_accessed_str, "path": str(repo.repo_path)}
+        for e, repo in _cached()
+    ]
     if json_:
         return as_json(rows)
     if not rows:
         return click.echo("Nothing was downloaded.")
-    return table([[row["name"], megabytes(row["bytes"]), row["path"]] for row in rows])
+    return table([[row["name"], megabytes(row["bytes"]), row["used"], row["path"]] for row in rows])
 
 
 @cache.command("clear")

@@ -57,6 +57,7 @@ class Hub:
         repos: by ``owner/name``.
         uploads: what was uploaded and belongs to no commit yet, by sha256.
         cut: how many bytes of a large file are sent before the connection breaks, once for each number.
+        short: how many bytes a large file lacks, as if it had been damaged in the storage.
         answers: statuses that the next requests for metadata get, such as 429 and 500.
         delay: seconds before each answer.
         trickle: seconds between the eighths of a large file.
@@ -67,6 +68,7 @@ class Hub:
     uploads: dict[str, bytes] = field(default_factory=dict)
     cut: list[int] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
+    short: int = 0
     delay: float = 0.0
     trickle: float = 0.0
     log: list[str] = field(default_factory=list)
@@ -208,6 +210,7 @@ class Handler(BaseHTTPRequestHandler):
         content = next((x for x in files if sha(x) == digest), None)
         if content is None:
             return self.fail(404, "EntryNotFound")
+        content = content[: len(content) - self.hub.short]
         start = int((re.match(r"bytes=(\d+)-", self.headers.get("Range") or "") or [0, 0])[1])
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(content) - start))

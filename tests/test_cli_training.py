@@ -198,6 +198,10 @@ def test_evaluate_writes_the_card_of_ones_own_model(zoo_command: Command, tmp_pa
     assert "not on the card" in zoo_command(*measure, "--write").stdout
     made = zoo_command(*measure)
     assert made.stdout.count("match: the card has") == 2, made.stdout + made.stderr
+    published = zoo_command("publish", str(out), "--dry-run", "--to", str(tmp_path / "repo"))
+    assert published.exit_code == 0, published.stderr
+    assert "README.md, config.json, model.safetensors, samples.png" in published.stdout
+    assert "| error over PCA's | " in (tmp_path / "repo" / "README.md").read_text()
     refused = zoo_command("evaluate", "conv-ae", "--data", str(data), "--write")
     assert refused.exit_code == 2
     assert "--write is for local-dir: models" in refused.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -131,7 +132,7 @@ def test_download_then_offline_from_the_cache(machine: Machine, hub: Hub) -> Non
     machine.zoo("generate", "ramp", "-o", "b.png", HF_ENDPOINT="http://127.0.0.1:1")
     assert len(hub.log) == asked
     assert [row["status"] for row in json.loads(machine.zoo("verify", "ramp", "--json"))] == ["good"]
-    assert "ramp.first" in machine.zoo("cache", "list")
+    assert re.search(r"ramp\.first +1\.2 MB +.* ago +/", machine.zoo("cache", "list"))
     assert machine.zoo("cache", "clear", "ramp") == "Deleted 1.2 MB.\n"
     assert machine.zoo("cache", "list") == "Nothing was downloaded.\n"
     assert machine.files() == []
@@ -168,6 +169,16 @@ def test_a_connection_that_is_cut_is_taken_up_again(machine: Machine, hub: Hub) 
     hub.cut = [300_000]
     machine.zoo("download", "ramp")
     assert sum(line.startswith("GET /lfs/") for line in hub.log) == 2
+    assert machine.files() == [GOOD]
+
+
+def test_a_file_that_is_too_short_is_no_file(machine: Machine, hub: Hub) -> None:
+    hub.short = 1000
+    error = machine.zoo("download", "ramp", fails=True)
+    assert "me/ramp@main/model.safetensors could not be downloaded: Consistency check failed" in error
+    assert "ramp" not in machine.zoo("cache", "list")
+    hub.short = 0
+    machine.zoo("download", "ramp")
     assert machine.files() == [GOOD]
 
 
