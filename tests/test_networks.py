@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,6 +72,25 @@ def test_cyclegan_answers_as_the_reference_does() -> None:
     with torch.inference_mode():
         answer = network.eval()(uniform(seed, 1, 3, 64, 80) * 2 - 1)
     assert_same_answer("cyclegan_resnet6", answer)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "rename"),
+    [
+        ("cyclegan_resnet9_dropout_bn", {"norm": "batch"}, (r"block\.([67])", lambda key: f"block.{int(key[1]) - 1}")),
+        ("huggan_cyclegan", {"resize": True}, (r"\.block\.", ".conv_block.")),
+    ],
+)
+def test_kin_of_cyclegan_answer_as_their_references_do(
+    name: str, options: dict[str, Any], rename: tuple[str, Any]
+) -> None:
+    """Dropout shifts the indices of the layers behind it; huggan resizes before it convolves."""
+    seed, state = reference_state(name)
+    network = CycleGAN(**options)
+    network.load_state_dict({re.sub(*rename, key): value for key, value in state.items()})
+    with torch.inference_mode():
+        answer = network.eval()(uniform(seed, 1, 3, 64, 64) * 2 - 1)
+    assert_same_answer(name, answer)
 
 
 def test_srgan_answers_as_the_reference_does() -> None:
@@ -245,6 +265,7 @@ def test_gradients_reach_every_parameter(build: Callable[[], Model]) -> None:
             lambda: CycleGAN(width=4, blocks=1)(torch.zeros(1, 3, 4, 8)),
             "Height and width must be divisible by 4 and at least 8, not 4 and 8.",
         ),
+        (lambda: CycleGAN(norm="group"), "norm must be instance or batch, not group."),
         (lambda: SRGAN(scale=3), "scale must be 2, 4 or 8, not 3."),
         (lambda: SRGAN(scale=1), "scale must be 2, 4 or 8, not 1."),
         (lambda: ESRGAN(scale=3), "scale must be 1, 2 or 4, not 3."),
