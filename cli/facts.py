@@ -12,7 +12,7 @@ import click
 
 from zoo import weights
 from zoo.entry import VERBS, Entry, Format
-from zoo.errors import InputError, WeightsError, ZooError
+from zoo.errors import InputError, WeightsError, ZooError, near
 from zoo.licenses import commercial, terms
 from zoo.registry import info, registry, search
 
@@ -68,7 +68,9 @@ def list_(pattern: str, verb: str | None, license: str | None, json_: bool) -> N
     if json_:
         return as_json([entry_facts(entry) for entry in found])
     if not found:
-        raise InputError(f"No model matches {pattern!r} with these options; `zoo list` shows all.")
+        options = " with these options" if verb or license else ""
+        known = near(pattern, [*registry().models, *registry().entries]) or "; `zoo list` shows all."
+        raise InputError(f"No model matches {pattern!r}{options}{known}")
     foreign = any(entry.package != "zoo" for entry in found)
     rows = [["NAME", "VERB", "OUTPUT", "SIZE", "LICENSE", *["PACKAGE"] * foreign, "SUMMARY"]]
     for e in found:
@@ -107,6 +109,8 @@ def info_(name: str, json_: bool) -> None:
             click.echo(f"{title:<9}{text}")
     for condition in entry.conditions:
         values = ", ".join(map(str, condition.choices)) or condition.kind
+        if condition.default is not None:
+            values += f"; {condition.default} by default"
         click.echo(f"\n-c {condition.name}=... ({values}): {condition.help}")
     for metric in entry.metrics:
         click.echo(f"\n{metric.name} = {metric.value:g}\n  {metric.protocol}")

@@ -217,7 +217,7 @@ def _recipe(name: str) -> tuple[Entry | None, Callable[..., Any], str]:
         entry = info(name)
         path = entry.recipe
         if not path:
-            raise InputError(f"{entry.name} has no recipe: `zoo info {entry.model}` shows its other checkpoints.")
+            raise InputError(f"{entry.name} has no recipe: its registry names none under `recipe`, as module:function.")
     module, _, function = path.partition(":")
     if not module or not function:
         raise InputError(f"{path} is no recipe: name a model or checkpoint, or module:function.")

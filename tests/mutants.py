@@ -5,7 +5,9 @@ Paper: https://arxiv.org/abs/0000.00001
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -97,6 +99,18 @@ class Keywords(Paints):
     def forward(self, x: Tensor, strength: float = 1.0) -> Tensor:
         """Pictures ``(N, 3, H, W)`` to as many."""
         return super().forward(x)
+
+
+class Recorded(Draws):
+    """Weights that could be any."""
+
+
+class VerbsRun(Draws):
+    """Falls over."""
+
+    def decode(self, z: Tensor, digit: Tensor) -> Tensor:
+        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        return super().decode(z[:, :1], digit)
 
 
 class Output(Draws):
@@ -270,8 +284,8 @@ def name_of(cls: type) -> str:
     return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in cls.__name__).strip("-")
 
 
-def stanza(classes: Iterable[type[Model]]) -> dict[str, Any]:
-    """What stands in the registry about these models."""
+def stanza(classes: Iterable[type[Model]], folder: Path) -> dict[str, Any]:
+    """What stands in the registry about these models, whose weights lie in the folder."""
     made = {}
     for cls in classes:
         picture = {"kind": "image", "channels": 1, "size": [8, 8]}
@@ -288,6 +302,9 @@ def stanza(classes: Iterable[type[Model]]) -> dict[str, Any]:
             facts["output"] = picture if issubclass(cls, Autoencoder) else {"kind": "image", "channels": 3}
             facts["input"] = facts["output"]
         model["paper"] = PAPER if cls.__name__ != "Paper" else "https://arxiv.org/abs/0000.00002"
+        if cls.__name__ != "Recorded":
+            content = (folder / f"{name_of(cls)}.toy.safetensors").read_bytes()
+            facts |= {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
         if cls.__name__ == "License":
             facts["license"] = "do what you like"
         made[name_of(cls)] = {**model, "checkpoints": {"toy": facts}}

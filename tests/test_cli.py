@@ -276,7 +276,8 @@ def test_a_broken_registry_is_one_line(zoo_command: Command, tmp_path: Path, mon
     try:
         done = zoo_command("list")
         assert done.exit_code == 1
-        assert done.stderr == f"Error: {tmp_path}/registry.yaml: dcgan: builder: expected a text, got 3.\n"
+        expected = "expected module:Class, as in zoo.models.dcgan:DCGAN, got 3."
+        assert done.stderr == f"Error: {tmp_path}/registry.yaml: dcgan: builder: {expected}\n"
     finally:
         registry.cache_clear()
 

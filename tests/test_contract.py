@@ -39,7 +39,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     registry.cache_clear()
     import yaml
 
-    (folder / "registry.yaml").write_text(yaml.safe_dump(mutants.stanza(classes)))
+    (folder / "registry.yaml").write_text(yaml.safe_dump(mutants.stanza(classes, folder / "checkpoints")))
     zoo.register(folder)
     yield
     registry.cache_clear()

@@ -85,7 +85,7 @@ def test_any_config_is_read_or_refused(facts: dict[str, Any]) -> None:
 @given(text=st.text(max_size=200) | ANYTHING.map(lambda value: yaml.safe_dump(value, allow_unicode=True)))
 def test_any_registry_is_read_or_refused(text: str) -> None:
     try:
-        parse(text, "registry.yaml", "p", Path(), known=True)
+        parse(text, "registry.yaml", "p", Path())
     except RegistryError as error:
         assert str(error).startswith("registry.yaml")
 
@@ -102,7 +102,7 @@ def test_yaml_and_json_bombs() -> None:
         ("a: !!python/object/apply:os.system [exit]", "is not YAML"),
     ):
         with pytest.raises(RegistryError, match=words):
-            parse(text, "registry.yaml", "p", Path(), known=True)
+            parse(text, "registry.yaml", "p", Path())
     with pytest.raises(RegistryError, match=r"config\.json is not JSON"):
         from_config("[" * 100_000, "config.json")
 

@@ -66,6 +66,31 @@ def test_new_names_a_class_for_every_name(zoo_command: Command, tmp_path: Path) 
     assert "class Model3dGan(Model):" in (tmp_path / "x" / "zoo_3d_gan" / "network.py").read_text()
 
 
+def test_what_an_author_reads_on_the_way(starry: Path, zoo_command: Command, tmp_path: Path) -> None:
+    """The network is newer than its weights; weights of one's own; a condition that the network needs."""
+    save_file(trained(), tmp_path / "mine.safetensors")
+    refused = zoo_command("generate", "starry", "--weights", str(tmp_path / "mine.safetensors"), "-o", "x.png").stderr
+    assert "weights of your own are for `zoo embed`, or a folder with a config.json." in refused
+    text = (starry / "network.py").read_text()
+    (starry / "network.py").write_text(
+        text.replace("self.layers", "self.steps").replace("z: Tensor)", "z: Tensor, x: Tensor)")
+    )
+    registry_text = (starry / "registry.yaml").read_text()
+    (starry / "registry.yaml").write_text(
+        registry_text.replace("  checkpoints:", "  conditions:\n    x: {kind: number}\n  checkpoints:")
+    )
+    zoo.register(starry)
+    for name in [name for name in sys.modules if name.startswith("zoo_starry")]:
+        del sys.modules[name]
+    assert "`zoo embed starry FILE` brings its weights." in zoo_command("generate", "starry", "-o", "x.png").stderr
+    state = {key.replace("layers", "steps"): value for key, value in load_file(info("starry").embedded).items()}
+    save_file(state, tmp_path / "mine.safetensors")
+    embed("starry", tmp_path / "mine.safetensors")
+    zoo.register(starry)
+    assert "starry needs the condition x." in zoo_command("generate", "starry", "-o", "x.png").stderr
+    assert zoo.load("starry").generate(1, x=0.5)
+
+
 def test_embed_changes_hash_and_size_only(starry: Path, zoo_command: Command, tmp_path: Path) -> None:
     text = (starry / "registry.yaml").read_text() + "# a remark\n"
     (starry / "registry.yaml").write_text(text)

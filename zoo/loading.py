@@ -52,7 +52,14 @@ def load(
             stacklevel=2,
         )
     model = build(entry)
-    assign(model, read_state(path), path, dtype)
+    try:
+        assign(model, read_state(path), path, dtype)
+    except WeightsError as error:
+        if entry.package == "zoo" or path != entry.embedded:
+            raise
+        raise WeightsError(
+            f"{error} If the network is newer, `zoo embed {entry.model} FILE` brings its weights."
+        ) from None
     model.entry = entry
     try:
         return model.eval().to(device)
@@ -74,10 +81,13 @@ def build(entry: Entry) -> Model:
     except Exception as error:  # a plugin's code can raise anything
         raise RegistryError(
             f"{entry.name}: the builder {entry.builder} failed: {type(error).__name__}: {str(error).rstrip('.')}"
-            + ("." if entry.package == "zoo" else f"; it comes from {entry.package}: update that, or tell its authors.")
+            + ("." if entry.package == "zoo" else f"; {entry.package} has to correct `builder`, `config` or the code.")
         ) from error
     if not isinstance(model, Model):
-        raise RegistryError(f"{entry.name}: the builder {entry.builder} made no zoo.model.Model.")
+        raise RegistryError(
+            f"{entry.name}: the builder {entry.builder} made no zoo.model.Model: derive it from Generator, Autoencoder "
+            "or Model."
+        )
     return model
 
 

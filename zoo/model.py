@@ -14,6 +14,7 @@ tensor ``(N, C, H, W)`` in [-1, 1], a text as a list.
 
 from __future__ import annotations
 
+import inspect
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -117,11 +118,18 @@ class Model(nn.Module):
         for name, condition in declared.items():
             value = given.get(name, condition.default)
             if value is None:
-                if condition.required:
+                if condition.required or name in self._needed:
                     raise InputError(f"{self._name} needs the condition {name}{_hint(condition)}.")
                 continue
             made[name] = self._condition(condition, value, n)
         return made
+
+    @property
+    def _needed(self) -> set[str]:
+        """Keywords without which the network cannot be called."""
+        method = getattr(self, "decode", self.forward)
+        parameters = inspect.signature(method).parameters.values()
+        return {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
 
     def _condition(self, condition: Condition, value: Any, n: int) -> Any:
         several = not isinstance(value, (str, bytes)) and isinstance(value, (Sequence, np.ndarray, Tensor))

@@ -84,6 +84,7 @@ def create(name: str, kind: str = "generator", folder: Path | None = None) -> Pa
         f"tests/test_{package.removeprefix('zoo_')}.py": "test_starry.py",
         "pyproject.toml": "pyproject.toml",
         "README.md": "README.md",
+        ".gitignore": "gitignore",
     }
     texts = {file: _renamed((TEMPLATES / origin).read_text("utf-8"), words) for file, origin in files.items()}
     weights = _first_weights(texts[f"{package}/network.py"], words["Starry"])
@@ -191,5 +192,5 @@ def _stamped(registry: Path, entry: Entry, sha256: str, size: int) -> str:
         places.append((first.index, first.index, "".join(f"{key}: {value}{between}" for key, value in values.items())))
     for start, end, value in sorted(places, reverse=True):
         text = text[:start] + value + text[end:]
-    parse(text, str(registry), entry.package, entry.folder, known=True)  # that it is still right
+    parse(text, str(registry), entry.package, entry.folder)  # that it is still right
     return text

@@ -47,8 +47,7 @@ class Registry:
                 owner = self.models.get(self.aliases.get(name, name))
                 if owner:
                     raise RegistryError(
-                        f"{entry.package}: the name {name} is taken by {owner[0].package}; "
-                        "rename it in its registry.yaml."
+                        f"{entry.package}: the name {name} is taken by {owner[0].package}; choose another."
                     )
                 if mine.setdefault(name, entry.model) != entry.model:
                     raise RegistryError(f"{entry.package}: {mine[name]} and {entry.model} both claim the name {name}.")
@@ -137,7 +136,7 @@ def _read_folder(folder: Path, package: str | None = None) -> list[Entry]:
     """The entries of a folder of one's own; its builders are modules in it."""
     if not folder.is_dir():
         raise RegistryError(f"{folder} is no folder: correct {'the path' if package else PATH_VARIABLE}.")
-    entries = read(folder / "registry.yaml", package or folder.name, folder, known=False)
+    entries = read(folder / "registry.yaml", package or folder.name, folder)
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
     return entries
@@ -191,7 +190,7 @@ def register(stanza: Mapping[str, Any] | str | os.PathLike[str]) -> list[str]:
         RegistryError: naming what is wrong, or the package that has a name already; nothing is added then.
     """
     if isinstance(stanza, Mapping) or (isinstance(stanza, str) and "\n" in stanza):
-        entries = parse(stanza, "the stanza", REGISTERED, Path.cwd(), known=False)
+        entries = parse(stanza, "the stanza", REGISTERED, Path.cwd())
     else:
         entries = _read_folder(Path(stanza).expanduser().absolute(), REGISTERED)
     here = registry()
@@ -261,7 +260,7 @@ def from_config(text: str, where: str) -> Entry:
     model = info(facts.get("model", str))
     shared = {key: getattr(model, key) for key in OF_MODEL}
     facts.raw.setdefault("license", "unknown")
-    return checkpoint(facts.get("checkpoint", str, "local"), facts.raw, where, shared, known=False)
+    return checkpoint(facts.get("checkpoint", str, "local"), facts.raw, where, shared)
 
 
 def refusal(model: str, verb: str) -> VerbError:

@@ -57,7 +57,8 @@ class Facts:
         value = self.take(key)
         if value is None:
             if default is REQUIRED:
-                raise RegistryError(f"{self.where}: the key {key!r} is missing: expected {_A[kind]}.")
+                typed = near(key, map(str, self.raw)) or "."
+                raise RegistryError(f"{self.where}: the key {key!r} is missing: expected {_A[kind]}{typed}")
             return default
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
@@ -72,8 +73,12 @@ class Facts:
         return value
 
     def matching(self, key: str, pattern: str, example: str, default: Any = REQUIRED) -> Any:
-        value = self.get(key, str, default)
-        if value != default and not re.fullmatch(pattern, value):
+        value = self.take(key)
+        if value is None and default is not REQUIRED:
+            return default
+        if value is None:
+            raise RegistryError(f"{self.where}: the key {key!r} is missing: expected {example}.")
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
             raise RegistryError(f"{self.where}: {key}: expected {example}, got {_show(value)}.")
         return value
 
@@ -199,7 +204,7 @@ def _check_name(name: Any, where: str) -> str:
     return name
 
 
-def _model(name: str, raw: Any, file: str, package: str, folder: Path, known: bool) -> list[Entry]:
+def _model(name: str, raw: Any, file: str, package: str, folder: Path) -> list[Entry]:
     facts = Facts(raw, f"{file}: {name}")
     conditions = facts.inner("conditions")
     checkpoints = facts.inner("checkpoints")
@@ -225,14 +230,11 @@ def _model(name: str, raw: Any, file: str, package: str, folder: Path, known: bo
     facts.done()
     if checkpoints is None or not checkpoints.raw:
         raise RegistryError(f"{facts.where}: checkpoints: expected at least one.")
-    return [checkpoint(key, value, checkpoints.where, shared, known) for key, value in checkpoints.raw.items()]
+    return [checkpoint(key, value, checkpoints.where, shared) for key, value in checkpoints.raw.items()]
 
 
-def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any], known: bool = True) -> Entry:
-    """``known``: whether the weights are on record, so that their hash and size must be given."""
+def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any]) -> Entry:
     facts = Facts(raw, f"{where}: {_check_name(name, where)}")
-    verified = facts.get("verified", bool, True)
-    needed = REQUIRED if known and verified else None
     output = _format(facts.inner("output"))
     if output is None:
         raise RegistryError(f"{facts.where}: the key 'output' is missing: expected a mapping.")
@@ -244,13 +246,13 @@ def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any], known
         input=_format(facts.inner("input")),
         output=output,
         hub=_hub(facts.inner("hub")),
-        sha256=facts.matching("sha256", "[0-9a-f]{64}", "64 hexadecimal digits", needed),
-        bytes=facts.positive("bytes", needed),
+        sha256=facts.matching("sha256", "[0-9a-f]{64}", "64 hexadecimal digits", None),
+        bytes=facts.positive("bytes", None),
         license=facts.get("license", str),
         data=_data(facts.inner("data")),
         recipe=facts.matching("recipe", r"[\w.]+:\w+", "module:function", ""),
         metrics=tuple(_metric(m, f"{facts.where}: metrics: number {i}") for i, m in enumerate(metrics, 1)),
-        verified=verified,
+        verified=facts.get("verified", bool, True),
     )
     if "reconstruct" in made.verbs and made.input is None:
         raise RegistryError(f"{facts.where}: the key 'input' is missing: reconstruct needs it.")
@@ -258,14 +260,13 @@ def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any], known
     return made
 
 
-def read(path: Path, package: str, folder: Path, known: bool = True) -> list[Entry]:
+def read(path: Path, package: str, folder: Path) -> list[Entry]:
     """The entries of one registry file.
 
     Args:
         path: the YAML file.
         package: which package it belongs to.
         folder: that package's folder, which has ``checkpoints/``.
-        known: whether the weights are on record, so that ``sha256`` and ``bytes`` must be given.
 
     Raises:
         RegistryError: naming the file, the model, the key and what was expected.
@@ -273,22 +274,26 @@ def read(path: Path, package: str, folder: Path, known: bool = True) -> list[Ent
     try:
         text = path.read_text("utf-8")
     except OSError as error:
-        raise RegistryError(f"{path} cannot be read: {error.strerror}; reinstall {package}.") from None
+        raise RegistryError(
+            f"{path} cannot be read: {error.strerror}; put it there, or install {package} again."
+        ) from None
     except UnicodeDecodeError as error:
         raise RegistryError(f"{path} is not UTF-8: {error}.") from None
-    return parse(text, str(path), package, folder, known)
+    return parse(text, str(path), package, folder)
 
 
-def parse(raw: Any, where: str, package: str, folder: Path, known: bool) -> list[Entry]:
+def parse(raw: Any, where: str, package: str, folder: Path) -> list[Entry]:
     """The entries of what a registry file holds, as :func:`read`; ``raw`` is a mapping or YAML text from ``where``."""
     if isinstance(raw, str):
         raw = _load(raw, where, trusted=package == "zoo")
     facts = Facts({} if raw is None else raw, where)
     _check_version(facts, package)
+    if not facts.raw:
+        raise RegistryError(f"{where} has no model.")
     return [
         entry
         for name, model in facts.raw.items()
-        for entry in _model(_check_name(name, where), model, where, package, folder, known)
+        for entry in _model(_check_name(name, where), model, where, package, folder)
     ]
 
 

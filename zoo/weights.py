@@ -68,7 +68,9 @@ def read_header(path: Path) -> dict[str, Any]:
     return dict(header)
 
 
-def check(path: Path, entry: Entry, *, anew: bool = False) -> None:
+def check(
+    path: Path, entry: Entry, *, anew: bool = False, cure: str = "delete the file and `zoo download` it again"
+) -> None:
     """Make sure that a file is what the registry says: safetensors, of the size and the sha256 that are on record.
 
     A file is read once: its hash is remembered for as long as size, time and inode stay the same.
@@ -77,6 +79,7 @@ def check(path: Path, entry: Entry, *, anew: bool = False) -> None:
         path: the file.
         entry: what it should be.
         anew: read it again, whatever is remembered.
+        cure: what to do where it is another file.
 
     Raises:
         WeightsError: saying what was expected, and what was found.
@@ -89,8 +92,7 @@ def check(path: Path, entry: Entry, *, anew: bool = False) -> None:
     if found != entry.sha256:
         wanted = f"{str(entry.sha256)[:12]} ({entry.bytes:,} bytes)" if entry.bytes else str(entry.sha256)[:12]
         raise WeightsError(
-            f"{path} is not {entry.name}: its sha256 begins {str(found)[:12]} ({size:,} bytes), not {wanted}; "
-            "delete the file and `zoo download` it again."
+            f"{path} is not {entry.name}: its sha256 begins {str(found)[:12]} ({size:,} bytes), not {wanted}; {cure}."
         )
 
 
@@ -166,7 +168,7 @@ def fetch(entry: Entry, weights: str | os.PathLike[str] | None = None, *, force:
     if weights is not None:
         given = Path(weights)
         if given.is_file():
-            check(given, entry)
+            check(given, entry, cure="weights of your own are for `zoo embed`, or a folder with a config.json")
             return given
         if not given.is_dir():
             raise InputError(f"{given} does not exist: name a folder with weights or a .safetensors file.")

@@ -20,6 +20,8 @@ class Starry(Autoencoder):
 
     def __init__(self, size: int = 32, width: int = 32, code: int = 64) -> None:
         super().__init__()
+        if size % 8:
+            raise ValueError(f"size must be divisible by 8, not {size}.")
         shape = (4 * width, size // 8, size // 8)
         numbers = shape[0] * shape[1] * shape[2]
         self.encoder = nn.Sequential(

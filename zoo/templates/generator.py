@@ -20,6 +20,8 @@ class Starry(Generator):
 
     def __init__(self, size: int = 32, width: int = 32, latent: int = 64) -> None:
         super().__init__()
+        if size < 8 or size & (size - 1):
+            raise ValueError(f"size must be 8, 16, 32, ..., not {size}.")
         self.latent_shape = (latent,)
         layers: list[nn.Module] = [nn.Linear(latent, 16 * width), nn.Unflatten(1, (width, 4, 4)), nn.ReLU()]
         for _ in range(size.bit_length() - 3):
