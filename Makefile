@@ -11,7 +11,8 @@ demo: $(READY)
 	$(BIN)/zoo generate dcgan -n 64 --seed 7 -o demo/dcgan.png
 	$(BIN)/zoo reconstruct conv-ae examples/flowers -o demo/conv-ae
 	$(BIN)/zoo reconstruct conv-ae examples/flowers --compare -o demo/conv-ae.png
-	@echo "Look at demo/dcgan.png, at demo/conv-ae.png (each photo, then its copy) and into demo/conv-ae/."
+	$(BIN)/zoo reconstruct srgan examples/flowers/daisy-4757448834.jpg -o demo/srgan.png
+	@echo "Look at demo/dcgan.png, at demo/conv-ae.png (each photo, then its copy), into demo/conv-ae/, and at demo/srgan.png (four times larger)."
 
 test: $(READY)
 	$(BIN)/ruff check .

@@ -41,6 +41,7 @@ _KNOWN = {
             Terms(f"CC-BY-NC-SA-{version}", False, f"{CREDIT}; {ALIKE}; no commercial use")
             for version in ("2.0", "3.0", "4.0")
         ),
+        Terms("LicenseRef-BSDS-non-commercial", False, "research and education only; cite Martin et al. 2001"),
         Terms("unknown", False, "nobody has stated what is allowed: ask the authors before you do more than research"),
     )
 }

@@ -1,7 +1,7 @@
 """How the checkpoints of srgan were trained: by pixels first, then against D with a perceptual loss.
 
     zoo train srgan.x4-mse --data sr_photos.zip/BSD_train200 --out runs/mse
-    zoo train srgan.x4 --data sr_photos.zip/BSD_train200 --out runs/x4 --set start=local-dir:runs/mse
+    zoo train zoo.recipes.srgan:x4 --data sr_photos.zip/BSD_train200 --out runs/x4
 
 Every 20th photo is held out, to choose the best weights by; Set5, Set14 and BSD100 are only measured by `zoo evaluate`.
 """
