@@ -183,7 +183,7 @@ def test_names_aliases_and_near_names(toys: Registry) -> None:
 
 
 def test_list_models(toys: Registry) -> None:
-    assert list_models()[:2] == ["dcgan", "conv-ae"]
+    assert list_models()[:3] == ["dcgan", "cdcgan", "conv-ae"]
     assert "dcgan" in zoo.list_models("*gan*", verb="generate")
     assert list_models("conv-ae", verb="generate") == []
     assert list_models("*.toy") == ["dots", "doubler"]

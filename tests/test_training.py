@@ -166,7 +166,7 @@ def test_a_broken_run_continues_to_the_same_weights(name: str, tmp_path: Path) -
         assert model.entry
         assert model.entry.config == objective.config
         if "generate" in model.entry.verbs:
-            assert model.generate(2, seed=0).numpy().shape == (2, 3, 16, 16)
+            assert model.generate(2, seed=0).numpy().shape == (2, objective.config["channels"], 16, 16)
         else:
             model.reconstruct(picture(40, 24))
 

@@ -65,6 +65,16 @@ def test_what_is_no_safetensors_file(tmp_path: Path, content: bytes, words: str)
         zoo.load("dcgan", weights=path)
 
 
+def test_a_header_whose_length_looks_like_a_pickle(tmp_path: Path) -> None:
+    """One in 32 files begins with the byte 0x80, as pickles do."""
+    text = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).ljust(0x80).encode()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(8))
+    assert path.read_bytes()[:1] == b"\x80"
+    assert list(weights.read_header(path)) == ["a"]
+    assert load_file(path)["a"].shape == (2,)
+
+
 def test_a_pickle_is_never_run(tmp_path: Path) -> None:
     class Bomb:
         def __reduce__(self) -> Any:

@@ -49,7 +49,8 @@ def read_header(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         start = file.read(8)
         length = int.from_bytes(start, "little")
-        if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80":
+        # A header's length may begin with these bytes, too; but then the header itself follows.
+        if (start[:4] == b"PK\x03\x04" or start[:1] == b"\x80") and file.read(1) != b"{":
             raise WeightsError(
                 f"{path} is a PyTorch pickle, whatever its name says, and pickles can run code: "
                 "convert it to safetensors where you trust it."
@@ -59,6 +60,7 @@ def read_header(path: Path) -> dict[str, Any]:
         if len(start) < 8 or not 2 <= length <= min(size - 8, 100_000_000):
             raise WeightsError(f"{path} is no safetensors file, or it is cut off: get it again.")
         try:
+            file.seek(8)
             header = json.loads(file.read(length))
             end = max((facts["data_offsets"][1] for key, facts in header.items() if key != "__metadata__"), default=0)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
