@@ -1,4 +1,4 @@
-"""Commands for the authors of models: new, embed."""
+"""Commands for the authors of models: new, embed, publish."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def embed(name: str, source: Path) -> None:
 @click.option("--private", is_flag=True, help="A new repository is for its owner alone.")
 @click.option("--dry-run", is_flag=True, help="Only write the folder that would be uploaded.")
 @click.option(
-    "--to", "folder", type=click.Path(path_type=Path), help="Where the folder goes [default: a temporary one]."
+    "--to", "folder", type=click.Path(path_type=Path), help="Where the folder goes; by default a temporary one."
 )
 def publish(
     source: str | None, repo: str | None, all_: bool, private: bool, dry_run: bool, folder: Path | None

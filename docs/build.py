@@ -9,6 +9,7 @@ from pathlib import Path
 
 import zoo
 from zoo.entry import Condition, Entry
+from zoo.publishing import figures, table
 from zoo.registry import registry
 
 TOP = Path(__file__).parent.parent
@@ -85,16 +86,12 @@ def page(entries: list[Entry]) -> str:
     ]
     for entry in entries:
         assert entry.data is not None
-        rows = [f"| {m.name} | {m.value:g} | {m.protocol} |" for m in entry.metrics]
         parts += [
             f"## {entry.name}\n",
             f"{entry.summary} [Paper]({entry.paper}).\n",
             f"![Samples of {entry.name}](gallery/{entry.name}.png)\n",
             f"Not chosen: {caption(entry)}.\n",
-            "| figure | value | protocol |",
-            "| --- | --- | --- |",
-            *rows,
-            "",
+            f"{figures(entry)}\n",
             f"- Weights: {(entry.bytes or 0) / 1e6:.1f} MB, float16, {entry.license}, inside the package",
             f"- Trained on: [{entry.data.name}]({entry.data.source}), {entry.data.license}",
             f"- Recipe: `{entry.recipe}`; [`zoo train {entry.name}`](training.md) runs it",
@@ -103,35 +100,29 @@ def page(entries: list[Entry]) -> str:
     return "\n".join(parts)
 
 
-def table(entries: list[Entry]) -> str:
+def overview(entries: list[Entry]) -> str:
     """The table in the README."""
     rows = [
-        f"| **{e.name}**<br>{e.summary}<br>`{'`, `'.join(e.verbs)}`, {(e.bytes or 0) / 1e6:.1f} MB, {e.license} "
+        f"**{e.name}**<br>{e.summary}<br>`{'`, `'.join(e.verbs)}`, {(e.bytes or 0) / 1e6:.1f} MB, {e.license} "
         f'| <img src="docs/gallery/{e.name}.png" width="420" alt="Samples of {e.name}"> '
-        f"| {e.metrics[0].name}: **{e.metrics[0].value:g}** |"
+        f"| {e.metrics[0].name}: **{e.metrics[0].value:g}**"
         for e in entries
     ]
-    return "\n".join(["| model | samples | figure |", "| --- | --- | --- |", *rows])
+    return table("model | samples | figure", rows)
 
 
 def on_the_hub(entries: list[Entry]) -> str:
     """The part of docs/models.md about files of others."""
     rows = [
-        f"| {e.name} | {e.summary} [Paper]({e.paper}). | {f'{e.bytes / 1e6:.1f} MB' if e.bytes else '?'} | {e.license} "
+        f"{e.name} | {e.summary} [Paper]({e.paper}). | {f'{e.bytes / 1e6:.1f} MB' if e.bytes else '?'} | {e.license} "
         f"| {f'[{e.hub.repo}](https://huggingface.co/{e.hub.repo})' if e.hub else ''} "
-        f"| {'yes' if e.verified else 'no'} |"
+        f"| {'yes' if e.verified else 'no'}"
         for e in entries
     ]
-    return "\n".join(
-        [
-            "## On the Hugging Face Hub\n",
-            "Files of others, downloaded when they are first loaded. Their networks equal the references; a file "
-            "is verified once somebody of the zoo has loaded it.\n",
-            "| name | what it does | size | licence | from | verified |",
-            "| --- | --- | --- | --- | --- | --- |",
-            *rows,
-            "",
-        ]
+    return (
+        "## On the Hugging Face Hub\n\nFiles of others, downloaded when they are first loaded. Their networks equal "
+        "the references; a file is verified once somebody of the zoo has loaded it.\n\n"
+        f"{table('name | what it does | size | licence | from | verified', rows)}\n"
     )
 
 
@@ -145,7 +136,7 @@ def texts() -> dict[Path, str]:
     after = rest.partition(END)[2]
     return {
         TOP / "docs" / "models.md": f"{page(entries)}\n{on_the_hub(others)}",
-        readme: f"{before}{BEGIN}\n{table(entries)}\n{END}{after}",
+        readme: f"{before}{BEGIN}\n{overview(entries)}\n{END}{after}",
     }
 
 

@@ -14,10 +14,11 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 
@@ -275,21 +276,14 @@ class Handler(BaseHTTPRequestHandler):
         return (self.headers.get("Authorization") or "").startswith(f"Bearer {TOKEN}")
 
     def fail(self, status: int, code: str = "", commit: str = "") -> None:
-        text = json.dumps({"error": code or f"status {status}"}).encode()
-        self.send_response(status)
-        for key, value in (("X-Error-Code", code), ("X-Repo-Commit", commit)):
-            if value:
-                self.send_header(key, value)
-        if status == 429:
-            self.send_header("Retry-After", "1")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(text)
+        headers = {"X-Error-Code": code, "X-Repo-Commit": commit, "Retry-After": "1" if status == 429 else ""}
+        return self.say({"error": code or f"status {status}"}, status, {k: v for k, v in headers.items() if v})
 
-    def say(self, value: Any, status: int = 200) -> None:
+    def say(self, value: Any, status: int = 200, headers: Mapping[str, str] = MappingProxyType({})) -> None:
         text = json.dumps(value).encode()
         self.send_response(status)
+        for key, header in headers.items():
+            self.send_header(key, header)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,11 @@ def read_state(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path} is no sound safetensors file ({error}): get it again.") from None
+
+
+def halved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors as weight files hold them: in float16, contiguous, on the CPU."""
+    return {key: (x.half() if x.is_floating_point() else x).contiguous().cpu() for key, x in state.items()}
 
 
 def assign(model: Model, state: dict[str, Tensor], path: Path, dtype: torch.dtype) -> None:

@@ -9,12 +9,11 @@ from typing import Any
 import torch
 import yaml
 from safetensors.torch import save
-from torch import Tensor
 
 from zoo.entry import Entry
 from zoo.errors import InputError, UnknownNameError, WeightsError, ZooError
 from zoo.files import whole
-from zoo.loading import assign, build, read_state
+from zoo.loading import assign, build, halved, read_state
 from zoo.registry import info, own_registry
 from zoo.schema import NAME, parse
 from zoo.weights import WEIGHTS_FILE, read_header
@@ -124,11 +123,7 @@ def _first_weights(code: str, cls: str) -> bytes:
     exec(code, names)  # noqa: S102 - our own template
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return save(_halved(names[cls]().state_dict()))
-
-
-def _halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {key: (x.half() if x.is_floating_point() else x).contiguous() for key, x in state.items()}
+        return save(halved(names[cls]().state_dict()))
 
 
 def embed(name: str, source: Path) -> Path:
@@ -152,7 +147,7 @@ def embed(name: str, source: Path) -> Path:
     if not path.is_file():
         raise InputError(f"{path} does not exist: name the folder of a run, or a safetensors file.")
     read_header(path)
-    state = _halved(read_state(path))
+    state = halved(read_state(path))
     try:
         assign(build(entry), dict(state), path, torch.float32)
     except WeightsError as error:

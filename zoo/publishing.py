@@ -14,9 +14,9 @@ import yaml
 from zoo.entry import Entry
 from zoo.errors import InputError, WeightsError
 from zoo.licenses import commercial, terms
-from zoo.weights import WEIGHTS_FILE, export, find
+from zoo.weights import SAMPLES_FILE, WEIGHTS_FILE, export, find, sha256_of
 
-CARD_FILE, SAMPLES_FILE = "README.md", "samples.png"
+CARD_FILE = "README.md"
 # Identifiers that the Hub has a page for; others are said to be "other", with their name.
 HUB_LICENSES = (
     *("mit", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-2.0", "cc-by-3.0", "cc-by-4.0"),
@@ -55,10 +55,9 @@ def prepare(source: str, folder: Path, repo: str) -> Entry:
 
 
 def _samples(entry: Entry, run: Path) -> Path | None:
-    """The newest sheet of a run, or the checkpoint's picture in a checkout of the zoo."""
-    sheets = sorted((run / "samples").glob("*.png")) if run.is_dir() else []
+    """What the best weights of a run make, or the checkpoint's picture in a checkout of the zoo."""
     drawn = entry.folder.parent / "docs" / "gallery" / f"{entry.name}.png"
-    return sheets[-1] if sheets else drawn if drawn.is_file() else None
+    return next((path for path in (run / SAMPLES_FILE, drawn) if path.is_file()), None)
 
 
 def card(entry: Entry, repo: str, samples: bool = False) -> str:
@@ -93,10 +92,19 @@ def card(entry: Entry, repo: str, samples: bool = False) -> str:
         _training(entry),
     ]
     if entry.metrics:
-        rows = [f"| {m.name} | {m.value:g} | {m.protocol} |" for m in entry.metrics]
-        parts += ["## Figures", "\n".join(["| figure | value | protocol |", "| --- | --- | --- |", *rows])]
+        parts += ["## Figures", figures(entry)]
     parts += ["## Licence", _licence(entry)]
     return "\n\n".join(parts) + "\n"
+
+
+def figures(entry: Entry) -> str:
+    """The table of its figures, with their protocols."""
+    return table("figure | value | protocol", [f"{m.name} | {m.value:g} | {m.protocol}" for m in entry.metrics])
+
+
+def table(head: str, rows: list[str]) -> str:
+    """A table in Markdown; columns are divided by ``|``."""
+    return "\n".join(f"| {row} |" for row in (head, " | ".join(["---"] * len(head.split("|"))), *rows))
 
 
 def _use(entry: Entry, repo: str) -> str:
@@ -188,8 +196,6 @@ def publish(folder: Path, repo: str, *, private: bool = False) -> str:
 
 def stanza(entry: Entry, folder: Path, repo: str, commit: str) -> str:
     """The lines of ``registry.yaml`` that name what was published."""
-    from zoo.weights import sha256_of
-
     path = folder / WEIGHTS_FILE
     return (
         f"    {entry.checkpoint}:\n"

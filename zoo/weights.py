@@ -24,6 +24,7 @@ from zoo.schema import to_config
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
+SAMPLES_FILE = "samples.png"
 FOLDER_VARIABLE = "ZOO_WEIGHTS"
 CACHE_VARIABLE = "ZOO_CACHE"
 COMMIT = re.compile("[0-9a-f]{40}")

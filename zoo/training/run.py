@@ -1,8 +1,9 @@
 """One training run in a folder: what is written, when it stops, how it goes on.
 
-The folder holds the best weights so far as a model that ``local-dir:`` loads (``model.safetensors``, ``config.json``),
-``log.jsonl``, sample sheets in ``samples/``, ``report.html``, and ``state.pt``, from which the run can be resumed. Each
-file is written aside and renamed, so that nothing is lost at whatever moment a run ends.
+The folder holds the best weights so far as a model that ``local-dir:`` loads (``model.safetensors``, ``config.json``)
+with the sheet ``samples.png``, the sheets of all measurements in ``samples/``, ``log.jsonl``, ``report.html``, and
+``state.pt``, from which the run can be resumed. Each file is written aside and renamed, so that nothing is lost at
+whatever moment a run ends.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ from zoo.entry import Entry, Format, Metric
 from zoo.errors import InputError, ZooError
 from zoo.files import whole
 from zoo.images import Images, check_output, write
+from zoo.loading import halved
 from zoo.schema import to_config
 from zoo.training.monitors import Alarm, look
 from zoo.training.objective import Machine, Objective
 from zoo.training.report import write_report
-from zoo.weights import CONFIG_FILE, WEIGHTS_FILE
+from zoo.weights import CONFIG_FILE, SAMPLES_FILE, WEIGHTS_FILE
 
 STATE_FILE = "state.pt"
 KEPT = ("step", "best", "best_step", "seconds", "log", "sums")  # of a run, through a break
@@ -39,12 +41,8 @@ Say = Callable[[str], None]
 
 def save_weights(network: nn.Module, path: Path) -> None:
     """Write the state dict as float16 safetensors; a file that is there is replaced in one go."""
-    state = {
-        key: (value.half() if value.is_floating_point() else value).contiguous().cpu()
-        for key, value in network.state_dict().items()
-    }
     with whole(path) as aside:
-        save_file(state, aside, metadata={"format": "pt"})
+        save_file(halved(network.state_dict()), aside, metadata={"format": "pt"})
         aside.chmod(0o644)  # safetensors writes files that only their owner can read
 
 
@@ -57,7 +55,7 @@ def open_folder(out: Path, resume: bool) -> dict[str, Any] | None:
     if not resume:
         if (out / STATE_FILE).exists():
             raise InputError(f"{out} holds a run already: `--resume {out}` goes on with it; or choose another --out.")
-        if any((out / name).exists() for name in (WEIGHTS_FILE, CONFIG_FILE, "samples")):
+        if any((out / name).exists() for name in (WEIGHTS_FILE, CONFIG_FILE, SAMPLES_FILE, "samples")):
             raise InputError(f"{out} holds a model already, which the run would overwrite: choose another --out.")
     elif not (out / STATE_FILE).exists():
         raise InputError(f"{out} holds no run that could be resumed: name the folder of a run, or begin with --out.")
@@ -227,11 +225,12 @@ class Run:
             if alarm.fatal or (alarm.collapse and stop_on_collapse):
                 self.stopping, self.failed = alarm.text, True
         self.alarms += [alarm for alarm in found if alarm.new]
+        rows = self.objective.sheet()
+        sheet = Images([array for row in rows for array in row.arrays]).grid(columns=len(rows[0]))
         with self._disk():
             if better:
                 self._write_best()
-            rows = self.objective.sheet()
-            sheet = Images([array for row in rows for array in row.arrays]).grid(columns=len(rows[0]))
+                write(sheet, self.out / SAMPLES_FILE)
             write(sheet, self.out / "samples" / f"{self.step:07d}.png")
         self._save()
         self._report()
