@@ -11,7 +11,7 @@ import click
 from zoo import __version__
 from zoo.errors import ZooError
 
-from . import facts, plugins, training, verbs
+from . import facts, importing, plugins, training, verbs
 
 
 class _Commands(click.Group):
@@ -60,6 +60,8 @@ for _command in (
     facts.download,
     facts.verify,
     facts.cache,
+    importing.import_,
+    importing.export,
     verbs.check,
     plugins.new,
     plugins.embed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,9 @@ def list_(pattern: str, verb: str | None, license: str | None, json_: bool) -> N
     found = search(pattern, verb=verb, license=license)
     if json_:
         return as_json([entry_facts(entry) for entry in found])
-    if not found:
+    bare = [name for name, (e, *_) in registry().models.items() if not e.checkpoint and fnmatchcase(name, pattern)]
+    bare = [] if verb or license else bare
+    if not found and not bare:
         options = " with these options" if verb or license else ""
         known = near(pattern, [*registry().models, *registry().entries]) or "; `zoo list` shows all."
         raise InputError(f"No model matches {pattern!r}{options}{known}")
@@ -77,27 +80,35 @@ def list_(pattern: str, verb: str | None, license: str | None, json_: bool) -> N
         size = megabytes(e.bytes) + (", Hub" if e.hub and not e.embedded.is_file() else "")
         facts = [e.name, ", ".join(e.verbs), describe(e.output), size, e.license]
         rows.append([*facts, *[e.package] * foreign, e.summary])
-    return table(rows)
+    if found:
+        table(rows)
+    if bare:
+        click.echo(f"\nNetworks without weights, for `zoo import`: {', '.join(bare)}".lstrip("" if found else "\n"))
+    return None
 
 
 @click.command("info")
 @click.argument("name", shell_complete=complete_names)
 @click.option("--json", "json_", is_flag=True, help="For a script.")
 def info_(name: str, json_: bool) -> None:
-    """Show what a model or checkpoint is, how good it is, and who may use it."""
-    entry = info(name)
+    """Show what a model or checkpoint is, how good it is, and who may use it.
+
+    NAME may be local-dir: and a folder, too.
+    """
+    entry = weights.find(name)[0] if name.startswith("local-dir:") else info(name)
     if json_:
         return as_json(entry_facts(entry))
-    where = "embedded" if entry.embedded.is_file() else f"on the Hub, {entry.hub.repo}" if entry.hub else "nowhere"
+    where = "embedded" if entry.embedded.is_file() else f"on the Hub, {entry.hub.repo}" if entry.hub else "yours"
     lines = {
         "Paper": entry.paper,
         "Verbs": ", ".join(entry.verbs),
-        "Takes": describe(entry.input),
-        "Gives": describe(entry.output),
-        "Weights": f"{megabytes(entry.bytes)}, {entry.license}, {where}",
+        "Takes": describe(entry.input) if entry.checkpoint else "",
+        "Gives": describe(entry.output) if entry.checkpoint else "",
+        "Weights": f"{megabytes(entry.bytes)}, {entry.license}, {where}" if entry.checkpoint else "none: `zoo import`",
         "sha256": entry.sha256,
         "Verified": "" if entry.verified else "no: nobody of the zoo has loaded this file yet",
         "Data": f"{entry.data.name} ({entry.data.license}), {entry.data.source}" if entry.data else "",
+        "From": _origin(entry),
         "Recipe": entry.recipe,
         "Builder": f"{entry.builder}({', '.join(f'{k}={v}' for k, v in entry.config.items())})",
         "Package": entry.package,
@@ -115,6 +126,14 @@ def info_(name: str, json_: bool) -> None:
     for metric in entry.metrics:
         click.echo(f"\n{metric.name} = {metric.value:g}\n  {metric.protocol}")
     return None
+
+
+def _origin(entry: Entry) -> str:
+    """Which files weights were imported from."""
+    if not entry.origin:
+        return ""
+    files = ", ".join(f"{name} (sha256 {digest[:12]}...)" for name, digest in entry.origin.files.items())
+    return f"{files}, in the layout {entry.origin.layout}"
 
 
 def entries_of(names: Iterable[str]) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""Draws the gallery and writes docs/models.md and the README's table from the registry: ``make docs``.
+"""Draws the gallery, and writes docs/models.md and the tables in README.md and docs/import.md: ``make docs``.
 
 Pictures are drawn at fixed seeds, or from the files in examples/, and never chosen.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import zoo
 from zoo.entry import Condition, Entry
+from zoo.layouts import LAYOUTS
 from zoo.publishing import figures, table
 from zoo.registry import registry
 
@@ -126,18 +127,33 @@ def on_the_hub(entries: list[Entry]) -> str:
     )
 
 
+def layouts() -> str:
+    """The table in docs/import.md."""
+    rows = [
+        f"`{x.name}` | [{x.code.removeprefix('https://github.com/').partition('/tree')[0]}]({x.code}) | `{x.mark}` | "
+        f"`zoo import {x.model} {x.files} -o mine`"
+        for x in LAYOUTS
+    ]
+    return table("layout | of | known by | example", rows)
+
+
 def texts() -> dict[Path, str]:
     """Every file that is made from the registry, with what it must say."""
     ours = [entry for entry in registry().entries.values() if entry.package == "zoo"]
     entries = [entry for entry in ours if entry.embedded.is_file()]
     others = [entry for entry in ours if not entry.embedded.is_file()]
-    readme = TOP / "README.md"
-    before, _, rest = readme.read_text("utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
+    readme, imports = TOP / "README.md", TOP / "docs" / "import.md"
     return {
         TOP / "docs" / "models.md": f"{page(entries)}\n{on_the_hub(others)}",
-        readme: f"{before}{BEGIN}\n{overview(entries)}\n{END}{after}",
+        readme: _filled(readme, overview(entries)),
+        imports: _filled(imports, layouts()),
     }
+
+
+def _filled(path: Path, made: str) -> str:
+    """A text with the part between the marks as it must be."""
+    before, _, rest = path.read_text("utf-8").partition(BEGIN)
+    return f"{before}{BEGIN}\n{made}\n{END}{rest.partition(END)[2]}"
 
 
 if __name__ == "__main__":

@@ -30,7 +30,15 @@ def test_training_on_ones_own_pictures_with_one_command(zoo_command: Command, tm
     assert "step 4: loss" in made.stderr
     assert f"`zoo reconstruct local-dir:{out} INPUT -o OUTPUT`" in made.stderr
     names = {path.name for path in out.iterdir()}
-    assert names == {"config.json", "log.jsonl", "model.safetensors", "report.html", "samples", "state.pt"}
+    assert names == {
+        "config.json",
+        "log.jsonl",
+        "model.safetensors",
+        "report.html",
+        "samples.png",
+        "samples",
+        "state.pt",
+    }
     result = zoo_command(
         "reconstruct", f"local-dir:{out}", str(tmp_path / "mine" / "000.png"), "-o", str(tmp_path / "o.png")
     )

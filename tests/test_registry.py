@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from click.testing import Result
 from conftest import Registry
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,7 +81,6 @@ BAD = [
     ("toy.aliases", ["Not A Name"], "toy: aliases: 'Not A Name' is no name"),
     ("toy.sumary", "x", "toy: sumary: unknown key; did you mean summary?"),
     ("toy.checkpoints", {}, "toy: checkpoints: expected at least one"),
-    ("toy.checkpoints", ..., "toy: checkpoints: expected at least one"),
     ("toy.checkpoints.Bad.Name", {}, "toy: checkpoints: 'Bad.Name' is no name"),
     ("toy.checkpoints.x4.sha256", "abc", "checkpoints: x4: sha256: expected 64 hexadecimal digits"),
     ("toy.checkpoints.x4.bytes", True, "x4: bytes: expected a whole number, got True"),
@@ -397,3 +399,16 @@ def test_listing_imports_nothing_heavy(code: str) -> None:
     check = f"import sys, atexit; atexit.register(lambda: print([m for m in {heavy} if m in sys.modules]))"
     done = subprocess.run([sys.executable, "-c", f"{check}; {code}"], capture_output=True, text=True, check=False)
     assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
+
+
+def test_a_network_without_checkpoints_is_for_weights_that_users_bring(zoo_command: Callable[..., Result]) -> None:
+    assert "srvgg" not in list_models()
+    assert "Networks without weights, for `zoo import`: pix2pix, " in zoo_command("list").stdout
+    assert zoo_command("list", "sr*g").stdout == "Networks without weights, for `zoo import`: srvgg\n"
+    assert "srvgg" not in zoo_command("list", "--verb", "generate").stdout
+    assert info("srvgg").name == "srvgg"
+    with pytest.raises(WeightsError, match=re.escape("srvgg has no weights here: `zoo import srvgg FILE -o FOLDER`")):
+        zoo.load("srvgg")
+    with pytest.raises(UnknownNameError, match="srvgg has no checkpoint 'x4': it has none"):
+        info("srvgg.x4")
+    assert "Weights  none: `zoo import`" in zoo_command("info", "srvgg").stdout

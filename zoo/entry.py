@@ -106,6 +106,21 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Which files of other people's code weights were imported from.
+
+    Attributes:
+        files: sha256 by name.
+        layout: a name in :data:`zoo.layouts.LAYOUTS`.
+        renamed: their name of each module that has another one here.
+    """
+
+    files: Mapping[str, str]
+    layout: str
+    renamed: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Entry:
     """All facts of one checkpoint and of the model it belongs to.
 
@@ -119,6 +134,7 @@ class Entry:
         bytes: size of the weights.
         verified: whether we have loaded these weights; False for files that were only read about.
         license: of the weights, as an SPDX identifier where there is one.
+        origin: the files that the weights were imported from, if they were.
     """
 
     model: str
@@ -142,10 +158,12 @@ class Entry:
     recipe: str = ""
     metrics: tuple[Metric, ...] = ()
     verified: bool = True
+    origin: Origin | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.model}.{self.checkpoint}"
+        """``model.checkpoint``, or ``model`` alone for a network that the zoo has no weights for."""
+        return f"{self.model}.{self.checkpoint}" if self.checkpoint else self.model
 
     @property
     def embedded(self) -> Path:

@@ -31,7 +31,7 @@ class Registry:
 
     Attributes:
         entries: by ``model.checkpoint``, in the order of the files.
-        models: the entries of each model, the default one first.
+        models: the entries of each model, the default one first; one without a checkpoint where there are no weights.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,8 @@ class Registry:
                 if mine.setdefault(name, entry.model) != entry.model:
                     raise RegistryError(f"{entry.package}: {mine[name]} and {entry.model} both claim the name {name}.")
         for entry in entries:
-            self.entries[entry.name] = entry
+            if entry.checkpoint:
+                self.entries[entry.name] = entry
             self.models.setdefault(entry.model, []).append(entry)
             self.aliases.update(dict.fromkeys(entry.aliases, entry.model))
 
@@ -76,7 +77,7 @@ class Registry:
         if not dot:
             return self.models[model][0]
         if f"{model}.{checkpoint}" not in self.entries:
-            names = ", ".join(entry.checkpoint for entry in self.models[model])
+            names = ", ".join(entry.checkpoint for entry in self.models[model]) or "none"
             raise UnknownNameError(f"{model} has no checkpoint {checkpoint!r}: it has {names}.")
         return self.entries[f"{model}.{checkpoint}"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from zoo.entry import CONDITION_KINDS, KINDS, VERBS, Condition, Data, Entry, Format, Hub, Metric
+from zoo.entry import CONDITION_KINDS, KINDS, VERBS, Condition, Data, Entry, Format, Hub, Metric, Origin
 from zoo.errors import InputError, RegistryError, near
 
 MOST, DEEPEST = 100_000, 50  # values in a registry or configuration, and how deep they are nested
@@ -189,6 +189,17 @@ def _data(facts: Facts | None) -> Data | None:
     return made
 
 
+def _origin(facts: Facts | None) -> Origin | None:
+    if facts is None:
+        return None
+    made = Origin(facts.get("files", dict), facts.get("layout", str), facts.get("renamed", dict, {}))
+    for key in ("files", "renamed"):
+        if not all(isinstance(text, str) for pair in getattr(made, key).items() for text in pair):
+            raise RegistryError(f"{facts.where}: {key}: expected a text for each name.")
+    facts.done()
+    return made
+
+
 def _metric(raw: Any, where: str) -> Metric:
     facts = Facts(raw, where)
     made = Metric(facts.get("name", str), facts.get("value", float), facts.get("protocol", str))
@@ -228,7 +239,9 @@ def _model(name: str, raw: Any, file: str, package: str, folder: Path) -> list[E
             f"{facts.where}: verbs: expected a list of {' and '.join(VERBS)}, got {list(shared['verbs'])}."
         )
     facts.done()
-    if checkpoints is None or not checkpoints.raw:
+    if checkpoints is None:  # a network alone, for weights that users bring
+        return [Entry(**shared, checkpoint="", output=Format(), license="unknown")]
+    if not checkpoints.raw:
         raise RegistryError(f"{facts.where}: checkpoints: expected at least one.")
     return [checkpoint(key, value, checkpoints.where, shared) for key, value in checkpoints.raw.items()]
 
@@ -253,6 +266,7 @@ def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any]) -> En
         recipe=facts.matching("recipe", r"[\w.]+:\w+", "module:function", ""),
         metrics=tuple(_metric(m, f"{facts.where}: metrics: number {i}") for i, m in enumerate(metrics, 1)),
         verified=facts.get("verified", bool, True),
+        origin=_origin(facts.inner("origin")),
     )
     if "reconstruct" in made.verbs and made.input is None:
         raise RegistryError(f"{facts.where}: the key 'input' is missing: reconstruct needs it.")
@@ -342,7 +356,7 @@ def _check_version(facts: Facts, package: str) -> None:
 def to_config(entry: Entry) -> str:
     """The ``config.json`` that :func:`from_config` reads back as the same facts."""
     facts: dict[str, Any] = {"model": entry.model, "checkpoint": entry.checkpoint, "config": dict(entry.config)}
-    for key in ("input", "output", "data"):
+    for key in ("input", "output", "data", "origin"):
         value = getattr(entry, key)
         if value is not None:
             facts[key] = {k: v for k, v in asdict(value).items() if v is not None}

@@ -167,6 +167,8 @@ def fetch(entry: Entry, weights: str | os.PathLike[str] | None = None, *, force:
         WeightsError: if no source has it; the message says what each one lacked.
         InputError: if ``weights`` does not exist.
     """
+    if not entry.checkpoint:
+        raise WeightsError(f"{entry.name} has no weights here: `zoo import {entry.name} FILE -o FOLDER` takes yours.")
     folder = None
     if weights is not None:
         given = Path(weights)

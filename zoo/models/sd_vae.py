@@ -40,8 +40,8 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         rows = self.group_norm(x).flatten(2).transpose(1, 2)
-        seen = F.scaled_dot_product_attention(self.query(rows), self.key(rows), self.value(rows))
-        made: Tensor = self.proj_attn(seen).transpose(1, 2)
+        heads = (layer(rows)[:, None] for layer in (self.query, self.key, self.value))  # one, which ONNX wants named
+        made: Tensor = self.proj_attn(F.scaled_dot_product_attention(*heads)[:, 0]).transpose(1, 2)
         return x + made.reshape(x.shape)
 
 

@@ -6,22 +6,31 @@ https://arxiv.org/abs/1609.04802
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.model import Model
 
+NORMS: dict[str | None, Callable[[int], nn.Module]] = {
+    "batch": nn.BatchNorm2d,
+    "instance": partial(nn.InstanceNorm2d, affine=True),
+    None: lambda channels: nn.Identity(),
+}
+
 
 class Block(nn.Module):
     """``x + f(x)`` with two 3x3 convolutions, maps ``(N, C, H, W)``; section 2.1 of the paper."""
 
-    def __init__(self, channels: int, norm: bool, act: nn.Module) -> None:
+    def __init__(self, channels: int, norm: str | None, act: nn.Module, bias: bool) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=not norm)
-        self.norm1 = nn.BatchNorm2d(channels) if norm else nn.Identity()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=bias)
+        self.norm1 = NORMS[norm](channels)
         self.act = act
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=not norm)
-        self.norm2 = nn.BatchNorm2d(channels) if norm else nn.Identity()
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=bias)
+        self.norm2 = NORMS[norm](channels)
 
     def forward(self, x: Tensor) -> Tensor:
         made: Tensor = x + self.norm2(self.conv2(self.act(self.norm1(self.conv1(x)))))
@@ -36,12 +45,19 @@ class SRGAN(Model):
         channels: 1 for grey, 3 for RGB.
         width: channels of the maps.
         blocks: residual blocks.
-        norm: batch norm in the blocks, as in the paper. EDSR (https://arxiv.org/abs/1707.02921) does better without.
+        norm: "batch", as in the paper, "instance", or None, as in EDSR (https://arxiv.org/abs/1707.02921), which does
+            better without.
         kernel: size of the first and the last convolution, odd.
         slope: of the activations for negative numbers; None for PReLU, which learns it, as in the paper. A fixed one
             trains twice as fast on a CPU.
         over_bilinear: whether what the network makes is added to the bilinear enlargement, so that it need not learn
             to pass the picture through.
+        bias: whether convolutions have one; None for those alone that no norm follows.
+        unit: whether the network was trained for pixels in [0, 1].
+        tanh: whether the output goes through tanh, and so to [-1, 1] whatever ``unit`` is.
+
+    Raises:
+        ValueError: for another scale or norm.
     """
 
     def __init__(
@@ -50,36 +66,44 @@ class SRGAN(Model):
         channels: int = 3,
         width: int = 64,
         blocks: int = 16,
-        norm: bool = True,
+        norm: str | None = "batch",
         kernel: int = 9,
         slope: float | None = None,
         over_bilinear: bool = False,
+        bias: bool | None = None,
+        unit: bool = False,
+        tanh: bool = False,
     ) -> None:
         super().__init__()
         if scale not in (2, 4, 8):
             raise ValueError(f"scale must be 2, 4 or 8, not {scale}.")
-        self.scale, self.over_bilinear = scale, over_bilinear
+        if norm not in NORMS:
+            raise ValueError(f"norm must be batch, instance or None, not {norm}.")
+        self.scale, self.over_bilinear, self.unit, self.tanh = scale, over_bilinear, unit, tanh
+        inner, outer = norm is None if bias is None else bias, bias is not False
 
         def act() -> nn.Module:
             return nn.PReLU() if slope is None else nn.LeakyReLU(slope, inplace=True)
 
-        self.head = nn.Sequential(nn.Conv2d(channels, width, kernel, padding=kernel // 2), act())
-        self.blocks = nn.Sequential(*(Block(width, norm, act()) for _ in range(blocks)))
-        self.neck = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1, bias=not norm), nn.BatchNorm2d(width) if norm else nn.Identity()
-        )
+        self.head = nn.Sequential(nn.Conv2d(channels, width, kernel, padding=kernel // 2, bias=outer), act())
+        self.blocks = nn.Sequential(*(Block(width, norm, act(), inner) for _ in range(blocks)))
+        self.neck = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=inner), NORMS[norm](width))
         self.up = nn.Sequential(
             *(
-                nn.Sequential(nn.Conv2d(width, 4 * width, 3, padding=1), nn.PixelShuffle(2), act())
+                nn.Sequential(nn.Conv2d(width, 4 * width, 3, padding=1, bias=outer), nn.PixelShuffle(2), act())
                 for _ in range(scale.bit_length() - 1)
             )
         )
-        self.tail = nn.Conv2d(width, channels, kernel, padding=kernel // 2)
+        self.tail = nn.Conv2d(width, channels, kernel, padding=kernel // 2, bias=outer)
 
     def forward(self, x: Tensor) -> Tensor:
         """Pictures ``(N, channels, H, W)`` in [-1, 1] to ``(N, channels, scale * H, scale * W)``, about that range."""
+        if self.unit:
+            x = (x + 1) / 2
         features = self.head(x)
         made: Tensor = self.tail(self.up(features + self.neck(self.blocks(features))))
         if self.over_bilinear:
             made = made + F.interpolate(x, scale_factor=self.scale, mode="bilinear", align_corners=False)
-        return made
+        if self.tanh:
+            return made.tanh()
+        return 2 * made - 1 if self.unit else made

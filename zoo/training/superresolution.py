@@ -35,7 +35,8 @@ class SuperResolution(Objective):
         scale: how many times larger.
         patch: side of the small patches.
         sizes: each photo is also used at these sizes, relative to its own.
-        pixels, perceptual, adversarial: weights of the losses: L1, perceptual distance, and G's.
+        pixels, grid, perceptual, adversarial: weights of the losses: L1, L1 of what repeats with every small pixel,
+            perceptual distance, and G's.
         loss: a name in :data:`zoo.training.losses.LOSSES`.
         options: as for :class:`~zoo.training.objective.Objective`.
     """
@@ -53,6 +54,7 @@ class SuperResolution(Objective):
         patch: int = 32,
         sizes: Sequence[float] = (1.0, 0.8, 0.6),
         pixels: float = 1.0,
+        grid: float = 0.0,
         perceptual: float = 0.0,
         adversarial: float = 0.0,
         loss: str = "hinge",
@@ -69,7 +71,7 @@ class SuperResolution(Objective):
             )
         self.held = [self._pair(x) for x in held_out]
         self.features, self.loss = features, adversarial_loss(loss)
-        self.pixels, self.perceptual, self.adversarial = pixels, perceptual, adversarial
+        self.pixels, self.grid, self.perceptual, self.adversarial = pixels, grid, perceptual, adversarial
         self.protocol = (
             f"perceptual distance to {len(held_out)} photos held out, maps of {features.name}"
             if features
@@ -87,8 +89,14 @@ class SuperResolution(Objective):
             made = self.learners["network"].network(small)
         made = made.float()
         loss_pixels = F.l1_loss(made, large)
-        logged = {"loss_pixels": loss_pixels.detach()}
         loss = self.pixels * loss_pixels
+        if self.grid:
+            loss = loss + self.grid * F.l1_loss(_repeated(made, self.scale), _repeated(large, self.scale))
+        # Features halve maps at even pixels, and networks shuffle pixels in blocks of ``scale``: where the two always
+        # meet in the same way, what pleases the one is a checkerboard of the other.
+        shift = np.random.default_rng((1, step)).integers(self.scale, size=2).tolist()
+        made, large = (x.roll(shift, (2, 3)) for x in (made, large))
+        logged = {"loss_pixels": loss_pixels.detach()}
         if self.perceptual:
             assert self.features
             with self.machine.autocast():
@@ -183,6 +191,17 @@ class SuperResolution(Objective):
         """``(C, H, W)`` uint8 to ``(1, C, scale * H, scale * W)`` in [-1, 1], rounded to 8 bits."""
         x = to_float(small)[None].to(self.machine.device)
         return rounded(self.averages["network"].network(x).float().cpu())
+
+
+def _repeated(x: Tensor, scale: int) -> Tensor:
+    """What the blocks of ``scale`` by ``scale`` pixels have in common, in windows of eight by eight blocks.
+
+    In a photo that is next to nothing. A network that makes up texture out of pixel shuffling repeats itself with every
+    block, and what it repeats is a checkerboard.
+    """
+    blocks = F.pixel_unshuffle(x, scale)
+    side = min(8, *blocks.shape[2:])
+    return F.avg_pool2d(blocks, side, stride=max(1, side // 2))
 
 
 def _resized(photo: Tensor, factor: float) -> Tensor:
