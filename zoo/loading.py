@@ -63,7 +63,7 @@ def load(
         ) from None
     model.entry = entry
     try:
-        return model.eval().to(device)
+        return model.eval() if torch.device(device).type == "cpu" else model.eval().to(device)
     except (RuntimeError, AssertionError) as error:  # torch says so in several ways
         raise InputError(f"The device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from None
 
