@@ -122,6 +122,7 @@ def load_large(folder: Path) -> tuple[str, float, float]:
             tensor.sum()
 
     zoo.load(f"local-dir:{folder}")
+
     def plain() -> None:
         with torch.device("meta"):
             network = ESRGAN()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +120,9 @@ def generate(
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A picture, a folder, or -.")
 @click.option("--compare", is_flag=True, help="Put each input, as the model sees it, before its result.")
+@click.option("--skip-existing", is_flag=True, help="Leave out what is in OUTPUT, a folder, already.")
+@click.option("--tile", default="auto", show_default=True, help="Side of tiles in pixels of the input, auto, or none.")
+@click.option("--overlap", type=int, help="Of tiles; by default as much as makes them equal the whole.")
 @click.option("--batch-size", type=int, default=16, show_default=True, help="How many at once.")
 @model_options
 def reconstruct(
@@ -124,6 +130,9 @@ def reconstruct(
     inputs: Sequence[Path],
     output: Path,
     compare: bool,
+    skip_existing: bool,
+    tile: str,
+    overlap: int | None,
     batch_size: int,
     device: str,
     weights: Path | None,
@@ -133,7 +142,7 @@ def reconstruct(
     """Put pictures through a model: files, folders, or - for the standard input.
 
     If OUTPUT is a folder, each result gets the name that its input has in its own folder; if it is a file,
-    several results become one grid. Inputs that cannot be read are named at the end, and the rest is written.
+    several results become one grid. Inputs that fail are named at the end, and the rest is written.
     """
     from zoo.images import Images, is_folder
 
@@ -141,31 +150,131 @@ def reconstruct(
     sources = list(_sources(inputs))
     check_output(output)
     folder = output != STANDARD and is_folder(output)
-    _keep_inputs([output / f"{name}.png" for name, _ in sources] if folder else [output], sources)
-    model = ready(name, "reconstruct", weights, device)
+    if skip_existing and not folder:
+        raise InputError("--skip-existing needs a folder as OUTPUT.")
+    targets = {name: output / f"{name}.png" if folder else output for name, _ in sources}
+    _keep_inputs(list(targets.values()), sources)
+    there = {name for name, target in targets.items() if skip_existing and target.exists()}
+    sources = [source for source in sources if source[0] not in there]
+    if not sources:
+        return report(json_, output, 0, failed=[], skipped=len(there))
     given = parse_conditions(conditions)
-    results = []
+    model = ready(name, "reconstruct", weights, device)
+    model.checked(given, len(sources))
+    options = {"tile": _tile(tile), "overlap": overlap, **given}
+    alone = folder or (len(sources) == 1 and output != STANDARD)
+    results = Images([], [])
     failed: list[str] = []
     done = 0
-    for start in _progress(range(0, len(sources), batch_size), name):
-        batch = _read(sources[start : start + batch_size], failed)
-        made = model.reconstruct(batch, batch_size=batch_size, **given)
-        done += len(made)
-        if compare:
-            made = _pairs(model.prepare(batch), made)
-        if folder:
-            made.save(output)  # batch by batch: a folder may hold more than memory does
-        else:
-            results += made.arrays
+    with _Writers(failed) as writers:
+        for batch in _ahead(sources, batch_size, failed, name):
+            for picture in _large(model, batch) if alone and not compare else ():
+                target = targets[picture.names[0]]
+                done += _kept(failed, picture, partial(model.reconstruct_to, picture, target, **options))
+            for before, after in _through(model, batch, options, failed):
+                done += len(after)
+                made = _pairs(model.prepare(before), after) if compare else after
+                if folder:
+                    writers.save(made, output)
+                else:
+                    results.arrays += made.arrays
+                    results.names += made.names
+    done -= writers.lost
     if failed and not done:
-        more = f" (the first of {len(failed)} that cannot be read)" if len(failed) > 1 else ""
+        more = f" (the first of {len(failed)} that failed)" if len(failed) > 1 else ""
         raise PictureError(f"{failed[0]}{more}")
-    if not folder:
-        deliver(Images(results), output)
-    report(json_, output, done, failed=failed)
+    if results.arrays:
+        deliver(results, output)
+    report(json_, output, done, failed=failed, **({"skipped": len(there)} if skip_existing else {}))
     if failed:
         reasons = "".join(f"\n  {reason}" for reason in failed)
-        raise ZooError(f"{len(failed)} of {len(sources)} inputs could not be read, the rest is written:{reasons}")
+        raise ZooError(f"{len(failed)} of {len(sources)} inputs failed, the rest is written:{reasons}")
+    return None
+
+
+def _tile(text: str) -> int | str | None:
+    """``auto``, ``none`` or a number, as :meth:`zoo.model.Model.reconstruct` takes it."""
+    return None if text == "none" else int(text) if text.isdigit() else text
+
+
+def _ahead(sources: Sequence[tuple[str, Path]], batch_size: int, failed: list[str], label: str) -> Iterator[Images]:
+    """The pictures of all sources in batches, the next of which are read while one is worked on."""
+    chunks = [sources[start : start + batch_size] for start in range(0, len(sources), batch_size)]
+    with ThreadPoolExecutor(1) as reader:
+        coming = deque(reader.submit(_read, chunk, failed) for chunk in chunks[:2])
+        for number in _progress(range(len(chunks)), label):
+            batch = coming.popleft().result()
+            if number + 2 < len(chunks):
+                coming.append(reader.submit(_read, chunks[number + 2], failed))
+            yield batch
+
+
+def _large(model: Model, batch: Images) -> Iterator[Images]:
+    """Take out of a batch the pictures that go through in tiles: they are written as the tiles come."""
+    from zoo.images import Images
+    from zoo.tiling import tile_side
+
+    for number in reversed(range(len(batch))):
+        if tile_side("auto", model.reach, batch.arrays[number].shape, 1, ""):
+            yield Images([batch.arrays.pop(number)], [batch.names.pop(number)])
+
+
+def _through(
+    model: Model, batch: Images, options: dict[str, Any], failed: list[str]
+) -> Iterator[tuple[Images, Images]]:
+    """Pictures and what becomes of them; if a batch fails, each alone, so that one bad picture costs no other."""
+    if not len(batch):
+        return
+    try:
+        yield batch, model.reconstruct(batch, batch_size=len(batch), **options)
+    except InputError as error:
+        if len(batch) == 1:
+            failed.append(f"{batch.names[0]}: {error}")
+        for number in range(len(batch)) if len(batch) > 1 else ():
+            yield from _through(model, batch[number], options, failed)
+
+
+def _kept(failed: list[str], picture: Images, work: Callable[[], object]) -> bool:
+    """Whether work on a picture was done; if not, why, is kept."""
+    try:
+        work()
+    except (InputError, PictureError) as error:
+        failed.append(f"{picture.names[0]}: {error}")
+        return False
+    return True
+
+
+class _Writers:
+    """Files are written while the network works on the next; at most a few batches wait.
+
+    Attributes:
+        lost: how many pictures could not be written.
+    """
+
+    def __init__(self, failed: list[str]) -> None:
+        self.failed, self.lost = failed, 0
+        self.pool = ThreadPoolExecutor(2)
+        self.waiting: deque[tuple[Images, Future[None]]] = deque()
+
+    def save(self, images: Images, folder: Path) -> None:
+        """Write pictures into a folder, soon."""
+        for number in range(len(images)):
+            picture = images[number]
+            self.waiting.append((picture, self.pool.submit(picture.save, folder)))
+        while len(self.waiting) > 64:
+            self._settle()
+
+    def _settle(self) -> None:
+        picture, future = self.waiting.popleft()
+        self.lost += not _kept(self.failed, picture, future.result)
+
+    def __enter__(self) -> _Writers:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        while self.waiting:
+            self._settle()
+        self.pool.shutdown()
 
 
 def _sources(inputs: Sequence[Path]) -> Iterator[tuple[str, Path]]:
@@ -199,7 +308,7 @@ def _read(sources: Sequence[tuple[str, Path]], failed: list[str]) -> Images:
     batch = Images([])
     for name, path in sources:
         try:
-            batch.arrays += Images.of(sys.stdin.buffer if path == STANDARD else path).arrays
+            batch.arrays += Images.of(sys.stdin.buffer if path == STANDARD else path, alpha=True).arrays
             batch.names.append(name)
         except (PictureError, InputError) as error:
             failed.append(str(error))

@@ -44,6 +44,7 @@ class Paints(Model):
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, 3, 3, padding=1, padding_mode="replicate")
+        self.reach = 1
 
     def forward(self, x: Tensor) -> Tensor:
         """Pictures ``(N, 3, H, W)`` to as many."""
@@ -161,6 +162,14 @@ class AnyPicture(Paints):
     def forward(self, x: Tensor) -> Tensor:
         """Pictures ``(N, 3, H, W)`` to as many."""
         return super().forward(x)[..., :32]
+
+
+class Tiles(Paints):
+    """Sees further than it says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reach = 0
 
 
 class Codes(Copies):

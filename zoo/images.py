@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 import math
 import os
+import struct
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,7 @@ from PIL import Image, ImageOps
 
 from zoo.errors import InputError, PictureError
 from zoo.files import whole
-from zoo.reading import Array, decode, from_array, from_pil, named_files, read_file
+from zoo.reading import Array, decode, from_array, from_pil, named_files, opaque, read_file
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +47,7 @@ class Images:
     """A sequence of pictures, of one size or several; iterating gives PIL pictures.
 
     Attributes:
-        arrays: float32 ``(C, H, W)`` in [0, 1] each.
+        arrays: float32 ``(C, H, W)`` in [0, 1] each: C is 1 for grey, 3 for RGB, one more where there is transparency.
         names: where each came from, relative to the folder it was in, or ``0000``, ``0001``, ... .
         seed: the seed that made them, for generated pictures.
     """
@@ -56,7 +58,7 @@ class Images:
         self.seed = seed
 
     @classmethod
-    def of(cls, source: Any) -> Images:
+    def of(cls, source: Any, alpha: bool = False) -> Images:
         """Pictures of anything that holds pictures.
 
         Args:
@@ -68,17 +70,19 @@ class Images:
                 - a numpy array ``(H, W)``, ``(H, W, C)`` or ``(N, H, W, C)``: uint8, uint16, or float in [0, 1]
                 - a torch tensor ``(C, H, W)`` or ``(N, C, H, W)``: uint8, or float in [0, 1]
                 - Images
+            alpha: whether pictures that are transparent somewhere keep that, as their last channel.
 
-        Colour comes out as grey or RGB: transparency is laid on white, palettes and CMYK are converted,
-        16 bits are kept, the rotation in a camera's EXIF is applied, and of an animation the first frame is taken.
+        Colour comes out as grey or RGB: transparency is laid on white unless ``alpha`` is set, palettes and CMYK are
+        converted, 16 bits are kept, the rotation in a camera's EXIF is applied, and of an animation the first frame is
+        taken.
 
         Raises:
             InputError: for what holds no pictures, with the reason.
             PictureError: for a picture file that is damaged.
         """
         if isinstance(source, Images):
-            return source
-        pairs = list(_read(source))
+            return source if alpha else cls(map(opaque, source.arrays), source.names, source.seed)
+        pairs = list(_read(source, alpha))
         names = [name for name, _ in pairs]
         return cls([array for _, array in pairs], names if all(names) else None)
 
@@ -126,9 +130,10 @@ class Images:
         rows = math.ceil(len(self) / columns)
         height = max(array.shape[1] for array in self.arrays) + padding
         width = max(array.shape[2] for array in self.arrays) + padding
-        channels = max(array.shape[0] for array in self.arrays)
+        arrays = [opaque(array) for array in self.arrays]
+        channels = max(array.shape[0] for array in arrays)
         sheet = np.full((rows * height - padding, columns * width - padding, channels), 255, np.uint8)
-        for i, array in enumerate(self.arrays):
+        for i, array in enumerate(arrays):
             top, left = i // columns * height, i % columns * width
             sheet[top : top + array.shape[1], left : left + array.shape[2]] = _to_bytes(array)
         return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
@@ -202,6 +207,42 @@ def write(picture: Image.Image, path: Path) -> None:
         raise PictureError(f"{path} cannot be written: {error.strerror or error}.") from None
 
 
+def write_bands(bands: Iterable[Array], shape: tuple[int, ...], path: Path) -> None:
+    """Write a picture that comes from top to bottom, and that memory need not hold, as PNG.
+
+    Args:
+        bands: ``(C, h, W)`` in [0, 1] each.
+        shape: ``(C, H, W)`` of the whole.
+        path: the file; it gets its name when all of it is there.
+
+    Raises:
+        PictureError: where the disk does not take it.
+    """
+    check_output(path)
+    channels, height, width = shape
+    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    # As in _OPTIONS: runs of equal bytes, in the difference of each row to the one above.
+    packer = zlib.compressobj(1, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
+    above = np.zeros((1, width * channels), np.uint8)
+    try:
+        with whole(path) as aside, aside.open("wb") as file:
+            file.write(b"\x89PNG\r\n\x1a\n")
+            file.write(_chunk(b"IHDR", struct.pack(">2I5B", width, height, 8, colour_type, 0, 0, 0)))
+            for band in bands:
+                rows = _to_bytes(band).reshape(band.shape[1], -1)
+                filtered = np.pad(rows - np.concatenate([above, rows[:-1]]), ((0, 0), (1, 0)), constant_values=2)
+                file.write(_chunk(b"IDAT", packer.compress(filtered.tobytes())))
+                above = rows[-1:]
+            file.write(_chunk(b"IDAT", packer.flush()))
+            file.write(_chunk(b"IEND", b""))
+    except OSError as error:
+        raise PictureError(f"{path} cannot be written: {error.strerror or error}.") from None
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
 def fit(array: Array, channels: int | None, size: tuple[int, int] | None) -> Array:
     """A picture ``(C, H, W)`` with the channels and size that a network takes.
 
@@ -218,31 +259,31 @@ def fit(array: Array, channels: int | None, size: tuple[int, int] | None) -> Arr
     return array
 
 
-def _read(source: Any) -> Iterator[tuple[str, Array]]:
+def _read(source: Any, alpha: bool) -> Iterator[tuple[str, Array]]:
     """Name (may be empty) and array of every picture in the source."""
     if isinstance(source, Images):
-        yield from zip(source.names, source.arrays, strict=True)
+        yield from zip(source.names, Images.of(source, alpha).arrays, strict=True)
     elif isinstance(source, str) and source.startswith(("http://", "https://")):
         raise InputError(f"{source} is an address, and nothing is fetched from the network here: download it first.")
     elif isinstance(source, (str, os.PathLike)):
-        yield from ((name, read_file(file)) for name, file in named_files(Path(source)))
+        yield from ((name, read_file(file, alpha)) for name, file in named_files(Path(source)))
     elif isinstance(source, (bytes, bytearray, memoryview)):
-        yield "", decode(io.BytesIO(source), "The bytes", len(source))
+        yield "", decode(io.BytesIO(source), "The bytes", len(source), alpha)
     elif isinstance(source, Image.Image):
-        yield "", from_pil(source, "The picture")
+        yield "", from_pil(source, "The picture", alpha)
     elif isinstance(source, np.ndarray):
-        yield from (("", array) for array in from_array(source))
+        yield from (("", array) for array in from_array(source, alpha))
     elif hasattr(source, "detach") and hasattr(source, "movedim"):  # a torch tensor, torch not imported
         if source.ndim not in (3, 4):
             raise InputError(f"A tensor of pictures is (C, H, W) or (N, C, H, W), not {tuple(source.shape)}.")
         tensor = source.detach().cpu()
         values = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
-        yield from (("", array) for array in from_array(np.moveaxis(values, -3, -1)))
+        yield from (("", array) for array in from_array(np.moveaxis(values, -3, -1), alpha))
     elif hasattr(source, "read"):
-        yield from _read(source.read())
+        yield from _read(source.read(), alpha)
     elif isinstance(source, Iterable):
         for item in source:
-            yield from _read(item)
+            yield from _read(item, alpha)
     else:
         raise InputError(
             f"{type(source).__name__} holds no pictures: give a path, bytes, a PIL picture, an array or a tensor."
@@ -262,5 +303,7 @@ def _to_pil(array: Array) -> Image.Image:
 
 def _encode(picture: Image.Image, kind: str) -> bytes:
     buffer = io.BytesIO()
+    if kind in ("JPEG", "BMP", "GIF") and picture.mode in ("LA", "RGBA"):  # which know no half transparency
+        picture = _to_pil(from_pil(picture, "The picture"))
     picture.save(buffer, kind, **_OPTIONS.get(kind, {}))
     return buffer.getvalue()

@@ -18,18 +18,21 @@ import inspect
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import chain, groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from zoo.entry import Condition, Entry, Format
 from zoo.errors import InputError, UnknownNameError, check_count, near
-from zoo.images import Images, fit
+from zoo.images import Images, fit, write_bands
 from zoo.reading import Array
 from zoo.registry import refusal
+from zoo.tiling import bands, tile_side
 
 
 class Model(nn.Module):
@@ -37,9 +40,12 @@ class Model(nn.Module):
 
     Attributes:
         entry: the facts from the registry; None for a network that was built by hand.
+        reach: for a network from picture to picture of any size: how many pixels of the input, to each side, a pixel of
+            the output depends on, so that large pictures can go through in tiles. None where it depends on all of them.
     """
 
     entry: Entry | None = None
+    reach: int | None = None
 
     def generate(
         self, n: int = 1, *, seed: int | None = None, batch_size: int = 64, progress: bool = False, **conditions: Any
@@ -48,7 +54,16 @@ class Model(nn.Module):
         raise refusal(self._name, "generate")
 
     @torch.inference_mode()
-    def reconstruct(self, inputs: Any, *, batch_size: int = 16, progress: bool = False, **conditions: Any) -> Images:
+    def reconstruct(
+        self,
+        inputs: Any,
+        *,
+        batch_size: int = 16,
+        tile: int | str | None = "auto",
+        overlap: int | None = None,
+        progress: bool = False,
+        **conditions: Any,
+    ) -> Images:
         """Pictures through the model: an autoencoder's copy, a larger photo, a painted one.
 
         Args:
@@ -56,34 +71,105 @@ class Model(nn.Module):
                 of the right shape is resized to it; a network that takes any size returns what it was given,
                 times its scale.
             batch_size: pictures that go through the network at once; the result does not depend on it.
+            tile: "auto" for tiles where a picture has more than 512 x 512 pixels and the network can be run in parts;
+                None to run it whole; a number for tiles of that many pixels of the input, one after the other.
+            overlap: pixels that a tile sees beyond its edges; by default as many as the result needs to equal that of
+                the whole picture, to about 1e-6.
             progress: whether to show a bar.
             conditions: as declared in the registry; one value, or a list with one for each picture.
 
         Returns:
-            One picture for each input, in their order and under their names, float32 in [0, 1].
+            One picture for each input, in their order and under their names, float32 in [0, 1]. Where a network takes
+            pictures of any size, transparency is enlarged beside the colours, and the result has it, too.
 
         Raises:
             VerbError: for a model that only generates.
-            InputError: for inputs that hold no pictures, or a wrong condition.
+            InputError: for inputs that hold no pictures, a wrong condition, or tiles where the network takes none.
         """
         if self.entry and "reconstruct" not in self.entry.verbs:
             raise refusal(self._name, "reconstruct")
         check_count("batch_size", batch_size)
-        images = self.prepare(inputs)
-        arrays = images.arrays
+        images = Images.of(inputs, alpha=self._input.size is None)
+        arrays = [self._fit(_colours(array)) for array in images.arrays]
         multiple = self._input.multiple
-        scale = self.entry.output.scale if self.entry else 1
-        values = self._conditions(conditions, len(arrays))
+        values = self.checked(conditions, len(arrays))
         made: list[Array] = []
         with _Progress(len(arrays), progress) as tick:
             # Only neighbours of one shape can share a batch; order is kept.
             for shape, group in groupby(range(len(arrays)), key=lambda i: arrays[i].shape):
-                for rows in _chunks(list(group), batch_size):
-                    x = torch.from_numpy(np.stack([_pad(arrays[i], multiple) for i in rows]))
-                    y = self(self._to_network(x * 2 - 1), **_take(values, rows))
-                    made += _to_arrays(y[..., : shape[1] * scale, : shape[2] * scale] if multiple > 1 else y)
+                side = tile_side(tile, self.reach, shape, multiple, self._name)
+                for rows in _chunks(list(group), 1 if side else batch_size):
+                    if side:
+                        found = list(self._bands(arrays[rows[0]], side, overlap, _take(values, rows)))
+                        made.append(np.concatenate(found, 1))
+                    else:
+                        x = torch.from_numpy(np.stack([_pad(arrays[i], multiple) for i in rows]))
+                        y = self(self._to_network(x * 2 - 1), **_take(values, rows))
+                        made += _to_arrays(y[..., : shape[1] * self._scale, : shape[2] * self._scale])
                     tick(len(rows))
+        made = [_with_alpha(y, x) for y, x in zip(made, images.arrays, strict=True)]
         return Images(made, images.names)
+
+    def reconstruct_to(
+        self,
+        source: Any,
+        path: str | os.PathLike[str],
+        *,
+        tile: int | str | None = "auto",
+        overlap: int | None = None,
+        **conditions: Any,
+    ) -> None:
+        """One picture through the model and into a file, as :meth:`reconstruct` and :meth:`zoo.Images.save` would do.
+
+        If it goes through in tiles and the file is a PNG, it is written as the tiles come, and takes no memory for the
+        result: that may be larger than memory.
+
+        Args:
+            source: one picture of anything that :meth:`zoo.Images.of` takes.
+            path: the file.
+            tile: as for :meth:`reconstruct`.
+            overlap: likewise.
+            conditions: likewise.
+
+        Raises:
+            InputError: as :meth:`reconstruct`, and for more or less than one picture.
+            PictureError: where the disk does not take it.
+        """
+        images = Images.of(source, alpha=self._input.size is None)
+        if len(images) != 1:
+            raise InputError(f"One picture goes into a file, not {len(images)}: use reconstruct(...).save(FOLDER).")
+        target = Path(path)
+        (x,) = images.arrays
+        array = self._fit(_colours(x))
+        side = tile_side(tile, self.reach, array.shape, self._input.multiple, self._name)
+        if not side or target.suffix.lower() != ".png" or x.shape[0] in (2, 4):
+            made = self.reconstruct(images, tile=tile, overlap=overlap, **conditions)
+            return made.save(target)
+        with torch.inference_mode():
+            bands = self._bands(array, side, overlap, self.checked(conditions, 1))
+            first = next(bands)
+            shape = (len(first), self._scale * array.shape[1], self._scale * array.shape[2])
+            return write_bands(chain([first], bands), shape, target)
+
+    def _bands(self, array: Array, side: int, overlap: int | None, conditions: Mapping[str, Any]) -> Iterator[Array]:
+        """The result for one picture, in bands from top to bottom."""
+        multiple, scale = self._input.multiple, self._scale
+        if overlap is None:
+            overlap = self.reach or 0
+        elif isinstance(overlap, bool) or not isinstance(overlap, int) or overlap < 0:
+            raise InputError(f"overlap must be a whole number from 0, not {overlap!r}.")
+
+        def run(x: Tensor) -> Tensor:
+            return self(self._to_network(x), **conditions).float().cpu()  # type: ignore[no-any-return]
+
+        left, width = scale * array.shape[1], scale * array.shape[2]
+        for band in bands(run, _pad(array, multiple), side, overlap, multiple, scale):
+            yield band[:, :left, :width]
+            left -= band.shape[1]
+
+    @property
+    def _scale(self) -> int:
+        return self.entry.output.scale if self.entry else 1
 
     def prepare(self, inputs: Any) -> Images:
         """Pictures as the network sees them: with its channels and, if that is fixed, its size.
@@ -92,8 +178,10 @@ class Model(nn.Module):
             inputs: anything that :meth:`zoo.Images.of` takes.
         """
         images = Images.of(inputs)
-        given = self._input
-        return Images([fit(array, given.channels, given.size) for array in images.arrays], images.names)
+        return Images([self._fit(array) for array in images.arrays], images.names)
+
+    def _fit(self, array: Array) -> Array:
+        return fit(array, self._input.channels, self._input.size)
 
     @property
     def _input(self) -> Format:
@@ -107,8 +195,12 @@ class Model(nn.Module):
         parameter = next(self.parameters(), torch.empty(0))
         return x.to(parameter.device, parameter.dtype)
 
-    def _conditions(self, given: Mapping[str, Any], n: int) -> dict[str, Any]:
-        """Checked conditions, as tensors or lists of length n."""
+    def checked(self, given: Mapping[str, Any], n: int) -> dict[str, Any]:
+        """Conditions as the network takes them, tensors or lists of length ``n``.
+
+        Raises:
+            InputError: for a condition that is wrong, unknown or missing.
+        """
         declared = {c.name: c for c in self.entry.conditions} if self.entry else {}
         for name in given:
             if name not in declared:
@@ -214,7 +306,7 @@ class Generator(Model):
             raise InputError(f"seed must be a whole number from 0, not {seed!r}.")
         if self.entry:
             _check_memory(n, self.entry.output)
-        values = self._conditions(conditions, n)
+        values = self.checked(conditions, n)
         made: list[Array] = []
         with _Progress(n, progress) as tick:
             for rows in _chunks(range(n), batch_size):
@@ -283,6 +375,20 @@ def _pad(array: Array, multiple: int) -> Array:
     """Mirror a picture outward, to the right and below, until height and width are divisible."""
     bottom, right = -array.shape[1] % multiple, -array.shape[2] % multiple
     return np.pad(array, ((0, 0), (0, bottom), (0, right)), "reflect") if bottom or right else array
+
+
+def _colours(array: Array) -> Array:
+    """A picture without its transparency."""
+    return array[:-1] if array.shape[0] in (2, 4) else array
+
+
+def _with_alpha(made: Array, given: Array) -> Array:
+    """A result with the transparency of what it was made from."""
+    if given.shape[0] not in (2, 4):
+        return made
+    height, width = made.shape[1:]
+    alpha = Image.fromarray(given[-1]).resize((width, height), Image.Resampling.BICUBIC)
+    return np.concatenate([made, np.clip(np.asarray(alpha), 0, 1)[None]])
 
 
 def _to_arrays(y: Tensor) -> list[Array]:

@@ -44,18 +44,18 @@ def named_files(path: Path) -> list[tuple[str, Path]]:
     return [(path.stem, path)]
 
 
-def read_file(path: Path) -> Array:
+def read_file(path: Path, alpha: bool = False) -> Array:
     """One picture file as ``(C, H, W)`` in [0, 1]."""
     try:
         with path.open("rb") as file:
-            return decode(file, str(path), path.stat().st_size)
+            return decode(file, str(path), path.stat().st_size, alpha)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None
     except OSError as error:
         raise PictureError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
-def decode(file: BinaryIO, what: str, size: int) -> Array:
+def decode(file: BinaryIO, what: str, size: int, alpha: bool = False) -> Array:
     """One picture of an open file of ``size`` bytes as ``(C, H, W)`` in [0, 1]; errors call it ``what``."""
     if size == 0:
         raise PictureError(f"{what}: empty (0 bytes): get the file again.")
@@ -64,7 +64,7 @@ def decode(file: BinaryIO, what: str, size: int) -> Array:
             warnings.simplefilter("error", Image.DecompressionBombWarning)  # Pillow goes on up to twice its limit
             picture = Image.open(file)
         with picture:
-            return from_pil(picture, what)
+            return from_pil(picture, what, alpha)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PictureError(
             f"{what}: more than {Image.MAX_IMAGE_PIXELS:,} pixels, as in a decompression bomb: "
@@ -80,7 +80,7 @@ def decode(file: BinaryIO, what: str, size: int) -> Array:
         raise PictureError(f"{what}: damaged or cut off ({error}): get the file again.") from None
 
 
-def from_pil(picture: Image.Image, what: str) -> Array:
+def from_pil(picture: Image.Image, what: str, alpha: bool = False) -> Array:
     """One PIL picture as ``(C, H, W)`` in [0, 1]; errors call it ``what``."""
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I;16"):
@@ -94,16 +94,29 @@ def from_pil(picture: Image.Image, what: str) -> Array:
         return from_array(np.asarray(picture))[0]
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+        if not alpha:
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
     elif picture.mode in ("1", "L"):
         picture = picture.convert("L")
     else:
         picture = picture.convert("RGB")
-    return from_array(np.asarray(picture))[0]
+    return from_array(np.asarray(picture), alpha)[0]
 
 
-def from_array(values: npt.NDArray[Any]) -> list[Array]:
-    """``(H, W)``, ``(H, W, C)`` or ``(N, H, W, C)`` of uint8, uint16, bool or float to arrays ``(C, H, W)``."""
+def opaque(array: Array) -> Array:
+    """A picture ``(C, H, W)`` laid on white, if it is transparent anywhere: C = 2 or 4."""
+    if array.shape[0] not in (2, 4):
+        return array
+    colour, alpha = array[:-1], array[-1:]
+    made: Array = colour * alpha + (1 - alpha)
+    return made
+
+
+def from_array(values: npt.NDArray[Any], alpha: bool = False) -> list[Array]:
+    """``(H, W)``, ``(H, W, C)`` or ``(N, H, W, C)`` of uint8, uint16, bool or float to arrays ``(C, H, W)``.
+
+    With ``alpha`` a picture that is transparent somewhere keeps its last channel; else it is laid on white.
+    """
     shape = values.shape
     if values.ndim == 2:
         values = values[None, ..., None]
@@ -123,10 +136,8 @@ def from_array(values: npt.NDArray[Any]) -> list[Array]:
         floats = np.clip(values.astype(np.float32), 0, 1)
     else:
         raise InputError(f"An array of {values.dtype} has no range to go by: give uint8, uint16, or float in [0, 1].")
-    if floats.shape[-1] in (2, 4):
-        alpha = floats[..., -1:]
-        floats = floats[..., :-1] * alpha + (1 - alpha)
-    return [np.ascontiguousarray(picture.transpose(2, 0, 1)) for picture in floats]
+    arrays = [np.ascontiguousarray(picture.transpose(2, 0, 1)) for picture in floats]
+    return [x if alpha and x.shape[0] in (2, 4) and x[-1].min() < 1 else opaque(x) for x in arrays]
 
 
 def _check_range(values: npt.NDArray[Any]) -> None:

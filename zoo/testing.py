@@ -290,6 +290,19 @@ def _any_picture(model: Model) -> None:
         assert made.shape[2:] == wanted, f"A picture of {shape} became {made.shape[2:]} instead of {wanted}."
 
 
+@_rule("Set `reach` to the pixels that an output pixel depends on, to each side, or leave it None.")
+def _tiles(model: Model) -> None:
+    """Where the network has a reach, a picture in tiles becomes what it becomes as a whole."""
+    given = entry_of(model).input
+    if model.reach is None or given is None or given.size:
+        return
+    side = 8 * given.multiple
+    x = np.random.default_rng(0).random((2 * side + model.reach + 3, side + 5, 3), dtype=np.float32)
+    whole, tiled = (model.reconstruct(x, tile=tile, **required(model)).numpy() for tile in (None, side))
+    far = float(np.abs(whole - tiled).max())
+    assert far <= TOLERANCE, f"With a reach of {model.reach} they differ by {far:.2g}."
+
+
 @_rule("Make the code smaller, and let forward be decode after encode.")
 def _codes(model: Model) -> None:
     """An autoencoder's code has one row for each picture, fewer numbers than the picture, and decodes to its copy."""

@@ -80,6 +80,7 @@ class ESRGAN(Model):
         self.conv_up2 = nn.Conv2d(width, width, 3, padding=1)
         self.conv_hr = nn.Conv2d(width, width, 3, padding=1)
         self.conv_last = nn.Conv2d(width, channels, 3, padding=1)
+        self.reach = self.fold * (15 * blocks + 4)  # five convolutions three times in a block; first, after, enlarged
 
     def forward(self, x: Tensor) -> Tensor:
         """Pictures ``(N, channels, H, W)`` to ``(N, channels, scale * H, scale * W)``, both in [-1, 1].

@@ -6,6 +6,7 @@ https://arxiv.org/abs/1609.04802
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -95,6 +96,9 @@ class SRGAN(Model):
             )
         )
         self.tail = nn.Conv2d(width, channels, kernel, padding=kernel // 2, bias=outer)
+        if norm != "instance":
+            enlarged = sum(0.5**i for i in range(len(self.up))) + kernel // 2 / scale
+            self.reach = math.ceil(kernel // 2 + 2 * blocks + 1 + enlarged)
 
     def forward(self, x: Tensor) -> Tensor:
         """Pictures ``(N, channels, H, W)`` in [-1, 1] to ``(N, channels, scale * H, scale * W)``, about that range."""

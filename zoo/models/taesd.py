@@ -60,6 +60,8 @@ class TAESD(Autoencoder):
             decoder += [nn.Conv2d(WIDTH, WIDTH, 3, padding=1, bias=False)]
         self.encoder = Half(*encoder, nn.Conv2d(WIDTH, latent_channels, 3, padding=1))
         self.decoder = Half(*decoder, Block(), nn.Conv2d(WIDTH, 3, 3, padding=1))
+        # Three blocks of three convolutions at an eighth, a quarter and half of the size, and what is between, twice.
+        self.reach = 304
 
     def encode(self, x: Tensor) -> Tensor:
         """Pictures ``(N, 3, H, W)`` in [-1, 1] to latents ``(N, latent_channels, H / 8, W / 8)``.

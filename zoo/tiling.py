@@ -1,0 +1,77 @@
+"""Large pictures in parts: tiles that overlap so far that what comes together equals the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.errors import InputError
+from zoo.reading import Array
+
+SIDE = 256  # of a tile, without its overlap, in pixels of the input
+WHOLE = 512 * 512  # pixels that still go through a network at once
+
+
+def tile_side(tile: int | str | None, reach: int | None, shape: tuple[int, ...], multiple: int, name: str) -> int:
+    """How large the tiles of a picture ``(C, H, W)`` are; 0 where it goes through the network whole.
+
+    Args:
+        tile: what the user wants: a side in pixels, "auto", or None for whole.
+        reach: of the network; None where every pixel depends on the whole picture.
+        shape: of the picture.
+        multiple: what sides must be divisible by; tiles are rounded up to it.
+        name: of the model, for errors.
+
+    Raises:
+        InputError: for another word or number, or a network that cannot be run in parts.
+    """
+    if tile is None:
+        return 0
+    if tile == "auto":
+        if reach is None or shape[1] * shape[2] <= WHOLE:
+            return 0
+        side = max(SIDE, 2 * reach)
+    elif isinstance(tile, int) and not isinstance(tile, bool) and tile > 0:
+        if reach is None:
+            raise InputError(
+                f"{name} cannot be run in tiles: each pixel depends on the whole picture. Leave out `tile`."
+            )
+        side = tile
+    else:
+        raise InputError(f'tile must be "auto", None, or a side in pixels, not {tile!r}.')
+    return side + -side % multiple
+
+
+def bands(
+    run: Callable[[Tensor], Tensor], array: Array, side: int, overlap: int, multiple: int, scale: int
+) -> Iterator[Array]:
+    """What a network makes of a picture, in bands from top to bottom.
+
+    Args:
+        run: from ``(1, C, h, w)`` in [-1, 1] to ``(1, C', scale * h, scale * w)`` in [-1, 1], on the CPU.
+        array: the picture, ``(C, H, W)`` in [0, 1], with sides that the network takes.
+        side: of the tiles, divisible by ``multiple``.
+        overlap: how far each tile sees beyond its edges. From the network's reach on, the result is that of the whole.
+        multiple: tiles begin where this divides: there the strides of a network begin, too.
+        scale: how many times larger the result is.
+
+    Yields:
+        float32 ``(C', scale * h, scale * W)`` in [0, 1], each as high as a row of tiles.
+    """
+    overlap += -overlap % multiple
+    height, width = array.shape[1:]
+    for top in range(0, height, side):
+        y0, y1 = max(top - overlap, 0), min(top + side + overlap, height)
+        bottom = min(top + side, height)
+        row = []
+        for left in range(0, width, side):
+            x0, x1 = max(left - overlap, 0), min(left + side + overlap, width)
+            right = min(left + side, width)
+            part = torch.from_numpy(np.ascontiguousarray(array[None, :, y0:y1, x0:x1])) * 2 - 1
+            made = run(part)[0]
+            made = made[:, scale * (top - y0) : scale * (bottom - y0), scale * (left - x0) : scale * (right - x0)]
+            row.append(((made + 1) / 2).clamp(0, 1).numpy())
+        yield np.concatenate(row, 2)
