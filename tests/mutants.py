@@ -275,9 +275,9 @@ class Memory(Draws):
 class WrongConditions(Draws):
     """Takes whatever comes."""
 
-    def _conditions(self, given: Any, n: int) -> dict[str, Any]:
+    def checked(self, given: Any, n: int) -> dict[str, Any]:
         digit = given.get("digit", 0)
-        return super()._conditions({"digit": digit if isinstance(digit, int) else 0}, n)
+        return super().checked({"digit": digit if isinstance(digit, int) else 0}, n)
 
 
 class ConditionsMatter(Draws):
