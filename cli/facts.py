@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from fnmatch import fnmatchcase
@@ -89,8 +90,9 @@ def list_(pattern: str, verb: str | None, license: str | None, json_: bool) -> N
 
 @click.command("info")
 @click.argument("name", shell_complete=complete_names)
+@click.option("--speed", is_flag=True, help="Also measure how fast each --precision is on this machine.")
 @click.option("--json", "json_", is_flag=True, help="For a script.")
-def info_(name: str, json_: bool) -> None:
+def info_(name: str, speed: bool, json_: bool) -> None:
     """Show what a model or checkpoint is, how good it is, and who may use it.
 
     NAME may be local-dir: and a folder, too.
@@ -125,6 +127,13 @@ def info_(name: str, json_: bool) -> None:
         click.echo(f"\n-c {condition.name}=... ({values}): {condition.help}")
     for metric in entry.metrics:
         click.echo(f"\n{metric.name} = {metric.value:g}\n  {metric.protocol}")
+    if speed:
+        from zoo.fast import measure
+
+        click.echo("\nBeside the plain network, on this machine, one pair of samples:")
+        for precision, quick, ratio in measure(name):
+            near = "the same" if quick.agreement == math.inf else f"{quick.agreement:.0f} dB of agreement"
+            click.echo(f"{precision}: {quick.kind}; {ratio:.2f} times as fast, {near}")
     return None
 
 

@@ -31,6 +31,12 @@ def model_options(command: Command) -> Command:
         click.option("--json", "json_", is_flag=True, help="Say what was written as JSON on the standard output."),
         click.option("-c", "conditions", multiple=True, metavar="NAME=VALUE", help="A condition; again for more."),
         click.option("--weights", type=click.Path(path_type=Path), help="A folder or file with the weights."),
+        click.option(
+            "--precision",
+            default="exact",
+            show_default=True,
+            help="exact, or fast: bfloat16 where there is hardware for it.",
+        ),
         click.option("--device", default="cpu", show_default=True, help="Such as cpu, cuda, cuda:1 or mps."),
     )
     for option in options:
@@ -49,13 +55,13 @@ def parse_conditions(given: Sequence[str]) -> dict[str, Any]:
     return {name: values[0] if len(values) == 1 else values for name, values in made.items()}
 
 
-def ready(name: str, verb: str, weights: Path | None, device: str) -> Model:
+def ready(name: str, verb: str, weights: Path | None, device: str, precision: str) -> Model:
     """A loaded model; what it cannot do is said before anything is downloaded or torch imported."""
     if ":" not in name and verb not in info(name).verbs:
         raise refusal(info(name).model, verb)
     from zoo.loading import load
 
-    return load(name, device=device, weights=weights)
+    return load(name, device=device, precision=precision, weights=weights)
 
 
 def check_output(output: Path) -> None:
@@ -99,6 +105,7 @@ def generate(
     output: Path | None,
     batch_size: int,
     device: str,
+    precision: str,
     weights: Path | None,
     conditions: Sequence[str],
     json_: bool,
@@ -108,7 +115,7 @@ def generate(
     check_output(output)
     check_count("n", n)
     check_count("batch_size", batch_size)
-    model = ready(name, "generate", weights, device)
+    model = ready(name, "generate", weights, device, precision)
     shown = sys.stderr.isatty() and n > batch_size
     images = model.generate(n, seed=seed, batch_size=batch_size, progress=shown, **parse_conditions(conditions))
     deliver(images, output)
@@ -135,6 +142,7 @@ def reconstruct(
     overlap: int | None,
     batch_size: int,
     device: str,
+    precision: str,
     weights: Path | None,
     conditions: Sequence[str],
     json_: bool,
@@ -159,7 +167,7 @@ def reconstruct(
     if not sources:
         return report(json_, output, 0, failed=[], skipped=len(there))
     given = parse_conditions(conditions)
-    model = ready(name, "reconstruct", weights, device)
+    model = ready(name, "reconstruct", weights, device, precision)
     model.checked(given, len(sources))
     options = {"tile": _tile(tile), "overlap": overlap, **given}
     alone = folder or (len(sources) == 1 and output != STANDARD)

@@ -18,16 +18,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from zoo.errors import InputError, WeightsError
+from zoo.fast import has_bfloat16
 from zoo.weights import download
 
 DEFAULT_FEATURES = "mobilenetv2_100"
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is computed by the hardware: emulated, it is slower than float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 
 class Features:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from zoo.entry import Entry
 from zoo.errors import InputError, RegistryError, ResearchOnly, WeightsError
+from zoo.fast import PRECISIONS
 from zoo.licenses import commercial
 from zoo.model import Model
 from zoo.weights import find
@@ -26,6 +27,7 @@ def load(
     *,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
+    precision: str = "exact",
     weights: str | os.PathLike[str] | None = None,
 ) -> Model:
     """A model with its trained weights, in eval mode.
@@ -36,6 +38,8 @@ def load(
             model it is.
         device: where the model computes, such as ``cpu``, ``cuda`` or ``mps``.
         dtype: what it computes in.
+        precision: how the verbs compute in float32. "exact" for rewrites that agree with the plain network to 1e-5 of
+            the range, "fast" for bfloat16 as well, where the hardware has it and 45 dB of agreement are kept.
         weights: a folder to look in before the Hub, or a safetensors file to load instead.
 
     Returns:
@@ -45,6 +49,8 @@ def load(
         InputError: for a name, device or file that does not exist.
         WeightsError: if the weights cannot be had, are corrupted or do not fit.
     """
+    if precision not in PRECISIONS:
+        raise InputError(f"precision cannot be {precision!r}: choose {' or '.join(PRECISIONS)}.")
     entry, path = find(name, weights)
     if not commercial(entry):
         warnings.warn(
@@ -61,7 +67,7 @@ def load(
         raise WeightsError(
             f"{error} If the network is newer, `zoo embed {entry.model} FILE` brings its weights."
         ) from None
-    model.entry = entry
+    model.entry, model.precision = entry, precision
     try:
         return model.eval() if torch.device(device).type == "cpu" else model.eval().to(device)
     except (RuntimeError, AssertionError) as error:  # torch says so in several ways

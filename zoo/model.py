@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from zoo.entry import Condition, Entry, Format
 from zoo.errors import InputError, UnknownNameError, check_count, near
+from zoo.fast import Quick, key_of, quicken
 from zoo.images import Images, fit, write_bands
 from zoo.reading import Array
 from zoo.registry import refusal
@@ -42,10 +43,12 @@ class Model(nn.Module):
         entry: the facts from the registry; None for a network that was built by hand.
         reach: for a network from picture to picture of any size: how many pixels of the input, to each side, a pixel of
             the output depends on, so that large pictures can go through in tiles. None where it depends on all of them.
+        precision: how the verbs compute, as :func:`zoo.load` takes it; ``decode`` and ``forward`` are always plain.
     """
 
     entry: Entry | None = None
     reach: int | None = None
+    precision: str = "exact"
 
     def generate(
         self, n: int = 1, *, seed: int | None = None, batch_size: int = 64, progress: bool = False, **conditions: Any
@@ -104,7 +107,7 @@ class Model(nn.Module):
                         made.append(np.concatenate(found, 1))
                     else:
                         x = torch.from_numpy(np.stack([_pad(arrays[i], multiple) for i in rows]))
-                        y = self(self._to_network(x * 2 - 1), **_take(values, rows))
+                        y = self._answer(self._to_network(x * 2 - 1), _take(values, rows))
                         made += _to_arrays(y[..., : shape[1] * self._scale, : shape[2] * self._scale])
                     tick(len(rows))
         made = [_with_alpha(y, x) for y, x in zip(made, images.arrays, strict=True)]
@@ -160,7 +163,7 @@ class Model(nn.Module):
             raise InputError(f"overlap must be a whole number from 0, not {overlap!r}.")
 
         def run(x: Tensor) -> Tensor:
-            return self(self._to_network(x), **conditions).float().cpu()  # type: ignore[no-any-return]
+            return self._answer(self._to_network(x), conditions).float().cpu()
 
         left, width = scale * array.shape[1], scale * array.shape[2]
         for band in bands(run, _pad(array, multiple), side, overlap, multiple, scale):
@@ -170,6 +173,48 @@ class Model(nn.Module):
     @property
     def _scale(self) -> int:
         return self.entry.output.scale if self.entry else 1
+
+    @property
+    def quick(self) -> Quick:
+        """How the verbs compute: made when they are first used, and again when the weights are others."""
+        quick: Quick | None = self.__dict__.get("_quick")
+        if quick is None or quick.key != (self.precision, *key_of(self)):
+            builder = self.entry.builder if self.entry else ""
+            quick = quicken(self, self._method, builder, self.precision, self.example)
+            self.__dict__["_quick"] = quick
+        return quick
+
+    _method = "forward"
+
+    def _answer(self, x: Tensor, conditions: Mapping[str, Any]) -> Tensor:
+        if self.training or (run := self.quick.run) is None:
+            return getattr(self, self._method)(x, **conditions)  # type: ignore[no-any-return]
+        return run((x, conditions))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the rewritten copy, which is made again."""
+        return {key: value for key, value in self.__dict__.items() if key != "_quick"}
+
+    def example(self, n: int = 2) -> tuple[Tensor, dict[str, Tensor]]:
+        """Random input for ``n`` samples, and conditions: pictures of another size for another ``n``, if any is taken.
+
+        Raises:
+            InputError: for a condition that is no choice.
+        """
+        assert self.entry
+        random = torch.Generator().manual_seed(n)
+        x = self._example(n, random)
+        conditions = {}
+        for condition in self.entry.conditions:
+            if condition.kind != "choice":
+                raise InputError(f"{self._name} has a condition that is no choice: {condition.name}.")
+            conditions[condition.name] = torch.randint(len(condition.choices), (n,), generator=random)
+        return x, conditions
+
+    def _example(self, n: int, random: torch.Generator) -> Tensor:
+        given = self._input
+        side = -(-16 // given.multiple) * given.multiple
+        return torch.rand(n, given.channels or 3, *(given.size or (side * n, side * (n + 1))), generator=random) * 2 - 1
 
     def prepare(self, inputs: Any) -> Images:
         """Pictures as the network sees them: with its channels and, if that is fixed, its size.
@@ -257,6 +302,10 @@ class Generator(Model):
 
     latent_shape: tuple[int, ...]
     decode: Callable[..., Tensor]  # not a method here: a subclass names its conditions
+    _method = "decode"
+
+    def _example(self, n: int, random: torch.Generator) -> Tensor:
+        return torch.randn(n, *self.latent_shape, generator=random)
 
     def forward(self, z: Tensor, **conditions: Any) -> Tensor:
         """The same as :meth:`decode`."""
@@ -311,7 +360,7 @@ class Generator(Model):
         with _Progress(n, progress) as tick:
             for rows in _chunks(range(n), batch_size):
                 z = self._to_network(self.latents(len(rows), int(seed), rows[0]))
-                made += _to_arrays(self.decode(z, **_take(values, rows)))
+                made += _to_arrays(self._answer(z, _take(values, rows)))
                 tick(len(rows))
         return Images(made, seed=int(seed))
 

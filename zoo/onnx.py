@@ -5,29 +5,30 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zoo.entry import Entry
-from zoo.errors import WeightsError, ZooError
+from zoo.errors import InputError, WeightsError, ZooError
 from zoo.files import whole
 from zoo.model import Generator, Model
 
 CLOSE = 1e-4  # of the largest value: as near as an answer of ONNX Runtime must come to that of torch
 
 
-class _Decode(nn.Module):
-    """A generator as a network from latents to pictures."""
+class _Answer(nn.Module):
+    """What a model answers, with conditions in the order they are declared."""
 
-    def __init__(self, model: Generator) -> None:
+    def __init__(self, model: Model) -> None:
         super().__init__()
         self.model = model
+        assert model.entry
+        self.names = [condition.name for condition in model.entry.conditions]
 
-    def forward(self, z: Tensor, **conditions: Tensor) -> Tensor:
-        made: Tensor = self.model.decode(z, **conditions)
+    def forward(self, x: Tensor, *conditions: Tensor) -> Tensor:
+        answer = self.model.decode if isinstance(self.model, Generator) else self.model.forward
+        made: Tensor = answer(x, **dict(zip(self.names, conditions, strict=True)))
         return made
 
 
@@ -51,24 +52,24 @@ def export(model: Model, path: Path) -> None:
     except ImportError:
         raise ZooError("ONNX needs more packages: pip install 'generative-zoo[onnx]'.") from None
     assert model.entry
-    network = _Decode(model) if isinstance(model, Generator) else model
-    first, second = (example(model, n) for n in (2, 3))
-    dims = {name: _dynamic(name, x, model.entry) for name, x in first.items()}
-    if isinstance(network, _Decode):  # which torch.export asks for as its forward has them
-        (z, *_), conditions = first, {name: dims[name] for name in list(first)[1:]}
-        shapes: dict[str, Any] = {z: dims[z], **({"conditions": conditions} if conditions else {})}
-    else:
-        shapes = dims
+    network = _Answer(model)
+    try:
+        first, second = ((x, *conditions.values()) for x, conditions in (model.example(2), model.example(3)))
+    except InputError as error:
+        raise WeightsError(f"{model.entry.name} cannot be written as ONNX: {error}") from None
+    names = ["z" if isinstance(model, Generator) else "x", *network.names]
+    any_size = names[0] == "x" and model.entry.input is not None and not model.entry.input.size
+    dims = [dict.fromkeys((0, 2, 3) if any_size and x.ndim == 4 else (0,), torch.export.Dim.DYNAMIC) for x in first]
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 network,
-                kwargs=first,
+                first,
                 dynamo=True,
-                dynamic_shapes=shapes,
-                input_names=list(first),
+                dynamic_shapes=(dims[0], *([tuple(dims[1:])] if dims[1:] else [])),
+                input_names=names,
                 output_names=["y"],
                 verbose=False,
             )
@@ -85,35 +86,11 @@ def export(model: Model, path: Path) -> None:
             session = onnxruntime.InferenceSession(str(aside), providers=["CPUExecutionProvider"])
             for given in (first, second):
                 with torch.inference_mode():
-                    wanted = network(**given).numpy()
-                found = session.run(None, {name: x.numpy() for name, x in given.items()})[0]
+                    wanted = network(*given).numpy()
+                found = session.run(None, {name: x.numpy() for name, x in zip(names, given, strict=True)})[0]
                 if np.abs(wanted - found).max() > CLOSE * np.abs(wanted).max():
                     raise WeightsError(
                         f"{model.entry.name}: ONNX Runtime answers otherwise than torch; nothing is written."
                     )
     except OSError as error:
         raise WeightsError(f"{path} cannot be written: {error.strerror or error}.") from None
-
-
-def example(model: Model, n: int) -> dict[str, Tensor]:
-    """Inputs for ``n`` samples, random ones; pictures of another size for another ``n``, where any size is taken."""
-    assert model.entry
-    random = torch.Generator().manual_seed(n)
-    if isinstance(model, Generator):
-        made = {"z": torch.randn(n, *model.latent_shape, generator=random)}
-    else:
-        given = model.entry.input
-        assert given is not None
-        sides = given.size or (8 * given.multiple * n, 8 * given.multiple * (n + 1))
-        made = {"x": torch.rand(n, given.channels or 3, *sides, generator=random) * 2 - 1}
-    for condition in model.entry.conditions:
-        if condition.kind != "choice":
-            raise WeightsError(f"{model.entry.name} cannot be written as ONNX: {condition.name} is no choice.")
-        made[condition.name] = torch.randint(len(condition.choices), (n,), generator=random)
-    return made
-
-
-def _dynamic(name: str, x: Tensor, entry: Entry) -> dict[int, Any]:
-    """Which dimensions of an input may differ."""
-    free = (0, 2, 3) if name == "x" and entry.input and not entry.input.size else (0,)
-    return dict.fromkeys(free, torch.export.Dim.DYNAMIC)

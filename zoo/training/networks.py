@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
+
+from zoo.evaluation import Features
 
 
 class Discriminator(nn.Module):
@@ -77,3 +81,36 @@ class PatchDiscriminator(nn.Module):
         """Pictures ``(N, channels, H, W)`` in [-1, 1] to scores of patches ``(N, 1, h, w)``."""
         scores: Tensor = self.layers(x)
         return scores
+
+
+class FeatureDiscriminator(nn.Module):
+    """Scores from the maps of a network that has seen many pictures, as in Projected GAN.
+
+    Sauer et al. 2021, https://arxiv.org/abs/2111.01007, without their mixing of depths. What is learnt are three small
+    convolutions at each depth, with spectral norm: so D need not find out first what pictures are made of, and G hears
+    after minutes what else takes hours.
+
+    Args:
+        features: the network; it stays as it is.
+        width: of the convolutions.
+    """
+
+    def __init__(self, features: Features, width: int = 64) -> None:
+        super().__init__()
+        self.seen = [features]  # in a list: no part of what is trained and saved
+        self.heads = nn.ModuleList(
+            nn.Sequential(
+                *(spectral_norm(nn.Conv2d(maps.shape[1], width, 1)), nn.LeakyReLU(0.2)),
+                *(spectral_norm(nn.Conv2d(width, width, 3, padding=1)), nn.LeakyReLU(0.2)),
+                spectral_norm(nn.Conv2d(width, 1, 1)),
+            )
+            for maps in features.maps(torch.zeros(1, 3, 64, 64))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pictures ``(N, 3, H, W)`` in [-1, 1] to scores of patches ``(N, depths, h, w)``.
+
+        Those of deeper maps, of which there are fewer, are repeated: each depth counts as much as another.
+        """
+        scores = [head(maps) for head, maps in zip(self.heads, self.seen[0].maps(x), strict=True)]
+        return torch.cat([F.interpolate(score, scores[0].shape[2:]) for score in scores], 1)

@@ -20,7 +20,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from zoo.errors import InputError
-from zoo.evaluation import diversity, has_bfloat16, kernel_distance
+from zoo.evaluation import diversity, kernel_distance
+from zoo.fast import has_bfloat16
 from zoo.images import Images
 from zoo.training.augmentation import augment
 from zoo.training.data import batch_indices
