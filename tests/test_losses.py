@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from zoo.evaluation import Features
 from zoo.training.augmentation import AUGMENTATIONS, augment, views
 from zoo.training.cycle import Pool
 from zoo.training.losses import LOSSES, accuracies, gradient_penalty, r1_penalty
-from zoo.training.networks import Discriminator, PatchDiscriminator
+from zoo.training.networks import Discriminator, FeatureDiscriminator, PatchDiscriminator
 
 
 @pytest.mark.parametrize(
@@ -127,3 +128,18 @@ def test_spectral_norm_bounds_d() -> None:
     for _ in range(30):
         bounded(x)  # the power method settles
     assert bounded(x).abs().max() < 1e-3 * free(x).abs().max()
+
+
+def test_a_discriminator_that_looks_through_features_learns_its_heads_alone() -> None:
+    torch.manual_seed(0)
+    features = Features("random")
+    d = FeatureDiscriminator(features, 4)
+    depths = len(features.maps(torch.zeros(1, 3, 32, 32)))
+    assert all(key.startswith("heads.") for key in d.state_dict())
+    x = torch.rand(2, 3, 32, 32, requires_grad=True)
+    scores = d(x)
+    assert scores.shape[:2] == (2, depths)
+    for depth in range(depths):
+        (gradient,) = torch.autograd.grad(scores[:, depth].sum(), x, retain_graph=True)
+        assert gradient.abs().sum() > 0, "each depth speaks"
+    assert not torch.equal(d(x), d(x)), "from another place each time"

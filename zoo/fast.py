@@ -125,13 +125,13 @@ def measure(name: str, pairs: int = 5) -> Iterator[tuple[str, Quick, float]]:
     for precision in PRECISIONS:
         model = load(name, precision=precision)
         given, quick = model.example(), model.quick
-        answer = getattr(model, model._method)
+        plain = partial(_call, model, model._method, torch.float32)
         ratios = []
         for _ in range(pairs + 1):
             start = time.perf_counter()
-            answer(given[0], **given[1])
+            plain(given)
             middle = time.perf_counter()
-            model._answer(*given)
+            (quick.run or plain)(given)
             ratios.append((middle - start) / (time.perf_counter() - middle))
         yield precision, quick, median(ratios[1:])
 

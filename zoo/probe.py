@@ -78,7 +78,7 @@ def answers(model: Model) -> list[Images]:
 def calls(model: Model) -> list[tuple[Tensor, Callable[[Tensor], Tensor]]]:
     """Tensors as a verb would make them, and what the verb calls."""
     entry, made = entry_of(model), []
-    given = model.checked(required(model), 3)
+    given = {name: model.tensor(value) for name, value in model.checked(required(model), 3).items()}
     if "generate" in entry.verbs and isinstance(model, Generator):
         made.append((model.latents(3, 0), lambda z: model(z, **given)))
     if "reconstruct" in entry.verbs:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from zoo.errors import InputError
 from zoo.reading import Array
 
-SIDE = 256  # of a tile, without its overlap, in pixels of the input
+SIDE = 192  # of a tile, without its overlap, in pixels of the input
 WHOLE = 512 * 512  # pixels that still go through a network at once
 
 
@@ -46,12 +44,12 @@ def tile_side(tile: int | str | None, reach: int | None, shape: tuple[int, ...],
 
 
 def bands(
-    run: Callable[[Tensor], Tensor], array: Array, side: int, overlap: int, multiple: int, scale: int
+    run: Callable[[Array], Array], array: Array, side: int, overlap: int, multiple: int, scale: int
 ) -> Iterator[Array]:
     """What a network makes of a picture, in bands from top to bottom.
 
     Args:
-        run: from ``(1, C, h, w)`` in [-1, 1] to ``(1, C', scale * h, scale * w)`` in [-1, 1], on the CPU.
+        run: from ``(1, C, h, w)`` in [-1, 1] to ``(1, C', scale * h, scale * w)`` in [-1, 1].
         array: the picture, ``(C, H, W)`` in [0, 1], with sides that the network takes.
         side: of the tiles, divisible by ``multiple``.
         overlap: how far each tile sees beyond its edges. From the network's reach on, the result is that of the whole.
@@ -70,8 +68,7 @@ def bands(
         for left in range(0, width, side):
             x0, x1 = max(left - overlap, 0), min(left + side + overlap, width)
             right = min(left + side, width)
-            part = torch.from_numpy(np.ascontiguousarray(array[None, :, y0:y1, x0:x1])) * 2 - 1
-            made = run(part)[0]
+            made = run(array[None, :, y0:y1, x0:x1] * 2 - 1)[0]
             made = made[:, scale * (top - y0) : scale * (bottom - y0), scale * (left - x0) : scale * (right - x0)]
-            row.append(((made + 1) / 2).clamp(0, 1).numpy())
+            row.append(np.clip((made + 1) / 2, 0, 1))
         yield np.concatenate(row, 2)

@@ -112,5 +112,7 @@ class FeatureDiscriminator(nn.Module):
 
         Those of deeper maps, of which there are fewer, are repeated: each depth counts as much as another.
         """
+        # Its maps are made at every second, fourth, ... pixel: always the same ones, and G would find out which.
+        x = x.roll(torch.randint(32, (2,)).tolist(), (2, 3))
         scores = [head(maps) for head, maps in zip(self.heads, self.seen[0].maps(x), strict=True)]
         return torch.cat([F.interpolate(score, scores[0].shape[2:]) for score in scores], 1)

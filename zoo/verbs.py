@@ -1,0 +1,351 @@
+"""The two verbs, ``generate`` and ``reconstruct``: everything between what users give and what a network takes.
+
+Nothing here knows what computes the network: :class:`~zoo.model.Model` does it with torch, and
+:class:`~zoo.onnx_runtime.OnnxModel` without.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain, groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from zoo.entry import Condition, Entry, Format
+from zoo.errors import InputError, UnknownNameError, check_count, near
+from zoo.images import Images, fit, write_bands
+from zoo.reading import Array
+from zoo.registry import refusal
+from zoo.tiling import bands, tile_side
+
+
+class Verbs:
+    """What a user does with a model.
+
+    Attributes:
+        entry: the facts from the registry; None for a network that was built by hand.
+        reach: for a network from picture to picture of any size: how many pixels of the input, to each side, a pixel of
+            the output depends on, so that large pictures can go through in tiles. None where it depends on all of them.
+        latent_shape: shape of one latent; None for a model that makes no samples.
+    """
+
+    entry: Entry | None = None
+    reach: int | None = None
+    latent_shape: tuple[int, ...] | None = None
+
+    def _answer(self, x: Array, conditions: Mapping[str, Any]) -> Array:
+        """What a network makes of latents ``(N, ...)`` or pictures ``(N, C, H, W)`` in [-1, 1]: float32, about there."""
+        raise NotImplementedError
+
+    @property
+    def _needed(self) -> set[str]:
+        """Conditions without which the network cannot be called."""
+        return set()
+
+    def draw(self, rng: np.random.Generator) -> Array:
+        """One latent of shape ``latent_shape``; standard normal unless a subclass says otherwise."""
+        assert self.latent_shape is not None
+        return rng.standard_normal(self.latent_shape, dtype=np.float32)
+
+    def generate(
+        self, n: int = 1, *, seed: int | None = None, batch_size: int = 64, progress: bool = False, **conditions: Any
+    ) -> Images:
+        """New samples.
+
+        Args:
+            n: how many.
+            seed: a whole number from 0; the same seed gives the same pictures on every device, and the first of
+                many pictures are the same as few. By default another one each time, found in ``.seed`` of the result.
+            batch_size: samples that go through the network at once; the result does not depend on it.
+            progress: whether to show a bar.
+            conditions: as declared in the registry; one value, or a list with one for each sample.
+
+        Returns:
+            n pictures, float32 in [0, 1].
+
+        Raises:
+            VerbError: for a model that only reconstructs.
+            InputError: for a wrong number, seed or condition, or more samples than memory holds.
+        """
+        if self.latent_shape is None or (self.entry and "generate" not in self.entry.verbs):
+            raise refusal(self._name, "generate")
+        check_count("n", n)
+        check_count("batch_size", batch_size)
+        if seed is None:
+            seed = secrets.randbits(32)
+        if isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0:
+            raise InputError(f"seed must be a whole number from 0, not {seed!r}.")
+        if self.entry:
+            _check_memory(n, self.entry.output)
+        values = self.checked(conditions, n)
+        made: list[Array] = []
+        with _Progress(n, progress) as tick:
+            for rows in _chunks(range(n), batch_size):
+                z = np.stack([self.draw(np.random.default_rng((int(seed), i))) for i in rows])
+                made += _to_arrays(self._answer(z, _take(values, rows)))
+                tick(len(rows))
+        return Images(made, seed=int(seed))
+
+    def reconstruct(
+        self,
+        inputs: Any,
+        *,
+        batch_size: int = 16,
+        tile: int | str | None = "auto",
+        overlap: int | None = None,
+        progress: bool = False,
+        **conditions: Any,
+    ) -> Images:
+        """Pictures through the model: an autoencoder's copy, a larger photo, a painted one.
+
+        Args:
+            inputs: anything that :meth:`zoo.Images.of` takes. For a network of fixed size the largest centred part
+                of the right shape is resized to it; a network that takes any size returns what it was given,
+                times its scale.
+            batch_size: pictures that go through the network at once; the result does not depend on it.
+            tile: "auto" for tiles where a picture has more than 512 x 512 pixels and the network can be run in parts;
+                None to run it whole; a number for tiles of that many pixels of the input, one after the other.
+            overlap: pixels that a tile sees beyond its edges; by default as many as the result needs to equal that of
+                the whole picture, to about 1e-6.
+            progress: whether to show a bar.
+            conditions: as declared in the registry; one value, or a list with one for each picture.
+
+        Returns:
+            One picture for each input, in their order and under their names, float32 in [0, 1]. Where a network takes
+            pictures of any size, transparency is enlarged beside the colours, and the result has it, too.
+
+        Raises:
+            VerbError: for a model that only generates.
+            InputError: for inputs that hold no pictures, a wrong condition, or tiles where the network takes none.
+        """
+        if self.entry and "reconstruct" not in self.entry.verbs:
+            raise refusal(self._name, "reconstruct")
+        check_count("batch_size", batch_size)
+        images = Images.of(inputs, alpha=self._input.size is None)
+        arrays = [self._fit(_colours(array)) for array in images.arrays]
+        multiple = self._input.multiple
+        values = self.checked(conditions, len(arrays))
+        made: list[Array] = []
+        with _Progress(len(arrays), progress) as tick:
+            # Only neighbours of one shape can share a batch; order is kept.
+            for shape, group in groupby(range(len(arrays)), key=lambda i: arrays[i].shape):
+                side = tile_side(tile, self.reach, shape, multiple, self._name)
+                for rows in _chunks(list(group), 1 if side else batch_size):
+                    if side:
+                        found = list(self._bands(arrays[rows[0]], side, overlap, _take(values, rows)))
+                        made.append(np.concatenate(found, 1))
+                    else:
+                        x = np.stack([_pad(arrays[i], multiple) for i in rows])
+                        y = self._answer(x * 2 - 1, _take(values, rows))
+                        made += _to_arrays(y[..., : shape[1] * self._scale, : shape[2] * self._scale])
+                    tick(len(rows))
+        made = [_with_alpha(y, x) for y, x in zip(made, images.arrays, strict=True)]
+        return Images(made, images.names)
+
+    def reconstruct_to(
+        self,
+        source: Any,
+        path: str | os.PathLike[str],
+        *,
+        tile: int | str | None = "auto",
+        overlap: int | None = None,
+        **conditions: Any,
+    ) -> None:
+        """One picture through the model and into a file, as :meth:`reconstruct` and :meth:`zoo.Images.save` would do.
+
+        If it goes through in tiles and the file is a PNG, it is written as the tiles come, and takes no memory for the
+        result: that may be larger than memory.
+
+        Args:
+            source: one picture of anything that :meth:`zoo.Images.of` takes.
+            path: the file.
+            tile: as for :meth:`reconstruct`.
+            overlap: likewise.
+            conditions: likewise.
+
+        Raises:
+            InputError: as :meth:`reconstruct`, and for more or less than one picture.
+            PictureError: where the disk does not take it.
+        """
+        images = Images.of(source, alpha=self._input.size is None)
+        if len(images) != 1:
+            raise InputError(f"One picture goes into a file, not {len(images)}: use reconstruct(...).save(FOLDER).")
+        target = Path(path)
+        (x,) = images.arrays
+        array = self._fit(_colours(x))
+        side = tile_side(tile, self.reach, array.shape, self._input.multiple, self._name)
+        if not side or target.suffix.lower() != ".png" or x.shape[0] in (2, 4):
+            made = self.reconstruct(images, tile=tile, overlap=overlap, **conditions)
+            return made.save(target)
+        bands = self._bands(array, side, overlap, self.checked(conditions, 1))
+        first = next(bands)
+        shape = (len(first), self._scale * array.shape[1], self._scale * array.shape[2])
+        return write_bands(chain([first], bands), shape, target)
+
+    def _bands(self, array: Array, side: int, overlap: int | None, conditions: Mapping[str, Any]) -> Iterator[Array]:
+        """The result for one picture, in bands from top to bottom."""
+        multiple, scale = self._input.multiple, self._scale
+        if overlap is None:
+            overlap = self.reach or 0
+        elif isinstance(overlap, bool) or not isinstance(overlap, int) or overlap < 0:
+            raise InputError(f"overlap must be a whole number from 0, not {overlap!r}.")
+
+        def run(x: Array) -> Array:
+            return self._answer(x, conditions)
+
+        left, width = scale * array.shape[1], scale * array.shape[2]
+        for band in bands(run, _pad(array, multiple), side, overlap, multiple, scale):
+            yield band[:, :left, :width]
+            left -= band.shape[1]
+
+    @property
+    def _scale(self) -> int:
+        return self.entry.output.scale if self.entry else 1
+
+    def prepare(self, inputs: Any) -> Images:
+        """Pictures as the network sees them: with its channels and, if that is fixed, its size.
+
+        Args:
+            inputs: anything that :meth:`zoo.Images.of` takes.
+        """
+        images = Images.of(inputs)
+        return Images([self._fit(array) for array in images.arrays], images.names)
+
+    def _fit(self, array: Array) -> Array:
+        return fit(array, self._input.channels, self._input.size)
+
+    @property
+    def _input(self) -> Format:
+        return self.entry.input if self.entry and self.entry.input else Format()
+
+    @property
+    def _name(self) -> str:
+        return self.entry.model if self.entry else type(self).__name__
+
+    def checked(self, given: Mapping[str, Any], n: int) -> dict[str, Any]:
+        """Conditions as a network takes them: arrays, or lists of texts, of length ``n``.
+
+        Raises:
+            InputError: for a condition that is wrong, unknown or missing.
+        """
+        declared = {c.name: c for c in self.entry.conditions} if self.entry else {}
+        for name in given:
+            if name not in declared:
+                known = f"it takes {', '.join(declared)}" if declared else "it takes none"
+                raise UnknownNameError(f"{self._name} has no condition {name!r}{near(name, declared) or f': {known}.'}")
+        made = {}
+        for name, condition in declared.items():
+            value = given.get(name, condition.default)
+            if value is None:
+                if condition.required or name in self._needed:
+                    raise InputError(f"{self._name} needs the condition {name}{_hint(condition)}.")
+                continue
+            made[name] = self._condition(condition, value, n)
+        return made
+
+    def _condition(self, condition: Condition, value: Any, n: int) -> Any:
+        several = not isinstance(value, (str, bytes)) and hasattr(value, "__len__")
+        if condition.kind == "image":
+            arrays = Images.of(value).arrays
+            if len(arrays) == 1:
+                arrays = arrays * n
+            size = arrays[0].shape[1:] if arrays else None
+            values: list[Any] = [fit(array, array.shape[0], size) for array in arrays]
+        else:
+            values = [condition.check(v) for v in value] if several else [condition.check(value)] * n
+        if len(values) != n:
+            raise InputError(f"{condition.name} has {len(values)} values for {n} samples: give one, or one for each.")
+        if condition.kind == "image":
+            return np.stack(values) * 2 - 1
+        if condition.kind == "choice":
+            values = [condition.choices.index(v) for v in values]
+        if condition.kind == "text":
+            return values
+        return np.array(values, np.float32 if condition.kind == "number" else np.int64)
+
+
+def _hint(condition: Condition) -> str:
+    return f": one of {', '.join(map(str, condition.choices))}" if condition.choices else ""
+
+
+def _check_memory(n: int, output: Format) -> None:
+    if output.kind != "image" or not output.size:
+        return
+    each = 4 * (output.channels or 3) * output.size[0] * output.size[1]
+    free = free_memory()
+    if n * each > free:
+        raise InputError(
+            f"{n:,} samples need {n * each / 1e9:,.1f} GB of memory and {free / 1e9:,.1f} GB are free: "
+            f"ask for at most {free // each:,} at a time."
+        )
+
+
+def free_memory() -> int:
+    """Bytes that can be had without swapping; more than anybody needs where the system does not tell."""
+    try:
+        with open("/proc/meminfo") as file:
+            facts = dict(line.split(":") for line in file)
+        return int(facts["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        pass
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 1 << 60
+
+
+def _chunks(rows: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    return (rows[i : i + size] for i in range(0, len(rows), size))
+
+
+def _take(conditions: Mapping[str, Any], rows: Sequence[int]) -> dict[str, Any]:
+    """The conditions of some samples, which are neighbours."""
+    return {name: values[rows[0] : rows[-1] + 1] for name, values in conditions.items()}
+
+
+def _pad(array: Array, multiple: int) -> Array:
+    """Mirror a picture outward, to the right and below, until height and width are divisible."""
+    bottom, right = -array.shape[1] % multiple, -array.shape[2] % multiple
+    return np.pad(array, ((0, 0), (0, bottom), (0, right)), "reflect") if bottom or right else array
+
+
+def _colours(array: Array) -> Array:
+    """A picture without its transparency."""
+    return array[:-1] if array.shape[0] in (2, 4) else array
+
+
+def _with_alpha(made: Array, given: Array) -> Array:
+    """A result with the transparency of what it was made from."""
+    if given.shape[0] not in (2, 4):
+        return made
+    height, width = made.shape[1:]
+    alpha = Image.fromarray(given[-1]).resize((width, height), Image.Resampling.BICUBIC)
+    return np.concatenate([made, np.clip(np.asarray(alpha), 0, 1)[None]])
+
+
+def _to_arrays(y: Array) -> list[Array]:
+    """Network output ``(N, C, H, W)`` in [-1, 1] to pictures in [0, 1]."""
+    return list(np.ascontiguousarray(np.clip((y + 1) / 2, 0, 1)))
+
+
+class _Progress:
+    """A bar on the standard error, or nothing."""
+
+    def __init__(self, total: int, shown: bool) -> None:
+        self.bar = None
+        if shown:
+            from tqdm import tqdm
+
+            self.bar = tqdm(total=total, unit="picture", leave=False)
+
+    def __enter__(self) -> Callable[[int], object]:
+        return self.bar.update if self.bar else lambda n: None
+
+    def __exit__(self, *error: object) -> None:
+        if self.bar:
+            self.bar.close()
