@@ -19,7 +19,7 @@ from .facts import as_json, complete_names, entries_of, table
 
 if TYPE_CHECKING:
     from zoo.images import Images
-    from zoo.model import Model
+    from zoo.verbs import Verbs
 
 Command = Any  # a function or what click made of it
 STANDARD = Path("-")
@@ -30,6 +30,7 @@ def model_options(command: Command) -> Command:
     options: tuple[Command, ...] = (
         click.option("--json", "json_", is_flag=True, help="Say what was written as JSON on the standard output."),
         click.option("-c", "conditions", multiple=True, metavar="NAME=VALUE", help="A condition; again for more."),
+        click.option("--runtime", type=click.Choice(["torch", "onnx"]), default="torch", show_default=True),
         click.option("--weights", type=click.Path(path_type=Path), help="A folder or file with the weights."),
         click.option(
             "--precision",
@@ -55,10 +56,16 @@ def parse_conditions(given: Sequence[str]) -> dict[str, Any]:
     return {name: values[0] if len(values) == 1 else values for name, values in made.items()}
 
 
-def ready(name: str, verb: str, weights: Path | None, device: str, precision: str) -> Model:
+def ready(name: str, verb: str, weights: Path | None, device: str, precision: str, runtime: str) -> Verbs:
     """A loaded model; what it cannot do is said before anything is downloaded or torch imported."""
     if ":" not in name and verb not in info(name).verbs:
         raise refusal(info(name).model, verb)
+    if runtime == "onnx":
+        if device != "cpu" or precision != "exact":
+            raise InputError("ONNX Runtime computes in float32 on the CPU: leave out --device and --precision.")
+        from zoo.onnx_runtime import load as load_onnx
+
+        return load_onnx(name, weights=weights)
     from zoo.loading import load
 
     return load(name, device=device, precision=precision, weights=weights)
@@ -106,6 +113,7 @@ def generate(
     batch_size: int,
     device: str,
     precision: str,
+    runtime: str,
     weights: Path | None,
     conditions: Sequence[str],
     json_: bool,
@@ -115,7 +123,7 @@ def generate(
     check_output(output)
     check_count("n", n)
     check_count("batch_size", batch_size)
-    model = ready(name, "generate", weights, device, precision)
+    model = ready(name, "generate", weights, device, precision, runtime)
     shown = sys.stderr.isatty() and n > batch_size
     images = model.generate(n, seed=seed, batch_size=batch_size, progress=shown, **parse_conditions(conditions))
     deliver(images, output)
@@ -143,6 +151,7 @@ def reconstruct(
     batch_size: int,
     device: str,
     precision: str,
+    runtime: str,
     weights: Path | None,
     conditions: Sequence[str],
     json_: bool,
@@ -167,7 +176,7 @@ def reconstruct(
     if not sources:
         return report(json_, output, 0, failed=[], skipped=len(there))
     given = parse_conditions(conditions)
-    model = ready(name, "reconstruct", weights, device, precision)
+    model = ready(name, "reconstruct", weights, device, precision, runtime)
     model.checked(given, len(sources))
     options = {"tile": _tile(tile), "overlap": overlap, **given}
     alone = folder or (len(sources) == 1 and output != STANDARD)
@@ -217,7 +226,7 @@ def _ahead(sources: Sequence[tuple[str, Path]], batch_size: int, failed: list[st
             yield batch
 
 
-def _large(model: Model, batch: Images) -> Iterator[Images]:
+def _large(model: Verbs, batch: Images) -> Iterator[Images]:
     """Take out of a batch the pictures that go through in tiles: they are written as the tiles come."""
     from zoo.images import Images
     from zoo.tiling import tile_side
@@ -228,7 +237,7 @@ def _large(model: Model, batch: Images) -> Iterator[Images]:
 
 
 def _through(
-    model: Model, batch: Images, options: dict[str, Any], failed: list[str]
+    model: Verbs, batch: Images, options: dict[str, Any], failed: list[str]
 ) -> Iterator[tuple[Images, Images]]:
     """Pictures and what becomes of them; if a batch fails, each alone, so that one bad picture costs no other."""
     if not len(batch):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 from zoo.entry import Entry
+from zoo.errors import ResearchOnly
 
 NOTICE = "keep the copyright notice and the text of the licence"
 CREDIT = "name the authors and the licence, and say what was changed"
@@ -55,3 +57,13 @@ def terms(license: str) -> Terms:
 def commercial(entry: Entry) -> bool:
     """Whether weights may be used commercially, by their licence and that of the data they were trained on."""
     return terms(entry.license).commercial and (entry.data is None or terms(entry.data.license).commercial)
+
+
+def note(entry: Entry) -> None:
+    """Say of weights that are for research alone that they are."""
+    if not commercial(entry):
+        warnings.warn(
+            f"{entry.name} is for research: `zoo licenses {entry.name}` says what its licence and its data allow.",
+            ResearchOnly,
+            stacklevel=3,
+        )

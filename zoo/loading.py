@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
 from safetensors import SafetensorError
@@ -15,21 +14,37 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from zoo.entry import Entry
-from zoo.errors import InputError, RegistryError, ResearchOnly, WeightsError
+from zoo.errors import InputError, RegistryError, WeightsError
 from zoo.fast import PRECISIONS
-from zoo.licenses import commercial
+from zoo.licenses import note
 from zoo.model import Model
 from zoo.weights import find
 
+if TYPE_CHECKING:
+    from zoo.onnx_runtime import OnnxModel
 
+
+@overload
 def load(
     name: str,
     *,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
     precision: str = "exact",
+    runtime: Literal["torch"] = "torch",
     weights: str | os.PathLike[str] | None = None,
-) -> Model:
+) -> Model: ...
+@overload
+def load(name: str, *, runtime: Literal["onnx"], weights: str | os.PathLike[str] | None = None) -> OnnxModel: ...
+def load(
+    name: str,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    precision: str = "exact",
+    runtime: str = "torch",
+    weights: str | os.PathLike[str] | None = None,
+) -> Model | OnnxModel:
     """A model with its trained weights, in eval mode.
 
     Args:
@@ -40,6 +55,8 @@ def load(
         dtype: what it computes in.
         precision: how the verbs compute in float32. "exact" for rewrites that agree with the plain network to 1e-5 of
             the range, "fast" for bfloat16 as well, where the hardware has it and 45 dB of agreement are kept.
+        runtime: "torch", or "onnx" for ONNX Runtime on the CPU in float32, for which the three above do not count;
+            :func:`zoo.onnx_runtime.load` is the same without importing torch.
         weights: a folder to look in before the Hub, or a safetensors file to load instead.
 
     Returns:
@@ -49,15 +66,16 @@ def load(
         InputError: for a name, device or file that does not exist.
         WeightsError: if the weights cannot be had, are corrupted or do not fit.
     """
+    if runtime == "onnx":
+        from zoo.onnx_runtime import load
+
+        return load(name, weights=weights)
+    if runtime != "torch":
+        raise InputError(f"runtime cannot be {runtime!r}: choose torch or onnx.")
     if precision not in PRECISIONS:
         raise InputError(f"precision cannot be {precision!r}: choose {' or '.join(PRECISIONS)}.")
     entry, path = find(name, weights)
-    if not commercial(entry):
-        warnings.warn(
-            f"{entry.name} is for research: `zoo licenses {entry.name}` says what its licence and its data allow.",
-            ResearchOnly,
-            stacklevel=2,
-        )
+    note(entry)
     model = build(entry)
     try:
         assign(model, read_state(path), path, dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from pathlib import Path
@@ -82,6 +83,8 @@ def export(model: Model, path: Path) -> None:
     try:
         with whole(path) as aside:
             assert program is not None
+            facts = {"name": model.entry.name, "reach": model.reach, "latent_shape": model.latent_shape}
+            program.model.metadata_props["zoo"] = json.dumps(facts)
             program.save(str(aside))
             session = onnxruntime.InferenceSession(str(aside), providers=["CPUExecutionProvider"])
             for given in (first, second):

@@ -39,7 +39,7 @@ class Verbs:
     latent_shape: tuple[int, ...] | None = None
 
     def _answer(self, x: Array, conditions: Mapping[str, Any]) -> Array:
-        """What a network makes of latents ``(N, ...)`` or pictures ``(N, C, H, W)`` in [-1, 1]: float32, about there."""
+        """Latents ``(N, ...)``, or pictures ``(N, C, H, W)`` in [-1, 1], through the network: pictures, about there."""
         raise NotImplementedError
 
     @property
