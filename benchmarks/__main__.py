@@ -1,8 +1,8 @@
 """What the zoo's own overhead is, as ratios to the least that the task needs, and how fast its networks are.
 
-``make bench`` prints both, and writes the tables of docs/performance.md. Two processes are run in turn, A B A B ..., and
-the ratio of each pair is taken, so that a change of the machine's speed cancels out. The figure is the median of the
-ratios. Exits with 1 if one is above its limit.
+``make bench`` prints both, and writes the tables of docs/performance.md. Two processes are run in turn, A B A B ...,
+and the ratio of each pair is taken, so that a change of the machine's speed cancels out. The figure is the median of
+the ratios. Exits with 1 if one is above its limit.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,6 +31,7 @@ def model_options(command: Command) -> Command:
     options: tuple[Command, ...] = (
         click.option("--json", "json_", is_flag=True, help="Say what was written as JSON on the standard output."),
         click.option("-c", "conditions", multiple=True, metavar="NAME=VALUE", help="A condition; again for more."),
+        click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True),
         click.option("--runtime", type=click.Choice(["torch", "onnx"]), default="torch", show_default=True),
         click.option("--weights", type=click.Path(path_type=Path), help="A folder or file with the weights."),
         click.option(
@@ -56,7 +58,14 @@ def parse_conditions(given: Sequence[str]) -> dict[str, Any]:
     return {name: values[0] if len(values) == 1 else values for name, values in made.items()}
 
 
-def ready(name: str, verb: str, weights: Path | None, device: str, precision: str, runtime: str) -> Verbs:
+def ready(
+    name: str,
+    verb: str,
+    weights: Path | None = None,
+    device: str = "cpu",
+    precision: str = "exact",
+    runtime: str = "torch",
+) -> Verbs:
     """A loaded model; what it cannot do is said before anything is downloaded or torch imported."""
     if ":" not in name and verb not in info(name).verbs:
         raise refusal(info(name).model, verb)
@@ -114,6 +123,7 @@ def generate(
     device: str,
     precision: str,
     runtime: str,
+    engine: str,
     weights: Path | None,
     conditions: Sequence[str],
     json_: bool,
@@ -123,11 +133,23 @@ def generate(
     check_output(output)
     check_count("n", n)
     check_count("batch_size", batch_size)
-    model = ready(name, "generate", weights, device, precision, runtime)
+    loading: dict[str, Any] = {
+        "name": name,
+        "weights": weights,
+        "device": device,
+        "precision": precision,
+        "runtime": runtime,
+    }
+    given = parse_conditions(conditions)
+    if engine == "ray":
+        seed = secrets.randbits(32) if seed is None else seed
+        done, _ = _on_ray("generate", n, output, loading, {"seed": seed, **given})
+        return report(json_, output, done, seed=seed)
+    model = ready(verb="generate", **loading)
     shown = sys.stderr.isatty() and n > batch_size
-    images = model.generate(n, seed=seed, batch_size=batch_size, progress=shown, **parse_conditions(conditions))
+    images = model.generate(n, seed=seed, batch_size=batch_size, progress=shown, **given)
     deliver(images, output)
-    report(json_, output, n, seed=images.seed)
+    return report(json_, output, n, seed=images.seed)
 
 
 @click.command()
@@ -152,6 +174,7 @@ def reconstruct(
     device: str,
     precision: str,
     runtime: str,
+    engine: str,
     weights: Path | None,
     conditions: Sequence[str],
     json_: bool,
@@ -176,9 +199,21 @@ def reconstruct(
     if not sources:
         return report(json_, output, 0, failed=[], skipped=len(there))
     given = parse_conditions(conditions)
-    model = ready(name, "reconstruct", weights, device, precision, runtime)
-    model.checked(given, len(sources))
     options = {"tile": _tile(tile), "overlap": overlap, **given}
+    loading: dict[str, Any] = {
+        "name": name,
+        "weights": weights,
+        "device": device,
+        "precision": precision,
+        "runtime": runtime,
+    }
+    skipped = {"skipped": len(there)} if skip_existing else {}
+    if engine == "ray":
+        if compare:
+            raise InputError("--compare is for the local engine.")
+        return _finish(json_, output, *_on_ray("reconstruct", sources, output, loading, options), len(sources), skipped)
+    model = ready(verb="reconstruct", **loading)
+    model.checked(given, len(sources))
     alone = folder or (len(sources) == 1 and output != STANDARD)
     results = Images([], [])
     failed: list[str] = []
@@ -196,17 +231,34 @@ def reconstruct(
                 else:
                     results.arrays += made.arrays
                     results.names += made.names
-    done -= writers.lost
+    if results.arrays:
+        deliver(results, output)
+    return _finish(json_, output, done - writers.lost, failed, len(sources), skipped)
+
+
+def _finish(json_: bool, output: Path, done: int, failed: list[str], n: int, skipped: dict[str, int]) -> None:
+    """Say what was written, and what failed."""
     if failed and not done:
         more = f" (the first of {len(failed)} that failed)" if len(failed) > 1 else ""
         raise PictureError(f"{failed[0]}{more}")
-    if results.arrays:
-        deliver(results, output)
-    report(json_, output, done, failed=failed, **({"skipped": len(there)} if skip_existing else {}))
+    report(json_, output, done, failed=failed, **skipped)
     if failed:
         reasons = "".join(f"\n  {reason}" for reason in failed)
-        raise ZooError(f"{len(failed)} of {len(sources)} inputs failed, the rest is written:{reasons}")
-    return None
+        raise ZooError(f"{len(failed)} of {n} inputs failed, the rest is written:{reasons}")
+
+
+def _on_ray(
+    verb: str, rows: Any, output: Path, loading: dict[str, Any], options: dict[str, Any]
+) -> tuple[int, list[str]]:
+    """The work of a verb on a cluster; what the local engine would refuse is refused here, too."""
+    from zoo.images import is_folder
+
+    if output == STANDARD or not is_folder(output):
+        raise InputError("--engine ray needs a folder as OUTPUT.")
+    ready(verb=verb, **loading).checked({k: v for k, v in options.items() if k not in ("seed", "tile", "overlap")}, 1)
+    from .ray_engine import run
+
+    return run(verb, rows, output, loading, options)
 
 
 def _tile(text: str) -> int | str | None:

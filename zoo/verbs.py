@@ -53,7 +53,14 @@ class Verbs:
         return rng.standard_normal(self.latent_shape, dtype=np.float32)
 
     def generate(
-        self, n: int = 1, *, seed: int | None = None, batch_size: int = 64, progress: bool = False, **conditions: Any
+        self,
+        n: int = 1,
+        *,
+        seed: int | None = None,
+        first: int = 0,
+        batch_size: int = 64,
+        progress: bool = False,
+        **conditions: Any,
     ) -> Images:
         """New samples.
 
@@ -61,6 +68,7 @@ class Verbs:
             n: how many.
             seed: a whole number from 0; the same seed gives the same pictures on every device, and the first of
                 many pictures are the same as few. By default another one each time, found in ``.seed`` of the result.
+            first: number of the first sample: ``generate(4, seed=7, first=100)`` are samples 100 to 103 of that seed.
             batch_size: samples that go through the network at once; the result does not depend on it.
             progress: whether to show a bar.
             conditions: as declared in the registry; one value, or a list with one for each sample.
@@ -86,7 +94,7 @@ class Verbs:
         made: list[Array] = []
         with _Progress(n, progress) as tick:
             for rows in _chunks(range(n), batch_size):
-                z = np.stack([self.draw(np.random.default_rng((int(seed), i))) for i in rows])
+                z = np.stack([self.draw(np.random.default_rng((int(seed), first + i))) for i in rows])
                 made += _to_arrays(self._answer(z, _take(values, rows)))
                 tick(len(rows))
         return Images(made, seed=int(seed))
