@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from .facts import complete_names
+from zoo.layouts import FORMATS, layout_of
 
-FORMATS = ("safetensors", "safetensors-fp16", "state-dict", "onnx")
+from .facts import complete_names
 
 
 @click.command("import")
@@ -30,7 +30,6 @@ def import_(
     zoo import auto taesd_encoder.pth taesd_decoder.pth -o taesd
     """  # noqa: D301 - click takes the character itself
     from zoo.importing import convert
-    from zoo.layouts import layout_of
 
     entry = convert(files, folder, model=None if model == "auto" else model, layout=layout, key=key, license=license)
     assert entry.origin

@@ -20,7 +20,7 @@ from torch import Tensor
 from zoo.entry import Entry, Origin
 from zoo.errors import InputError, WeightsError
 from zoo.files import whole
-from zoo.layouts import LAYOUTS, Config, Layout, layout_of
+from zoo.layouts import FORMATS, LAYOUTS, Config, Layout, layout_of
 from zoo.loading import build, halved, load, read_state
 from zoo.registry import info
 from zoo.schema import to_config
@@ -32,7 +32,6 @@ WRAPPERS = ("params_ema", "G_ema", "g_ema", "params", "state_dict", "netG", "gen
 PREFIXES = ("module.", "_orig_mod.", "model.", "netG.", "net_g.", "generator.", "G.")
 COUNT, STATISTICS = "num_batches_tracked", ("running_mean", "running_var", "num_batches_tracked")
 SHOWN = 10  # lines of an error
-FORMATS = ("safetensors", "safetensors-fp16", "state-dict", "onnx")
 State = dict[str, Tensor]
 
 
