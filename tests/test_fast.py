@@ -19,6 +19,7 @@ import zoo
 from zoo import fast
 from zoo.entry import Format
 from zoo.errors import InputError
+from zoo.loading import build
 from zoo.model import Generator, Model
 
 BFLOAT16 = fast.has_bfloat16(torch.device("cpu"))
@@ -140,6 +141,17 @@ def test_what_is_broken_falls_back(how: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(fast._Packed, "forward", broken)
     assert model.quick.run is None
     assert torch.equal(quick(model), plain(model))
+
+
+def test_a_network_that_random_input_is_not_for_stays_plain() -> None:
+    """As one that was trained with fewer classes than the registry's has."""
+    entry = replace(zoo.info("cdcgan"), config={"classes": 2, "size": 8, "channels": 1, "width": 4, "latent": 4})
+    model = build(entry).to_empty(device="cpu").eval()
+    for tensor in model.state_dict().values():
+        tensor.zero_()
+    model.entry = entry
+    assert model.generate(3, seed=0, digit=1).numpy().shape == (3, 1, 8, 8)
+    assert model.quick.kind == "plain"
 
 
 def test_new_weights_are_seen() -> None:
