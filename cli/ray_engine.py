@@ -37,13 +37,13 @@ class Worker:
                 made.save(self.folder)
                 done += len(made)
             return {"done": [done], "failed": [""]}
-        from .verbs import _read, _through
+        from .pipeline import read, through
 
-        images = _read(
+        images = read(
             [(str(name), Path(path)) for name, path in zip(batch["name"], batch["path"], strict=True)], failed
         )
         done = 0
-        for _, made in _through(self.model, images, self.options, failed):
+        for _, made in through(self.model, images, self.options, failed):
             made.save(self.folder)
             done += len(made)
         return {"done": [done], "failed": ["\n".join(failed)]}
