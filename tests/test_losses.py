@@ -11,7 +11,7 @@ from torch import Tensor
 from zoo.evaluation import Features
 from zoo.training.augmentation import AUGMENTATIONS, augment, views
 from zoo.training.cycle import Pool
-from zoo.training.losses import LOSSES, accuracies, gradient_penalty, r1_penalty
+from zoo.training.losses import LOSSES, accuracies, gradient_penalty, r1_penalty, repeated
 from zoo.training.networks import Discriminator, FeatureDiscriminator, PatchDiscriminator
 
 
@@ -143,3 +143,20 @@ def test_a_discriminator_that_looks_through_features_learns_its_heads_alone() ->
         (gradient,) = torch.autograd.grad(scores[:, depth].sum(), x, retain_graph=True)
         assert gradient.abs().sum() > 0, "each depth speaks"
     assert not torch.equal(d(x), d(x)), "from another place each time"
+
+
+def test_what_repeats_with_every_block_is_seen() -> None:
+    """A checkerboard is, whatever lies under it; a ramp of colours, noise and a shade are not, or hardly."""
+    torch.manual_seed(0)
+    board = torch.zeros(1, 3, 64, 64)
+    board[:, :, ::2, ::4] = 0.4
+    plain = {
+        "shade": torch.full((1, 3, 64, 64), 0.7),
+        "ramp": torch.linspace(-1, 1, 64).expand(1, 3, 64, 64),
+        "noise": 0.4 * torch.randn(1, 3, 64, 64),
+    }
+    seen = float(repeated(board, 4).abs().mean())
+    assert seen > 0.05
+    for name, x in plain.items():
+        assert repeated(x, 4).abs().mean() < 0.6 * seen, name
+        assert repeated(x + board, 4).abs().mean() > 0.8 * seen, name

@@ -13,7 +13,7 @@ from zoo.evaluation import Features
 from zoo.images import Images
 from zoo.training.augmentation import augment, check_policy, views
 from zoo.training.data import Pictures, to_float
-from zoo.training.losses import accuracies, adversarial_loss
+from zoo.training.losses import accuracies, adversarial_loss, repeated
 from zoo.training.objective import Learner, Machine, Objective, compared, shown, spread
 
 
@@ -49,6 +49,8 @@ class Cycle(Objective):
         features: what painted pictures are compared with real ones by.
         loss: a name in :data:`zoo.training.losses.LOSSES`.
         cycle: weight of L1 between a picture and its way there and back.
+        grid: weight of L1 between what repeats with each 4x4 pixels in a picture and in its translation, for the second
+            half of the steps: networks that work at a quarter of the size make up texture so.
         identity: weight of L1 between a picture and what the network to its own kind makes of it, as part of ``cycle``.
         d_batch: pictures of each kind that a discriminator sees in a step: the new fakes, and old ones of its pool.
         policy: differentiable augmentation of what the discriminators see.
@@ -71,6 +73,7 @@ class Cycle(Objective):
         loss: str = "least-squares",
         cycle: float = 10.0,
         identity: float = 0.5,
+        grid: float = 0.0,
         d_batch: int = 4,
         policy: str = "",
         shift: int = 16,
@@ -87,6 +90,7 @@ class Cycle(Objective):
             shift,
         )
         self.cycle, self.identity, self.d_batch = cycle, identity, max(d_batch, self.batch)
+        self.grid = grid
         self.pools = {"d_a": Pool(), "d_b": Pool()}
         self.protocol = (
             f"mean over both directions of the unbiased kernel distance of {len(held_out[0]):,} and "
@@ -118,6 +122,9 @@ class Cycle(Objective):
         loss_g = self.loss.g(on_b.float()) + self.loss.g(on_a.float())
         loss_cycle = F.l1_loss(again_a.float(), a) + F.l1_loss(again_b.float(), b)
         loss = loss_g + self.cycle * loss_cycle
+        if self.grid and step >= self.steps // 2:
+            added = (repeated(fake.float() - x, 4).abs().mean() for fake, x in ((fake_b, a), (fake_a, b)))
+            loss = loss + self.grid * sum(added)
         if self.identity:
             loss_identity = F.l1_loss(same_a.float(), a) + F.l1_loss(same_b.float(), b)
             loss = loss + self.cycle * self.identity * loss_identity

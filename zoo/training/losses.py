@@ -89,3 +89,20 @@ def gradient_penalty(d: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) 
     (gradient,) = torch.autograd.grad(d(x).sum(), x, create_graph=True)
     penalty: Tensor = (gradient.flatten(1).norm(dim=1) - 1).square().mean()
     return penalty
+
+
+def repeated(x: Tensor, step: int) -> Tensor:
+    """What blocks of ``step`` by ``step`` pixels have in common beside their mean, in windows of eight by eight blocks.
+
+    In a photo or a painting that is next to nothing. A network that makes up texture at a ``step`` times smaller size
+    repeats itself with every block, and what it repeats is a checkerboard.
+
+    Args:
+        x: pictures ``(N, C, H, W)``, with sides that ``step`` divides.
+        step: side of a block.
+    """
+    blocks = F.pixel_unshuffle(x, step)
+    side = min(8, *blocks.shape[2:])
+    shared = F.avg_pool2d(blocks, side, stride=max(1, side // 2)).unflatten(1, (-1, step**2))
+    alone: Tensor = shared - shared.mean(2, keepdim=True)
+    return alone

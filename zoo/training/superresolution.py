@@ -14,7 +14,7 @@ from zoo.errors import InputError
 from zoo.evaluation import Features, luma, perceptual_distance, psnr, rounded
 from zoo.images import Images
 from zoo.training.data import downscale, to_float
-from zoo.training.losses import adversarial_loss
+from zoo.training.losses import adversarial_loss, repeated
 from zoo.training.objective import Learner, Machine, Objective, shown
 
 MIXED = 0.3  # of the patches in a batch are mixed with another one
@@ -91,7 +91,7 @@ class SuperResolution(Objective):
         loss_pixels = F.l1_loss(made, large)
         loss = self.pixels * loss_pixels
         if self.grid:
-            loss = loss + self.grid * F.l1_loss(_repeated(made, self.scale), _repeated(large, self.scale))
+            loss = loss + self.grid * repeated(made - large, self.scale).abs().mean()
         # Features halve maps at even pixels, and networks shuffle pixels in blocks of ``scale``: where the two always
         # meet in the same way, what pleases the one is a checkerboard of the other.
         shift = np.random.default_rng((1, step)).integers(self.scale, size=2).tolist()
@@ -191,17 +191,6 @@ class SuperResolution(Objective):
         """``(C, H, W)`` uint8 to ``(1, C, scale * H, scale * W)`` in [-1, 1], rounded to 8 bits."""
         x = to_float(small)[None].to(self.machine.device)
         return rounded(self.averages["network"].network(x).float().cpu())
-
-
-def _repeated(x: Tensor, scale: int) -> Tensor:
-    """What the blocks of ``scale`` by ``scale`` pixels have in common, in windows of eight by eight blocks.
-
-    In a photo that is next to nothing. A network that makes up texture out of pixel shuffling repeats itself with every
-    block, and what it repeats is a checkerboard.
-    """
-    blocks = F.pixel_unshuffle(x, scale)
-    side = min(8, *blocks.shape[2:])
-    return F.avg_pool2d(blocks, side, stride=max(1, side // 2))
 
 
 def _resized(photo: Tensor, factor: float) -> Tensor:
