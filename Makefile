@@ -12,7 +12,8 @@ demo: $(READY)
 	$(BIN)/zoo reconstruct conv-ae examples/flowers -o demo/conv-ae
 	$(BIN)/zoo reconstruct conv-ae examples/flowers --compare -o demo/conv-ae.png
 	$(BIN)/zoo reconstruct srgan examples/flowers/daisy-4757448834.jpg -o demo/srgan.png
-	@echo "Look at demo/dcgan.png, at demo/conv-ae.png (each photo, then its copy), into demo/conv-ae/, and at demo/srgan.png (four times larger)."
+	$(BIN)/zoo reconstruct cyclegan examples/landscapes --compare -o demo/cyclegan.png
+	@echo "Look at demo/dcgan.png, at demo/conv-ae.png (each photo, then its copy), into demo/conv-ae/, at demo/srgan.png (four times larger), and at demo/cyclegan.png (photos as paintings)."
 
 test: $(READY)
 	$(BIN)/ruff check .
