@@ -84,7 +84,7 @@ def processes(folder: Path) -> list[tuple[str, float, float]]:
         ("zoo --help", [*ZOO, "--help"], "import click, yaml and read the file", [python, "-c", read], 2.0, PAIRS),
         ("import zoo", [python, "-c", "import zoo"], "import yaml", [python, "-c", "import yaml"], 2.0, PAIRS),
         ("zoo generate dcgan -n 64", generate, "import torch", [python, "-c", "import torch"], 1.3, PAIRS // 2),
-        ("the same", generate, "torch + torchvision script", [python, "-c", NAIVE, grid], 0.5, PAIRS // 2),
+        ("the same", generate, "torch + torchvision script", [python, "-c", NAIVE, grid], 0.6, PAIRS // 2),
         ("the same, --runtime onnx", onnx, "torch + torchvision script", [python, "-c", NAIVE, grid], 0.1, PAIRS // 2),
     ):
         ours, theirs, ratio = compare(command, least, pairs)

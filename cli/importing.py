@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.layouts import FORMATS, layout_of
+from zoo.entry import FORMATS
 
 from .facts import complete_names
 
@@ -30,6 +30,7 @@ def import_(
     zoo import auto taesd_encoder.pth taesd_decoder.pth -o taesd
     """  # noqa: D301 - click takes the character itself
     from zoo.importing import convert
+    from zoo.layouts import layout_of
 
     entry = convert(files, folder, model=None if model == "auto" else model, layout=layout, key=key, license=license)
     assert entry.origin

@@ -9,6 +9,7 @@ from typing import Any
 
 from zoo.errors import InputError
 
+FORMATS = ("safetensors", "safetensors-fp16", "state-dict", "onnx")  # that a model can be exported in
 VERBS = ("generate", "reconstruct")
 KINDS = ("image", "audio", "video", "molecules")
 CONDITION_KINDS = ("choice", "integer", "number", "text", "image")

@@ -17,10 +17,10 @@ import torch
 from safetensors.torch import save, save_file
 from torch import Tensor
 
-from zoo.entry import Entry, Origin
+from zoo.entry import FORMATS, Entry, Origin
 from zoo.errors import InputError, WeightsError
 from zoo.files import whole
-from zoo.layouts import FORMATS, LAYOUTS, Config, Layout, layout_of
+from zoo.layouts import LAYOUTS, Config, Layout, layout_of
 from zoo.loading import build, halved, load, read_state
 from zoo.registry import info
 from zoo.schema import to_config

@@ -15,7 +15,6 @@ from typing import Any
 from zoo.entry import Format
 from zoo.errors import InputError, near
 
-FORMATS = ("safetensors", "safetensors-fp16", "state-dict", "onnx")  # that a model can be exported in
 Shapes = Mapping[str, tuple[int, ...]]
 Config = dict[str, Any]
 

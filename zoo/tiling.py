@@ -9,7 +9,7 @@ import numpy as np
 from zoo.errors import InputError
 from zoo.reading import Array
 
-SIDE = 192  # of a tile, without its overlap, in pixels of the input
+SIDE = 160  # of a tile, without its overlap, in pixels of the input
 WHOLE = 512 * 512  # pixels that still go through a network at once
 
 
