@@ -180,7 +180,7 @@ def _cyclegan(block: str) -> Callable[[Shapes], Config]:
 
 
 def _cyclegan_formats(config: Config) -> tuple[Format | None, Format]:
-    return _image(config["channels"], multiple=4), _image(config["out_channels"])
+    return _image(config["channels"], multiple=8), _image(config["out_channels"])
 
 
 def _dropped(config: Config) -> Iterator[tuple[str, str]]:
