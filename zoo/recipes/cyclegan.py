@@ -49,7 +49,7 @@ def photo2monet(
 
     The last convolutions start at zero, and so both networks at pictures that do not change. The discriminators look
     through a network that has seen many pictures: in runs of 1,600 steps with the paper's, which see pixels, kernel
-    distance to real paintings fell to 0.66 of that of the photos, and with these to 0.38.
+    distance to real paintings fell to 0.66 of that of the photos, and with these to 0.32.
     """
     a, b = data.domains(size, least=max(10 * batch, d_batch))
     rows_a, rows_b = (held_out(len(x.x), 10) for x in (a, b))
