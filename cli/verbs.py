@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ Command = Any  # a function or what click made of it
 
 
 def model_options(command: Command) -> Command:
-    """The options that every command with a model takes."""
+    """The options that every command with a model takes; those of :func:`ready` come as one argument, ``loading``."""
     options: tuple[Command, ...] = (
         click.option("--json", "json_", is_flag=True, help="Say what was written as JSON on the standard output."),
         click.option("-c", "conditions", multiple=True, metavar="NAME=VALUE", help="A condition; again for more."),
@@ -40,9 +40,16 @@ def model_options(command: Command) -> Command:
         ),
         click.option("--device", default="cpu", show_default=True, help="Such as cpu, cuda, cuda:1 or mps."),
     )
+
+    @wraps(command)
+    def loads(name: str, weights: Path | None, device: str, precision: str, runtime: str, **others: Any) -> Any:
+        loading = {"name": name, "weights": weights, "device": device, "precision": precision, "runtime": runtime}
+        return command(name=name, loading=loading, **others)
+
+    made: Command = loads
     for option in options:
-        command = option(command)
-    return command
+        made = option(made)
+    return made
 
 
 def parse_conditions(given: Sequence[str]) -> dict[str, Any]:
@@ -118,11 +125,8 @@ def generate(
     seed: int | None,
     output: Path | None,
     batch_size: int,
-    device: str,
-    precision: str,
-    runtime: str,
+    loading: dict[str, Any],
     engine: str,
-    weights: Path | None,
     conditions: Sequence[str],
     json_: bool,
 ) -> None:
@@ -131,13 +135,6 @@ def generate(
     check_output(output)
     check_count("n", n)
     check_count("batch_size", batch_size)
-    loading: dict[str, Any] = {
-        "name": name,
-        "weights": weights,
-        "device": device,
-        "precision": precision,
-        "runtime": runtime,
-    }
     given = parse_conditions(conditions)
     if engine == "ray":
         seed = secrets.randbits(32) if seed is None else seed
@@ -169,11 +166,8 @@ def reconstruct(
     tile: str,
     overlap: int | None,
     batch_size: int,
-    device: str,
-    precision: str,
-    runtime: str,
+    loading: dict[str, Any],
     engine: str,
-    weights: Path | None,
     conditions: Sequence[str],
     json_: bool,
 ) -> None:
@@ -198,13 +192,6 @@ def reconstruct(
         return report(json_, output, 0, failed=[], skipped=len(there))
     given = parse_conditions(conditions)
     options = {"tile": _tile(tile), "overlap": overlap, **given}
-    loading: dict[str, Any] = {
-        "name": name,
-        "weights": weights,
-        "device": device,
-        "precision": precision,
-        "runtime": runtime,
-    }
     skipped = {"skipped": len(there)} if skip_existing else {}
     if engine == "ray":
         if compare:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import re
 import warnings
@@ -23,8 +24,8 @@ from zoo.files import whole
 from zoo.layouts import LAYOUTS, Config, Layout, layout_of
 from zoo.loading import build, halved, load, read_state
 from zoo.registry import info
-from zoo.schema import to_config
-from zoo.weights import CONFIG_FILE, WEIGHTS_FILE, find, read_header, sha256_of
+from zoo.weights import export as put
+from zoo.weights import find, read_header, sha256_of
 
 # Where a state dict lies in what a training script saved, the better one first.
 WRAPPERS = ("params_ema", "G_ema", "g_ema", "params", "state_dict", "netG", "generator", "G", "model")
@@ -292,7 +293,7 @@ def convert(
         input=given,
         output=made,
         hub=None,
-        sha256=None,
+        sha256=hashlib.sha256(content).hexdigest(),
         bytes=len(content),
         license=license,
         data=None,
@@ -305,11 +306,7 @@ def convert(
             {ours: name for ours, name in found.layout.modules(found.config) if ours != name},
         ),
     )
-    with whole(folder / WEIGHTS_FILE) as aside:
-        aside.write_bytes(content)
-    entry = replace(entry, sha256=sha256_of(folder / WEIGHTS_FILE))
-    with whole(folder / CONFIG_FILE) as aside:
-        aside.write_text(to_config(entry), "utf-8")
+    put(entry, content, folder)
     return entry
 
 

@@ -60,8 +60,9 @@ def _count(shapes: Shapes, pattern: str) -> int:
     return len(found)
 
 
-def _flag(shapes: Shapes, key: str, yes: str, no: str) -> str:
-    return yes if key in shapes else no
+def _norm(shapes: Shapes, key: str) -> str:
+    """Batch norm has weights in these networks, instance norm has none."""
+    return "batch" if key in shapes else "instance"
 
 
 def _image(channels: int, side: int | None = None, multiple: int = 1, scale: int = 1) -> Format:
@@ -127,7 +128,7 @@ def _pix2pix(shapes: Shapes) -> Config:
         "in_channels": in_channels,
         "out_channels": shapes["model.model.3.weight"][1],
         "width": width,
-        "norm": _flag(shapes, "model.model.1.model.2.weight", "batch", "instance"),
+        "norm": _norm(shapes, "model.model.1.model.2.weight"),
     }
 
 
@@ -172,7 +173,7 @@ def _cyclegan(block: str) -> Callable[[Shapes], Config]:
             "width": width,
             "blocks": blocks,
             "out_channels": shapes[f"model.{blocks + (19 if resize else 17)}.weight"][0],
-            "norm": _flag(shapes, "model.2.weight", "batch", "instance"),
+            "norm": _norm(shapes, "model.2.weight"),
             "resize": resize,
         }
 

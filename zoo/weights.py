@@ -370,11 +370,12 @@ def add_metrics(folder: Path, entry: Entry, metrics: Iterable[Metric]) -> None:
         aside.write_text(to_config(replace(entry, metrics=tuple(kept.values()))), "utf-8")
 
 
-def export(entry: Entry, path: Path, folder: Path) -> Path:
-    """Copy verified weights to a folder that ``local-dir:`` reads, with ``config.json``."""
+def export(entry: Entry, source: Path | bytes, folder: Path) -> Path:
+    """Put verified weights, a file or its content, into a folder that ``local-dir:`` reads, with ``config.json``."""
     target = folder / WEIGHTS_FILE
     try:
-        for name, content in ((WEIGHTS_FILE, path.read_bytes()), (CONFIG_FILE, to_config(entry).encode())):
+        weights = source if isinstance(source, bytes) else source.read_bytes()
+        for name, content in ((WEIGHTS_FILE, weights), (CONFIG_FILE, to_config(entry).encode())):
             with whole(folder / name) as aside:
                 aside.write_bytes(content)
     except OSError as error:
