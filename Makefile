@@ -22,6 +22,7 @@ test: $(READY)
 	$(BIN)/python -m pytest
 
 bench: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m benchmarks
 
 docs: $(READY)

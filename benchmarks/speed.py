@@ -116,26 +116,18 @@ def _near(decibel: float) -> str:
 
 @torch.inference_mode()
 def others() -> Iterator[list[str]]:
-    """Beside other libraries with the same weights, where they are installed."""
+    """Beside other libraries with the same weights."""
+    from diffusers import AutoencoderTiny
+    from spandrel import ModelLoader
+
     model, x = random_model("esrgan", {"blocks": 6}, 48)
-    try:
-        from spandrel import ModelLoader
-
-        theirs = (
-            ModelLoader().load_from_state_dict({key: value.clone() for key, value in model.state_dict().items()}).model
-        )
-        yield from _beside("spandrel, RRDBNet with 6 blocks", model, x, lambda: theirs.eval()((x + 1) / 2) * 2 - 1)
-    except ImportError:
-        yield ["spandrel", "is not installed", "", ""]
+    state = {key: value.clone() for key, value in model.state_dict().items()}
+    theirs = ModelLoader().load_from_state_dict(state).model.eval()
+    yield from _beside("spandrel, RRDBNet with 6 blocks", model, x, lambda: theirs((x + 1) / 2) * 2 - 1)
     model, x = random_model("taesd", {}, 128)
-    try:
-        from diffusers import AutoencoderTiny
-
-        tiny = AutoencoderTiny().eval()
-        tiny.load_state_dict(model.state_dict())
-        yield from _beside("diffusers, AutoencoderTiny", model, x, lambda: tiny.decode(tiny.encode(x).latents).sample)
-    except ImportError:
-        yield ["diffusers", "is not installed", "", ""]
+    tiny = AutoencoderTiny().eval()
+    tiny.load_state_dict(model.state_dict())
+    yield from _beside("diffusers, AutoencoderTiny", model, x, lambda: tiny.decode(tiny.encode(x).latents).sample)
 
 
 def _beside(title: str, model: Model, x: Tensor, theirs: Callable[[], Tensor]) -> Iterator[list[str]]:
