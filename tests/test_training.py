@@ -24,6 +24,7 @@ from zoo.errors import InputError, ZooError
 from zoo.evaluation import Features
 from zoo.model import Generator
 from zoo.recipes import cdcgan, conv_ae, cyclegan, dcgan, pix2pix, srgan
+from zoo.registry import registry
 from zoo.training.data import Pictures, Source, held_out
 from zoo.training.generation import Adversarial
 from zoo.training.networks import Discriminator
@@ -74,8 +75,19 @@ def tiny_cdcgan(base: Path, steps: int = 12) -> Objective:
     return objective
 
 
+def tiny_flowers(base: Path, steps: int = 12) -> Objective:
+    data = Source([folder(base / "a", 32)])
+    objective = dcgan.flowers(data, RANDOM, size=16, width=8, latent=8, d_width=8, batch=8, steps=steps)
+    objective.samples = 64
+    return objective
+
+
 def tiny_conv_ae(base: Path, steps: int = 12) -> Objective:
     return conv_ae.flowers(Source([folder(base / "a", 40, 32)]), size=16, code=8, batch=8, steps=steps)
+
+
+def tiny_grey_ae(base: Path, steps: int = 12) -> Objective:
+    return conv_ae.fashion_mnist(Source([folder(base / "a", 40, 32)]), size=16, code=8, batch=8, steps=steps)
 
 
 def tiny_srgan(base: Path, steps: int = 12) -> Objective:
@@ -84,9 +96,22 @@ def tiny_srgan(base: Path, steps: int = 12) -> Objective:
     )
 
 
+def tiny_adversarial_srgan(base: Path, steps: int = 12) -> Objective:
+    start = base / "start"
+    if not start.exists():
+        run(tiny_srgan(base, steps=1), start, entry=zoo.info("srgan.x4-mse")).train()
+    data = Source([tiles(base / "a", 5, 128)])
+    return srgan.x4(data, RANDOM, start=f"local-dir:{start}", d_width=4, patch=8, batch=4, steps=steps)
+
+
 def tiny_pix2pix(base: Path, steps: int = 12) -> Objective:
     data = Source([folder(base / "a", 24, 32), folder(base / "b", 24, 32, bright=50)])
     return pix2pix.facades(data, RANDOM, size=32, width=8, widest=16, d_width=8, shift=2, batch=4, steps=steps)
+
+
+def tiny_emoji(base: Path, steps: int = 12) -> Objective:
+    data = Source([folder(base / "a", 24, 32), folder(base / "b", 24, 32, bright=50)])
+    return pix2pix.emoji(data, size=32, width=8, widest=16, d_width=8, shift=2, batch=4, steps=steps)
 
 
 def tiny_cyclegan(base: Path, steps: int = 12) -> Objective:
@@ -95,13 +120,22 @@ def tiny_cyclegan(base: Path, steps: int = 12) -> Objective:
 
 
 TINY: dict[str, Callable[..., Objective]] = {
-    "dcgan": tiny_dcgan,
-    "cdcgan": tiny_cdcgan,
-    "conv-ae": tiny_conv_ae,
-    "srgan": tiny_srgan,
-    "pix2pix": tiny_pix2pix,
-    "cyclegan": tiny_cyclegan,
+    "dcgan:fashion_mnist": tiny_dcgan,
+    "dcgan:flowers": tiny_flowers,
+    "cdcgan:mnist": tiny_cdcgan,
+    "conv_ae:fashion_mnist": tiny_grey_ae,
+    "conv_ae:flowers": tiny_conv_ae,
+    "srgan:x4_mse": tiny_srgan,
+    "srgan:x4": tiny_adversarial_srgan,
+    "pix2pix:facades": tiny_pix2pix,
+    "pix2pix:emoji": tiny_emoji,
+    "cyclegan:photo2monet": tiny_cyclegan,
 }
+
+
+def test_every_recipe_is_tried() -> None:
+    recipes = {entry.recipe for entry in registry().entries.values() if entry.package == "zoo" and entry.recipe}
+    assert recipes <= {f"zoo.recipes.{name}" for name in TINY}
 
 
 def run(objective: Objective, out: Path, resume: bool = False, **options: Any) -> Run:
@@ -124,7 +158,7 @@ def test_a_broken_run_continues_to_the_same_weights(name: str, tmp_path: Path) -
     """Bit for bit, wherever it was broken off; what it writes is loaded by its folder."""
     objective = TINY[name](tmp_path)
     objective.every = 4
-    entry = zoo.info(name) if name in zoo.list_models() else None
+    entry = next((x for x in registry().entries.values() if x.recipe == f"zoo.recipes.{name}"), None)
     run(objective, tmp_path / "whole", entry=entry).train()
 
     broken = TINY[name](tmp_path)
@@ -182,7 +216,9 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-@pytest.mark.parametrize(("name", "loss"), [("conv-ae", "loss"), ("srgan", "loss_pixels"), ("pix2pix", "loss_pixels")])
+@pytest.mark.parametrize(
+    ("name", "loss"), [("conv_ae:flowers", "loss"), ("srgan:x4_mse", "loss_pixels"), ("pix2pix:facades", "loss_pixels")]
+)
 def test_losses_fall(name: str, loss: str, tmp_path: Path) -> None:
     objective = TINY[name](tmp_path, steps=61)
     objective.start(Machine("fp32", cpu=True))

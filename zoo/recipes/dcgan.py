@@ -30,7 +30,7 @@ from zoo.model import Generator
 from zoo.models.dcgan import DCGAN
 from zoo.training.data import Pictures, Source, to_float
 from zoo.training.generation import Adversarial
-from zoo.training.networks import Discriminator
+from zoo.training.networks import Discriminator, FeatureDiscriminator
 from zoo.training.objective import Learner, falling
 
 
@@ -77,7 +77,7 @@ def fashion_mnist(
 def training(
     config: dict[str, int],
     g: DCGAN,
-    make_d: Callable[[], Discriminator],
+    make_d: Callable[[], nn.Module],
     pictures: Pictures,
     *,
     features: Features,
@@ -113,21 +113,28 @@ def flowers(
     size: int = 64,
     channels: int = 3,
     width: int = 64,
-    d_width: int = 32,
+    latent: int = 100,
+    d_width: int = 64,
     augment: str = "flip,color,translation,cutout",
     rate: float = 2e-4,
     batch: int = 32,
-    steps: int = 24_000,
+    steps: int = 12_000,
 ) -> Adversarial:
-    """64 px from 2,000 photos, which D sees through differentiable augmentation: so few it would learn by heart."""
-    return fashion_mnist(
-        data,
-        features,
-        size=size,
-        channels=channels,
-        width=width,
-        d_width=d_width,
-        augment=augment,
+    """64 px from 2,000 photos, which D sees through differentiable augmentation: so few it would learn by heart.
+
+    D looks through a network that has seen many pictures. After four minutes on two cores its samples had petals and
+    stems, where those of a D that sees pixels, after five, were blots in a checkerboard.
+    """
+    pictures = data.pictures(size, channels, least=batch)
+    torch.manual_seed(0)
+    config = {"size": size, "channels": channels, "width": width, "latent": latent}
+    return training(
+        config,
+        DCGAN(**config),
+        lambda: FeatureDiscriminator(features, d_width),
+        pictures,
+        features=features,
+        policy=augment,
         rate=rate,
         batch=batch,
         steps=steps,
