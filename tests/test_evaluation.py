@@ -256,17 +256,21 @@ def test_figures_of_enlarged_photos(tmp_path: Path) -> None:
     assert found["perceptual distance, Tiles"] > 0
 
 
-def test_figures_of_pairs(tmp_path: Path) -> None:
+def test_figures_of_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b"):
         folder(tmp_path / name, 20, 32, bright=0 if name == "a" else 40)
     data = Source([tmp_path / "a", tmp_path / "b"])
     network = Pix2Pix(size=32, width=4, widest=4, norm="instance").requires_grad_(False)
     whole = pix2pix.evaluate(untrained(network, "zoo.recipes.pix2pix:facades", 32), data, RANDOM)
-    assert "results for 20 test pairs of 32 px" in whole[0].protocol
+    assert "results for 20 test pairs of 32 px" in whole[1].protocol
     tenth = pix2pix.evaluate(untrained(network, "zoo.recipes.pix2pix:emoji", 32), data, RANDOM)
-    assert "results for 2 test pairs" in tenth[0].protocol
+    assert "results for 2 test pairs" in tenth[1].protocol
     found = values(whole)
-    assert found["L1 over the input's"] == pytest.approx(found["L1"] / float(whole[3].protocol[-7:-1]), rel=0.01)
+    assert found["L1 over the input's"] == pytest.approx(found["L1"] / float(whole[0].protocol[-7:-1]), rel=0.01)
+    model = untrained(network, "zoo.recipes.pix2pix:facades", 32)
+    monkeypatch.setattr("zoo.load", lambda name: model)
+    beside = pix2pix.evaluate(model, data, RANDOM, without_d="itself")
+    assert values(beside) == {"FID over that without D": 1.0, **found}
 
 
 def test_figures_of_two_kinds_without_pairs(tmp_path: Path) -> None:
@@ -278,7 +282,7 @@ def test_figures_of_two_kinds_without_pairs(tmp_path: Path) -> None:
             return x
 
     found = values(cyclegan.evaluate(untrained(Same(), "", None), data, RANDOM))
-    assert list(found) == ["KID, test", "KID of the inputs, test", "FID over the inputs', test", *list(found)[3:]]
+    assert list(found)[:2] == ["FID over the inputs', test", "FID, test"]
     assert len(found) == 5, "data without splits are measured once"
     assert found["FID over the inputs', test"] == pytest.approx(1, abs=1e-3)
     assert found["KID, test"] == pytest.approx(found["KID of the inputs, test"], abs=1e-3)

@@ -100,8 +100,6 @@ def evaluate(model: Model, data: Source, features: Features, *, size: int = 128)
         seen.append(a.x)
         before = a.x.numpy().astype(np.float32) / 255
         made = model.reconstruct(Images(list(before)))
-        if split == "test":
-            metrics += _cycle_error(model, made, before)
         real = features(to_float(b.x))
         found = {
             "": features(rounded(torch.from_numpy(made.numpy()) * 2 - 1)),
@@ -112,11 +110,12 @@ def evaluate(model: Model, data: Source, features: Features, *, size: int = 128)
         ratio, inputs = frechet[""] / frechet[" of the inputs"], " of the inputs"
         fid, kid = f"Frechet distance, {shared}, {features.protocol}", "unbiased, kernel (x.y / d + 1) ** 3"
         metrics += [
-            Metric(f"KID, {split}", round(kernel[""], 4), f"{kid}, {shared}, {features.protocol}"),
-            Metric(f"KID{inputs}, {split}", round(kernel[inputs], 4), "the same, of the pictures as they were"),
             Metric(f"FID over the inputs', {split}", round(ratio, 3), "the next two, divided"),
             Metric(f"FID, {split}", round(frechet[""], 2), fid),
             Metric(f"FID{inputs}, {split}", round(frechet[inputs], 2), "the same, of the pictures as they were"),
+            Metric(f"KID, {split}", round(kernel[""], 4), f"{kid}, {shared}, {features.protocol}"),
+            Metric(f"KID{inputs}, {split}", round(kernel[inputs], 4), "the same, of the pictures as they were"),
+            *(_cycle_error(model, made, before) if split == "test" else ()),
         ]
     return metrics
 

@@ -11,8 +11,10 @@ Pairs are pictures side by side, or two folders with the same names.
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 from torch.optim import Adam
 
+import zoo
 from zoo.entry import Metric
 from zoo.evaluation import Features, frechet_distance, kernel_distance, rounded
 from zoo.images import Images
@@ -127,8 +129,13 @@ def _training(
     )
 
 
-def evaluate(model: Model, data: Source, features: Features, *, reverse: bool = False) -> list[Metric]:
-    """Distance of results to targets, over the test split, and what the input itself gives; ``reverse`` as trained."""
+def evaluate(
+    model: Model, data: Source, features: Features, *, reverse: bool = False, without_d: str = ""
+) -> list[Metric]:
+    """Error and distance of results to targets, over the test split.
+
+    ``reverse`` as it was trained; ``without_d`` is one that was trained by ``adversarial=no``, to be measured likewise.
+    """
     entry = model.entry
     assert entry
     assert entry.input
@@ -141,21 +148,29 @@ def evaluate(model: Model, data: Source, features: Features, *, reverse: bool = 
     )
     if entry.recipe.endswith(":emoji"):  # the test split of that recipe
         pairs = pairs.take(torch.arange(len(pairs.a)) % 10 == 0)
-    made = torch.from_numpy(model.reconstruct(Images(list(pairs.a.numpy().astype("float32") / 255))).numpy())
-    target, given = pairs.b.float() / 255, pairs.a.float() / 255
-    n = len(target)
+    given, target = pairs.a.float() / 255, pairs.b.float() / 255
+    wanted = features(target * 2 - 1)
+
+    def results(model: Model) -> tuple[Tensor, Tensor]:
+        made = torch.from_numpy(model.reconstruct(Images(list(given.numpy()))).numpy())
+        return made, features(rounded(made * 2 - 1))
+
+    made, found = results(model)
     l1, plain = float((made - target).abs().mean()), float((given - target).abs().mean())
-    found, wanted = features(rounded(made * 2 - 1)), features(target * 2 - 1)
-    shared = f"results for {n:,} test pairs of {target.shape[-1]} px against the targets"
-    return [
+    distance = frechet_distance(found, wanted)
+    shared = f"results for {len(target):,} test pairs of {target.shape[-1]} px against the targets"
+    metrics = [
         Metric(
-            "FID", round(frechet_distance(found, wanted), 2), f"Frechet distance, {shared}, 8 bits, {features.protocol}"
+            "L1 over the input's", round(l1 / plain, 3), f"the next, over that of the inputs themselves ({plain:.4f})"
         ),
+        Metric("L1", round(l1, 4), f"mean absolute error, {shared}, pixels in [0, 1]"),
+        Metric("FID", round(distance, 2), f"Frechet distance, {shared}, 8 bits, {features.protocol}"),
         Metric(
             "KID", round(kernel_distance(found, wanted), 4), f"unbiased, kernel (x.y / d + 1) ** 3, {shared}, likewise"
         ),
-        Metric("L1", round(l1, 4), f"mean absolute error, {shared}, pixels in [0, 1]"),
-        Metric(
-            "L1 over the input's", round(l1 / plain, 3), f"the same, over that of the inputs themselves ({plain:.4f})"
-        ),
     ]
+    if without_d:
+        other = frechet_distance(results(zoo.load(without_d))[1], wanted)
+        protocol = f"FID as below, over that of a network that was trained as long by L1 alone ({other:.2f})"
+        metrics.insert(0, Metric("FID over that without D", round(distance / other, 3), protocol))
+    return metrics
