@@ -130,7 +130,7 @@ def info_(name: str, speed: bool, json_: bool) -> None:
     if speed:
         from zoo.fast import measure
 
-        click.echo("\nBeside the plain network, on this machine, one pair of samples:")
+        click.echo("\nBeside the plain network, on this machine, one sample at a time:")
         for precision, quick, ratio in measure(name):
             near = "the same" if quick.agreement == math.inf else f"{quick.agreement:.0f} dB of agreement"
             click.echo(f"{precision}: {quick.kind}; {ratio:.2f} times as fast, {near}")

@@ -198,3 +198,4 @@ def test_the_command_takes_a_precision(tmp_path: Any, zoo_command: Callable[...,
     assert shown.exit_code == 0, shown.stderr
     assert "exact: fold, pack; " in shown.stdout
     assert "times as fast" in shown.stdout
+    assert "exact: plain; 1.00 times as fast, the same" in zoo_command("info", "cyclegan", "--speed").stdout

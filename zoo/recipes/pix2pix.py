@@ -34,7 +34,7 @@ def facades(
     size: int = 256,
     width: int = 32,
     widest: int = 120,
-    d_width: int = 48,
+    d_width: int = 32,
     adversarial: bool = True,
     pixels: float = 10.0,
     flip: bool = True,
@@ -43,7 +43,7 @@ def facades(
     reverse: bool = False,
     rate: float = 2e-4,
     batch: int = 4,
-    steps: int = 7_000,
+    steps: int = 6_000,
 ) -> Paired:
     """256 px, from label maps to photos. ``adversarial=no`` leaves D out, to see what it is for.
 
