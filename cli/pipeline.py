@@ -36,7 +36,7 @@ def large(model: Verbs, batch: Images) -> Iterator[Images]:
     from zoo.tiling import tile_side
 
     for number in reversed(range(len(batch))):
-        if tile_side("auto", model.reach, batch.arrays[number].shape, 1, ""):
+        if tile_side("auto", model.reach, batch.arrays[number].shape, 1):
             yield Images([batch.arrays.pop(number)], [batch.names.pop(number)])
 
 

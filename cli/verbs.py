@@ -199,6 +199,7 @@ def reconstruct(
         return _finish(json_, output, *_on_ray("reconstruct", sources, output, loading, options), len(sources), skipped)
     model = ready(verb="reconstruct", **loading)
     model.checked(given, len(sources))
+    model.check_tiles(options["tile"], overlap)
     alone = folder or (len(sources) == 1 and output != STANDARD)
     results = Images([], [])
     failed: list[str] = []
@@ -240,7 +241,9 @@ def _on_ray(
 
     if output == STANDARD or not is_folder(output):
         raise InputError("--engine ray needs a folder as OUTPUT.")
-    ready(verb=verb, **loading).checked({k: v for k, v in options.items() if k not in ("seed", "tile", "overlap")}, 1)
+    model = ready(verb=verb, **loading)
+    model.checked({k: v for k, v in options.items() if k not in ("seed", "tile", "overlap")}, 1)
+    model.check_tiles(options.get("tile"), options.get("overlap"))
     from .ray_engine import run
 
     return run(verb, rows, output, loading, options)

@@ -110,6 +110,21 @@ def test_wrong_tiles(options: dict[str, Any], words: str) -> None:
         network("srvgg", {"width": 4, "convs": 1}, 4).reconstruct(noise(16, 16), **options)
 
 
+def test_wrong_tiles_are_said_once_and_before_any_work(tmp_path: Path, zoo_command: Any) -> None:
+    for number in range(2):
+        Image.fromarray((noise(16, 16) * 255).astype(np.uint8)).save(tmp_path / f"{number}.png")
+    for name, options, words in (
+        ("srgan", ("--tile", "large"), "tile must be \"auto\", None, or a side in pixels, not 'large'."),
+        ("srgan", ("--overlap", "-1"), "overlap must be a whole number from 0, not -1."),
+        ("cyclegan", ("--tile", "8"), "cyclegan cannot be run in tiles"),
+    ):
+        made = zoo_command("reconstruct", name, tmp_path, "-o", tmp_path / "out", *options)
+        assert made.exit_code == 2
+        assert made.stderr.count(words) == 1
+        assert "inputs failed" not in made.stderr
+        assert not (tmp_path / "out").exists()
+
+
 def test_bands_go_to_disk_as_they_come(tmp_path: Path) -> None:
     """The file equals that of the whole picture, and a failure on the way leaves none."""
     model = network("srvgg", {"width": 4, "convs": 1, "scale": 2}, 2)

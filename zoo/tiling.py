@@ -13,33 +13,42 @@ SIDE = 160  # of a tile, without its overlap, in pixels of the input
 WHOLE = 512 * 512  # pixels that still go through a network at once
 
 
-def tile_side(tile: int | str | None, reach: int | None, shape: tuple[int, ...], multiple: int, name: str) -> int:
-    """How large the tiles of a picture ``(C, H, W)`` are; 0 where it goes through the network whole.
+def check_tiles(tile: int | str | None, overlap: int | None, reach: int | None, name: str) -> None:
+    """Refuse what a user cannot have.
 
     Args:
-        tile: what the user wants: a side in pixels, "auto", or None for whole.
+        tile: a side in pixels, "auto", or None for whole.
+        overlap: pixels that a tile sees beyond its edges; None for as many as the result needs.
         reach: of the network; None where every pixel depends on the whole picture.
-        shape: of the picture.
-        multiple: what sides must be divisible by; tiles are rounded up to it.
-        name: of the model, for errors.
+        name: of the model.
 
     Raises:
         InputError: for another word or number, or a network that cannot be run in parts.
     """
-    if tile is None:
-        return 0
-    if tile == "auto":
-        if reach is None or shape[1] * shape[2] <= WHOLE:
-            return 0
-        side = max(SIDE, 2 * reach)
-    elif isinstance(tile, int) and not isinstance(tile, bool) and tile > 0:
-        if reach is None:
-            raise InputError(
-                f"{name} cannot be run in tiles: each pixel depends on the whole picture. Leave out `tile`."
-            )
-        side = tile
-    else:
+    whole_number = isinstance(tile, int) and not isinstance(tile, bool) and tile > 0
+    if tile not in (None, "auto") and not whole_number:
         raise InputError(f'tile must be "auto", None, or a side in pixels, not {tile!r}.')
+    if whole_number and reach is None:
+        raise InputError(f"{name} cannot be run in tiles: each pixel depends on the whole picture. Leave out `tile`.")
+    if overlap is not None and (isinstance(overlap, bool) or not isinstance(overlap, int) or overlap < 0):
+        raise InputError(f"overlap must be a whole number from 0, not {overlap!r}.")
+
+
+def tile_side(tile: int | str | None, reach: int | None, shape: tuple[int, ...], multiple: int) -> int:
+    """How large the tiles of a picture ``(C, H, W)`` are; 0 where it goes through the network whole.
+
+    Args:
+        tile: as :func:`check_tiles` lets it pass.
+        reach: of the network.
+        shape: of the picture.
+        multiple: what sides must be divisible by; tiles are rounded up to it.
+    """
+    if isinstance(tile, int):
+        side = tile
+    elif tile is None or reach is None or shape[1] * shape[2] <= WHOLE:
+        return 0
+    else:
+        side = max(SIDE, 2 * reach)
     return side + -side % multiple
 
 

@@ -21,7 +21,7 @@ from zoo.errors import InputError, UnknownNameError, check_count, near
 from zoo.images import Images, fit, write_bands
 from zoo.reading import Array
 from zoo.registry import refusal
-from zoo.tiling import bands, tile_side
+from zoo.tiling import bands, check_tiles, tile_side
 
 
 class Verbs:
@@ -134,6 +134,7 @@ class Verbs:
         if self.entry and "reconstruct" not in self.entry.verbs:
             raise refusal(self._name, "reconstruct")
         check_count("batch_size", batch_size)
+        self.check_tiles(tile, overlap)
         images = Images.of(inputs, alpha=self._input.size is None)
         arrays = [self._fit(_colours(array)) for array in images.arrays]
         multiple = self._input.multiple
@@ -142,7 +143,7 @@ class Verbs:
         with _Progress(len(arrays), progress) as tick:
             # Only neighbours of one shape can share a batch; order is kept.
             for shape, group in groupby(range(len(arrays)), key=lambda i: arrays[i].shape):
-                side = tile_side(tile, self.reach, shape, multiple, self._name)
+                side = tile_side(tile, self.reach, shape, multiple)
                 for rows in _chunks(list(group), 1 if side else batch_size):
                     if side:
                         found = list(self._bands(arrays[rows[0]], side, overlap, _take(values, rows)))
@@ -180,13 +181,14 @@ class Verbs:
             InputError: as :meth:`reconstruct`, and for more or less than one picture.
             PictureError: where the disk does not take it.
         """
+        self.check_tiles(tile, overlap)
         images = Images.of(source, alpha=self._input.size is None)
         if len(images) != 1:
             raise InputError(f"One picture goes into a file, not {len(images)}: use reconstruct(...).save(FOLDER).")
         target = Path(path)
         (x,) = images.arrays
         array = self._fit(_colours(x))
-        side = tile_side(tile, self.reach, array.shape, self._input.multiple, self._name)
+        side = tile_side(tile, self.reach, array.shape, self._input.multiple)
         if not side or target.suffix.lower() != ".png" or x.shape[0] in (2, 4):
             made = self.reconstruct(images, tile=tile, overlap=overlap, **conditions)
             return made.save(target)
@@ -198,10 +200,7 @@ class Verbs:
     def _bands(self, array: Array, side: int, overlap: int | None, conditions: Mapping[str, Any]) -> Iterator[Array]:
         """The result for one picture, in bands from top to bottom."""
         multiple, scale = self._input.multiple, self._scale
-        if overlap is None:
-            overlap = self.reach or 0
-        elif isinstance(overlap, bool) or not isinstance(overlap, int) or overlap < 0:
-            raise InputError(f"overlap must be a whole number from 0, not {overlap!r}.")
+        overlap = (self.reach or 0) if overlap is None else overlap
 
         def run(x: Array) -> Array:
             return self._answer(x, conditions)
@@ -210,6 +209,14 @@ class Verbs:
         for band in bands(run, _pad(array, multiple), side, overlap, multiple, scale):
             yield band[:, :left, :width]
             left -= band.shape[1]
+
+    def check_tiles(self, tile: int | str | None, overlap: int | None) -> None:
+        """Refuse what :meth:`reconstruct` does not take as ``tile`` and ``overlap``.
+
+        Raises:
+            InputError: for a wrong word or number, or tiles where the network takes none.
+        """
+        check_tiles(tile, overlap, self.reach, self._name)
 
     @property
     def _scale(self) -> int:
