@@ -45,6 +45,7 @@ GOOD: dict[str, Any] = {
                 "sha256": "0" * 64,
                 "bytes": 10,
                 "license": "MIT",
+                "choices": {"digit": ["none", "many"]},
                 "data": {"name": "Toys", "license": "CC0-1.0", "source": "https://example.org"},
                 "metrics": [{"name": "error", "value": 1, "protocol": "by eye"}],
             }
@@ -66,7 +67,13 @@ def test_a_good_registry(tmp_path: Path) -> None:
     assert entry.input is not None
     assert entry.input.size is None
     assert entry.metrics[0].value == 1.0
-    assert entry.conditions[0].check("1") == 1
+    (condition,) = entry.conditions
+    assert condition.choices == ("none", "many"), "those of the checkpoint"
+    assert condition.default is None
+    del (other := copy.deepcopy(GOOD))["toy"]["checkpoints"]["x4"]["choices"]
+    (condition,) = entries(other, tmp_path)[0].conditions
+    assert condition.check("1") == 1
+    assert condition.default == 0
 
 
 # Where a change is made, what to, and what the error must name.
@@ -100,6 +107,8 @@ BAD = [
     ("toy.checkpoints.x4.metrics", [{"name": "a", "value": 1}], "metrics: number 1: the key 'protocol' is missing"),
     ("toy.checkpoints.x4.recipe", "somewhere", "recipe: expected module:function"),
     ("toy.checkpoints.x4.config", [1], "config: expected a mapping"),
+    ("toy.checkpoints.x4.choices", {"digits": [1]}, "choices: digits: unknown key; did you mean digit?"),
+    ("toy.checkpoints.x4.choices", {"digit": [1.5]}, "choices: digit: expected a list of a text each, got 1.5"),
     ("toy.conditions.digit.default", 7, "digit: default: digit cannot be 7: choose one of 0, 1"),
     ("toy.conditions.digit.kind", "text", "digit: a condition has choices exactly if its kind is choice"),
     ("toy.conditions.digit.choices", ..., "digit: the key 'kind' is missing"),
@@ -190,7 +199,7 @@ def test_list_models(toys: Registry) -> None:
     assert list_models("conv-ae", verb="generate") == []
     assert list_models("*.toy") == ["dots", "doubler"]
     assert "conv-ae" in list_models(license="cc-by*")
-    assert "dcgan" not in list_models(license="cc-by*")
+    assert "cyclegan" not in list_models(license="cc-by*")
     with pytest.raises(InputError, match="choose generate or reconstruct"):
         list_models(verb="draw")
 

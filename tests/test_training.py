@@ -200,6 +200,7 @@ def test_a_broken_run_continues_to_the_same_weights(name: str, tmp_path: Path) -
         model = zoo.load(f"local-dir:{tmp_path / 'whole'}")
         assert model.entry
         assert model.entry.config == objective.config
+        assert {c.name: c.choices for c in model.entry.conditions} == objective.choices, "the classes of the data"
         if "generate" in model.entry.verbs:
             assert model.generate(2, seed=0).numpy().shape == (2, objective.config["channels"], 16, 16)
         else:

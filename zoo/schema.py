@@ -6,7 +6,7 @@ import json
 import re
 import reprlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -246,8 +246,23 @@ def _model(name: str, raw: Any, file: str, package: str, folder: Path) -> list[E
     return [checkpoint(key, value, checkpoints.where, shared) for key, value in checkpoints.raw.items()]
 
 
+def _chosen(facts: Facts | None, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """Conditions with the choices that a checkpoint has in place of its model's."""
+    if facts is None:
+        return conditions
+    made = []
+    for condition in conditions:
+        choices = facts.list_of(condition.name, (str, int), ()) if condition.choices else ()
+        default = condition.default if not choices or condition.default in choices else None
+        made.append(replace(condition, choices=choices or condition.choices, default=default))
+    facts.done()
+    return tuple(made)
+
+
 def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any]) -> Entry:
+    """The entry of a checkpoint, with the facts of its model in ``shared``."""
     facts = Facts(raw, f"{where}: {_check_name(name, where)}")
+    shared = {**shared, "conditions": _chosen(facts.inner("choices"), shared["conditions"])}
     output = _format(facts.inner("output"))
     if output is None:
         raise RegistryError(f"{facts.where}: the key 'output' is missing: expected a mapping.")
@@ -360,6 +375,9 @@ def to_config(entry: Entry) -> str:
         value = getattr(entry, key)
         if value is not None:
             facts[key] = {k: v for k, v in asdict(value).items() if v is not None}
+    choices = {condition.name: list(condition.choices) for condition in entry.conditions if condition.choices}
+    if choices:
+        facts["choices"] = choices
     for key in ("sha256", "bytes", "license", "recipe"):
         if getattr(entry, key):
             facts[key] = getattr(entry, key)

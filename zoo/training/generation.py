@@ -68,6 +68,7 @@ class Adversarial(Objective):
         self.labels, self.data, self.size = pictures.labels, [pictures.x], len(pictures.x)
         self.loss, self.r1, self.penalty, self.policy = adversarial_loss(loss), r1, penalty, check_policy(policy)
         self.d_steps, self.condition, self.samples = d_steps, condition, samples
+        self.choices = {condition: pictures.classes} if condition else {}
         self.features = features
         self.protocol = (
             f"unbiased kernel distance (x.y / d + 1) ** 3 of {samples:,} samples to {min(REFERENCE, self.size):,} "

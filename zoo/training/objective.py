@@ -199,10 +199,12 @@ class Objective:
     Attributes:
         protocol: how the figure was measured that the best checkpoint is chosen by.
         data: what is trained on; the first dimension of the first counts the samples, see :meth:`rows`.
+        choices: names of the data's classes, for the condition that asks for one.
     """
 
     protocol: str
     data: Sequence[Tensor]
+    choices: Mapping[str, Sequence[str]] = {}
 
     def __init__(
         self,

@@ -251,6 +251,9 @@ class Run:
             entry,
             checkpoint="trained",
             config=self.objective.config,
+            conditions=tuple(
+                replace(c, choices=tuple(self.objective.choices.get(c.name, c.choices))) for c in entry.conditions
+            ),
             input=_like(entry.input, x, 1) if entry.input and x is not None else None,
             output=_like(entry.output, y, y.shape[-1] // x.shape[-1] if x is not None else 1),
             license="unknown",
