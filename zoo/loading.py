@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -147,23 +148,29 @@ def halved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def assign(model: Model, state: dict[str, Tensor], path: Path, dtype: torch.dtype) -> None:
     """Give a model on the meta device its tensors; all must be there, none too many, every shape right."""
-    wanted: dict[str, Any] = model.state_dict()
+    floats = {key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()}
+    try:
+        model.load_state_dict(floats, strict=True, assign=True)
+    except RuntimeError as error:
+        said = _misfit(model.state_dict(), state) or f"it is refused ({str(error).splitlines()[0]})"
+        raise WeightsError(f"{path} does not fit {type(model).__name__}: {said}.") from None
+    for key, tensor in chain(model.named_parameters(), model.named_buffers()):
+        if tensor.is_meta:
+            raise WeightsError(f"{type(model).__name__}.{key} is not in the state dict: make it a persistent buffer.")
+        tensor.requires_grad_(False)
+
+
+def _misfit(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
+    """What is wrong with a state dict, in words; nothing if its names and shapes are right."""
     missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
     wrong = [
         f"{key} is {tuple(state[key].shape)} instead of {tuple(wanted[key].shape)}"
         for key in wanted.keys() & state.keys()
         if state[key].shape != wanted[key].shape
     ]
-    if missing or extra or wrong:
-        parts = [f"lacks {_some(missing)}"] * bool(missing) + [f"has also {_some(extra)}"] * bool(extra)
-        parts += [f"has other shapes: {_some(sorted(wrong))}"] * bool(wrong)
-        raise WeightsError(f"{path} does not fit {type(model).__name__}: it {'; it '.join(parts)}.")
-    floats = {key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()}
-    model.load_state_dict(floats, strict=True, assign=True)
-    for key, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        if tensor.is_meta:
-            raise WeightsError(f"{type(model).__name__}.{key} is not in the state dict: make it a persistent buffer.")
-    model.requires_grad_(False)
+    parts = [f"it lacks {_some(missing)}"] * bool(missing) + [f"it has also {_some(extra)}"] * bool(extra)
+    parts += [f"it has other shapes: {_some(sorted(wrong))}"] * bool(wrong)
+    return "; ".join(parts)
 
 
 def _some(words: list[str]) -> str:
