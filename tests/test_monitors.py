@@ -76,6 +76,8 @@ def test_a_run_that_gets_worse() -> None:
 def test_losses_that_explode() -> None:
     assert "loss_g is 200 times what it usually was" in seen({}, {}, {}, {"loss_g": -100.0})[0]
     assert not seen({}, {}, {}, {"loss_g": -10.0})
+    assert "loss_d is 500 times what is usual" in seen({"loss_d": 500.0})[0]
+    assert not seen({"loss_d": 50.0})
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -97,7 +99,7 @@ def test_a_run_made_to_collapse_is_flagged_and_stopped(tmp_path: Path) -> None:
 
     def trained(name: str, **settings: Any) -> Any:
         objective = dcgan.fashion_mnist(
-            data, RANDOM, size=16, channels=3, width=16, d_width=16, batch=32, steps=300, **settings
+            data, RANDOM, size=16, channels=3, width=16, d_width=16, batch=32, steps=200, **settings
         )
         objective.samples = 250
         made = run(objective, tmp_path / name)
@@ -111,7 +113,7 @@ def test_a_run_made_to_collapse_is_flagged_and_stopped(tmp_path: Path) -> None:
     best, doubled = math.inf, math.inf
     for line in broken.log:
         best = min(best, line["figure"])
-        doubled = min(doubled, line["step"] if line["figure"] > 2 * best and line["step"] >= 30 else math.inf)
+        doubled = min(doubled, line["step"] if line["figure"] > 2 * best and line["step"] >= 20 else math.inf)
     assert broken.alarms[0].step <= doubled
     stopped = trained("stopped", bounded=False, rate=5e-3)
     assert stopped.step == next(alarm.step for alarm in broken.alarms if alarm.collapse)

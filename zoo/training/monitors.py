@@ -82,10 +82,14 @@ def exploding(log: Sequence[Line]) -> str:
     """A loss is far from what it usually was."""
     now, before = log[-1], log[:-1]
     for key, value in now.items():
-        usual = median(abs(line[key]) for line in before) if key.startswith("loss") and len(before) >= 3 else 0.0
+        if not key.startswith("loss"):
+            continue
+        # Losses of a run that goes well are about one, or less: that is what is usual while there is nothing to see.
+        usual = median(abs(line[key]) for line in before) if len(before) >= IN_A_ROW else 1.0
         if usual and abs(value) > EXPLODED * usual:
             times = abs(value) / usual
-            return f"{key} is {times:,.0f} times what it usually was: training is exploding. Lower the rates."
+            than = "what it usually was" if len(before) >= IN_A_ROW else "what is usual"
+            return f"{key} is {times:,.0f} times {than}: training is exploding. Lower the rates, or bound D."
     return ""
 
 
