@@ -94,11 +94,12 @@ def test_yaml_and_json_bombs() -> None:
     laughs = "\n".join(
         ["a0: &a0 [lol, lol]", *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12))]
     )
+    deep = "nested more than 50 deep: that is no registry|exceeded maximum nesting depth"  # ours, or libyaml's own
     for text, words in (
         (laughs, "more than 100,000 values: that is no registry"),
-        ("[" * 100_000, "nested more than 50 deep: that is no registry"),
-        ("- " * 100_000, "nested more than 50 deep: that is no registry"),
-        ("? " * 100_000, "nested more than 50 deep: that is no registry"),
+        ("[" * 100_000, deep),
+        ("- " * 100_000, deep),
+        ("? " * 100_000, deep),
         ("a: !!python/object/apply:os.system [exit]", "is not YAML"),
     ):
         with pytest.raises(RegistryError, match=words):

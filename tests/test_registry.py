@@ -199,6 +199,8 @@ def test_list_models(toys: Registry) -> None:
     assert list_models("conv-ae", verb="generate") == []
     assert list_models("*.toy") == ["dots", "doubler"]
     assert "conv-ae" in list_models(license="cc-by*")
+    assert list_models("conv-ae.fashion*") == ["conv-ae.fashion-mnist"], "the name alone would mean the flowers"
+    assert list_models("pix2pix*", license="commercial") == ["pix2pix.emoji"]
     assert "cyclegan" not in list_models(license="cc-by*")
     with pytest.raises(InputError, match="choose generate or reconstruct"):
         list_models(verb="draw")

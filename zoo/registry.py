@@ -208,7 +208,9 @@ def register(stanza: Mapping[str, Any] | str | os.PathLike[str]) -> list[str]:
 
 
 def list_models(pattern: str = "*", *, verb: str | None = None, license: str | None = None) -> list[str]:
-    """Names of the models that match, in the order of the registry.
+    """Names of what matches, in the order of the registry, as :func:`load` takes them.
+
+    A model's name alone means its first checkpoint: where that does not match, those that do are named in full.
 
     Args:
         pattern: a shell pattern for ``model`` or ``model.checkpoint``, such as ``*gan*``.
@@ -216,7 +218,9 @@ def list_models(pattern: str = "*", *, verb: str | None = None, license: str | N
         license: a shell pattern for the licence of the weights, such as ``MIT`` or ``cc-by*``; case does not matter.
             The word ``commercial`` stands for all that allow commercial use, those of the data, too.
     """
-    return list(dict.fromkeys(entry.model for entry in search(pattern, verb=verb, license=license)))
+    found = search(pattern, verb=verb, license=license)
+    firsts = {entry.model for entry in found if entry is info(entry.model)}
+    return list(dict.fromkeys(entry.model if entry.model in firsts else entry.name for entry in found))
 
 
 def search(pattern: str = "*", *, verb: str | None = None, license: str | None = None) -> list[Entry]:
