@@ -141,7 +141,8 @@ def evaluate(model: Autoencoder, data: Source) -> list[Metric]:
     flat_train, flat_test = (x.reshape(len(x), -1).astype(np.float32) / 255 for x in (train, test))
     code = model.entry.config["code"]
     pca = pca_error(flat_train, flat_test, code)
-    where = f"{len(test):,} test pictures of {size[0] if size else '?'} px, pixels in [0, 1], copies not rounded"
+    side = size[0] if size else "?"
+    where = f"{len(test):,} test pictures of {side} px (larger ones averaged), pixels in [0, 1], copies not rounded"
     return [
         Metric(
             "error over PCA's",
