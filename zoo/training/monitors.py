@@ -85,10 +85,11 @@ def exploding(log: Sequence[Line]) -> str:
         if not key.startswith("loss"):
             continue
         # Losses of a run that goes well are about one, or less: that is what is usual while there is nothing to see.
-        usual = median(abs(line[key]) for line in before) if len(before) >= IN_A_ROW else 1.0
+        usual, than = 1.0, "what is usual"
+        if len(before) >= 3:
+            usual, than = median(abs(line[key]) for line in before), "what it usually was"
         if usual and abs(value) > EXPLODED * usual:
             times = abs(value) / usual
-            than = "what it usually was" if len(before) >= IN_A_ROW else "what is usual"
             return f"{key} is {times:,.0f} times {than}: training is exploding. Lower the rates, or bound D."
     return ""
 
