@@ -9,12 +9,13 @@ READY  := $(VENV)/.ready
 demo: $(READY)
 	mkdir -p demo
 	$(BIN)/zoo generate dcgan -n 64 --seed 7 -o demo/dcgan.png
+	$(BIN)/zoo generate dcgan.flowers -n 64 --seed 7 -o demo/flowers.png
 	$(BIN)/zoo reconstruct conv-ae examples/flowers -o demo/conv-ae
 	$(BIN)/zoo reconstruct conv-ae examples/flowers --compare -o demo/conv-ae.png
 	$(BIN)/zoo reconstruct srgan examples/flowers/daisy-4757448834.jpg -o demo/srgan.png
 	$(BIN)/zoo reconstruct pix2pix examples/facades --compare -o demo/pix2pix.png
 	$(BIN)/zoo reconstruct cyclegan examples/landscapes --compare -o demo/cyclegan.png
-	@echo "Look at demo/dcgan.png, at demo/conv-ae.png (each photo, then its copy), into demo/conv-ae/, at demo/srgan.png (four times larger), at demo/pix2pix.png (label maps as house fronts), and at demo/cyclegan.png (photos as paintings)."
+	@echo "Look at demo/dcgan.png and demo/flowers.png, at demo/conv-ae.png (each photo, then its copy), into demo/conv-ae/, at demo/srgan.png (four times larger), at demo/pix2pix.png (label maps as house fronts), and at demo/cyclegan.png (photos as paintings)."
 
 test: $(READY)
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ from zoo.evaluation import Features
 from zoo.training.augmentation import AUGMENTATIONS, augment, views
 from zoo.training.cycle import Pool
 from zoo.training.losses import LOSSES, accuracies, gradient_penalty, r1_penalty, repeated
-from zoo.training.networks import Discriminator, FeatureDiscriminator, PatchDiscriminator
+from zoo.training.networks import Discriminator, FeatureDiscriminator, PatchDiscriminator, ProjectedDiscriminator
 
 
 @pytest.mark.parametrize(
@@ -143,6 +143,28 @@ def test_a_discriminator_that_looks_through_features_learns_its_heads_alone() ->
         (gradient,) = torch.autograd.grad(scores[:, depth].sum(), x, retain_graph=True)
         assert gradient.abs().sum() > 0, "each depth speaks"
     assert not torch.equal(d(x), d(x)), "from another place each time"
+
+
+def test_a_projected_discriminator_sees_the_whole_picture_at_each_depth() -> None:
+    torch.manual_seed(0)
+    features = Features("random")
+    d = ProjectedDiscriminator(features, 32, 8, seen=48)
+    fixed = {name: value.clone() for name, value in d.named_buffers() if name.startswith("mix_")}
+    depths = len(fixed)
+    assert depths == len(features.maps(torch.zeros(1, 3, 48, 48))) - 1
+    x = torch.rand(2, 3, 32, 32, requires_grad=True)
+    scores = d(x)
+    assert scores.shape == (2, depths + 1), "and the pixels"
+    for which in range(depths + 1):
+        (gradient,) = torch.autograd.grad(scores[0, which], x, retain_graph=True)
+        seen = gradient[0].abs().sum(0) > 0
+        assert seen[4:-4, 4:-4].all(), "every part of the picture"
+        assert not gradient[1].any()
+    d.requires_grad_(True)  # as a step does
+    optimizer = torch.optim.Adam(d.parameters(), 0.1)
+    scores.sum().backward()
+    optimizer.step()
+    assert all(torch.equal(value, d.get_buffer(name)) for name, value in fixed.items()), "what mixes does not learn"
 
 
 def test_what_repeats_with_every_block_is_seen() -> None:

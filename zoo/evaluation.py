@@ -269,9 +269,13 @@ def gaussian_samples(train: Tensor, n: int, seed: int = 0) -> Tensor:
     ``train`` is ``(N, C, H, W)`` in [-1, 1]; the samples are clipped to that range.
     """
     pixels = train.flatten(1).double()
-    values, vectors = torch.linalg.eigh(torch.cov(pixels.T))
-    noise = torch.randn(n, len(values), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    samples: Tensor = noise * values.clamp(min=0).sqrt() @ vectors.T + pixels.mean(0)
+    if len(pixels) < pixels.shape[1]:  # their own differences from the mean are a root of the covariance, for nothing
+        root = (pixels - pixels.mean(0)) / (len(pixels) - 1) ** 0.5
+    else:
+        values, vectors = torch.linalg.eigh(torch.cov(pixels.T))
+        root = values.clamp(min=0).sqrt()[:, None] * vectors.T
+    noise = torch.randn(n, len(root), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    samples: Tensor = noise @ root + pixels.mean(0)
     return samples.clamp(-1, 1).float().reshape(n, *train.shape[1:])
 
 

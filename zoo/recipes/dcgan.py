@@ -30,7 +30,7 @@ from zoo.model import Generator
 from zoo.models.dcgan import DCGAN
 from zoo.training.data import Pictures, Source, to_float
 from zoo.training.generation import Adversarial
-from zoo.training.networks import Discriminator, FeatureDiscriminator
+from zoo.training.networks import Discriminator, ProjectedDiscriminator
 from zoo.training.objective import Learner, falling
 
 
@@ -69,6 +69,7 @@ def fashion_mnist(
         r1=r1,
         policy=augment,
         rate=rate,
+        d_rate=2 * rate,
         batch=batch,
         steps=steps,
     )
@@ -82,6 +83,7 @@ def training(
     *,
     features: Features,
     rate: float,
+    d_rate: float,
     steps: int,
     **options: Any,
 ) -> Adversarial:
@@ -97,7 +99,7 @@ def training(
     return Adversarial(
         config,
         Learner(g, Adam(g.parameters(), rate, betas=(0.0, 0.99)), falling(steps)),
-        Learner(d, Adam(d.parameters(), 2 * rate, betas=(0.0, 0.99)), falling(steps)),
+        Learner(d, Adam(d.parameters(), d_rate, betas=(0.0, 0.99)), falling(steps)),
         pictures,
         features=features.at(96, fast=True),
         steps=steps,
@@ -115,15 +117,16 @@ def flowers(
     width: int = 64,
     latent: int = 100,
     d_width: int = 64,
-    augment: str = "flip,color,translation,cutout",
-    rate: float = 2e-4,
+    augment: str = "flip,color,translation",
+    rate: float = 4e-4,
     batch: int = 32,
-    steps: int = 12_000,
+    steps: int = 8_000,
 ) -> Adversarial:
     """64 px from 2,000 photos, which D sees through differentiable augmentation: so few it would learn by heart.
 
-    D looks through a network that has seen many pictures. After four minutes on two cores its samples had petals and
-    stems, where those of a D that sees pixels, after five, were blots in a checkerboard.
+    D looks at the whole picture, through a network that has seen many and at its pixels. With one that judged patches
+    alone, at half the rate, samples were a lattice of petals: kernel distance had come to 2.6 in 2,000 steps, and
+    stands at 1.2 with this one, whose samples are flowers by then. 75 minutes on two cores.
     """
     pictures = data.pictures(size, channels, least=batch)
     torch.manual_seed(0)
@@ -131,11 +134,12 @@ def flowers(
     return training(
         config,
         DCGAN(**config),
-        lambda: FeatureDiscriminator(features, d_width),
+        lambda: ProjectedDiscriminator(features, size, d_width),
         pictures,
         features=features,
         policy=augment,
         rate=rate,
+        d_rate=rate,
         batch=batch,
         steps=steps,
     )

@@ -11,18 +11,22 @@ Pairs are pictures side by side, or two folders with the same names.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torch.optim import Adam
 
 import zoo
 from zoo.entry import Metric
-from zoo.evaluation import Features, frechet_distance, kernel_distance, rounded
+from zoo.evaluation import Features, classify, frechet_distance, kernel_distance, rounded
+from zoo.fast import has_bfloat16
 from zoo.images import Images
 from zoo.model import Model
 from zoo.models.pix2pix import Pix2Pix
-from zoo.training.data import Pairs, Source, held_out
-from zoo.training.networks import PatchDiscriminator
+from zoo.training.data import Pairs, Source, batch_indices, held_out, to_float
+from zoo.training.networks import FeatureDiscriminator, PatchDiscriminator
 from zoo.training.objective import Learner, falling
 from zoo.training.paired import Paired
 
@@ -36,6 +40,8 @@ def facades(
     widest: int = 120,
     d_width: int = 32,
     adversarial: bool = True,
+    look_width: int = 64,
+    realism: float = 0.03,
     pixels: float = 10.0,
     flip: bool = True,
     shift: int = 15,
@@ -64,6 +70,8 @@ def facades(
         pairs.take(out),
         {"size": size, "in_channels": 3, "out_channels": 3, "width": width, "widest": widest, "norm": "instance"},
         d=PatchDiscriminator(6, d_width) if adversarial else None,
+        look=FeatureDiscriminator(features, look_width) if adversarial and realism else None,
+        realism=realism,
         features=features.at(224, fast=True),
         pixels=pixels,
         flip=flip,
@@ -116,6 +124,7 @@ def _training(
     config: dict[str, int | str],
     *,
     d: PatchDiscriminator | None,
+    look: FeatureDiscriminator | None = None,
     d_rate: float,
     rate: float,
     steps: int,
@@ -123,12 +132,16 @@ def _training(
 ) -> Paired:
     g = Pix2Pix(**config)  # type: ignore[arg-type]
 
+    def learner(network: nn.Module, rate: float) -> Learner:
+        return Learner(network, Adam(network.parameters(), rate, betas=(0.5, 0.99)), falling(steps))
+
     return Paired(
         config,
-        Learner(g, Adam(g.parameters(), rate, betas=(0.5, 0.99)), falling(steps)),
-        Learner(d, Adam(d.parameters(), d_rate, betas=(0.5, 0.99)), falling(steps)) if d else None,
+        learner(g, rate),
+        learner(d, d_rate) if d else None,
         train,
         checked,
+        look=learner(look, d_rate) if look else None,
         steps=steps,
         **options,  # type: ignore[arg-type]
     )
@@ -144,25 +157,22 @@ def evaluate(
     entry = model.entry
     assert entry
     assert entry.input
-    pairs = data.pairs(
-        entry.output.size,
-        (entry.input.channels or 3, entry.output.channels or 3),
-        split="test",
-        least=2,
-        reverse=reverse,
+    channels = (entry.input.channels or 3, entry.output.channels or 3)
+    train, pairs = (
+        data.pairs(entry.output.size, channels, split=split, least=2, reverse=reverse) for split in ("train", "test")
     )
     if entry.recipe.endswith(":emoji"):  # the test split of that recipe
         pairs = pairs.take(torch.arange(len(pairs.a)) % 10 == 0)
     given, target = pairs.a.float() / 255, pairs.b.float() / 255
     wanted = features(target * 2 - 1)
 
-    def results(model: Model) -> tuple[Tensor, Tensor]:
-        made = torch.from_numpy(model.reconstruct(Images(list(given.numpy()))).numpy())
-        return made, features(rounded(made * 2 - 1))
+    def results(model: Model) -> Tensor:
+        return torch.from_numpy(model.reconstruct(Images(list(given.numpy()))).numpy())
 
-    made, found = results(model)
-    l1, plain = float((made - target).abs().mean()), float((given - target).abs().mean())
-    distance = frechet_distance(found, wanted)
+    made = {"results": results(model), **({"results without D": results(zoo.load(without_d))} if without_d else {})}
+    found = {name: features(rounded(x * 2 - 1)) for name, x in made.items()}
+    l1, plain = float((made["results"] - target).abs().mean()), float((given - target).abs().mean())
+    distance = frechet_distance(found["results"], wanted)
     shared = f"results for {len(target):,} test pairs of {target.shape[-1]} px against the targets"
     metrics = [
         Metric(
@@ -171,11 +181,75 @@ def evaluate(
         Metric("L1", round(l1, 4), f"mean absolute error, {shared}, pixels in [0, 1]"),
         Metric("FID", round(distance, 2), f"Frechet distance, {shared}, 8 bits, {features.protocol}"),
         Metric(
-            "KID", round(kernel_distance(found, wanted), 4), f"unbiased, kernel (x.y / d + 1) ** 3, {shared}, likewise"
+            "KID",
+            round(kernel_distance(found["results"], wanted), 4),
+            f"unbiased, kernel (x.y / d + 1) ** 3, {shared}, likewise",
         ),
     ]
     if without_d:
-        other = frechet_distance(results(zoo.load(without_d))[1], wanted)
+        other = frechet_distance(found["results without D"], wanted)
         protocol = f"FID as below, over that of a network that was trained as long by L1 alone ({other:.2f})"
         metrics.insert(0, Metric("FID over that without D", round(distance / other, 3), protocol))
+    if _are_labels(train.a) and not torch.equal(train.a, pairs.a):
+        metrics += _found_again(train, pairs, {**made, "the photos": target})
     return metrics
+
+
+def _codes(pictures: Tensor) -> Tensor:
+    """The colour of each pixel of ``(N, C, H, W)`` as one number."""
+    return (pictures.long() * 256 ** torch.arange(pictures.shape[1])[:, None, None]).sum(1)
+
+
+def _are_labels(pictures: Tensor) -> bool:
+    """Whether these are label maps: colour pictures of few colours."""
+    return pictures.shape[1] == 3 and 1 < len(_codes(pictures).unique()) <= 32
+
+
+def _found_again(train: Pairs, test: Pairs, pictures: Mapping[str, Tensor]) -> list[Metric]:
+    """Whether things are where the labels say: the FCN score of section 4.1 of the paper, with a U-Net.
+
+    ``pictures`` are in [0, 1]: the results first, then others for the same labels to compare them with.
+    """
+    step = max(1, train.a.shape[-1] // 128)
+    colours = _codes(train.a).unique()
+    kinds, wanted = (
+        torch.searchsorted(colours, _codes(x.a[..., ::step, ::step])).clamp(max=len(colours) - 1) for x in (train, test)
+    )
+    network = _segmenter(len(colours), F.avg_pool2d(to_float(train.b), step), kinds)
+    pixels, classes = [], []
+    for x in pictures.values():
+        right = (classify(network, F.avg_pool2d(x * 2 - 1, step)) == wanted).double()
+        pixels.append(round(float(right.mean()), 4))
+        classes.append(round(float(torch.stack([right[wanted == kind].mean() for kind in wanted.unique()]).mean()), 4))
+
+    def protocol(start: str, values: list[float]) -> str:
+        return f"{start}; " + ", ".join(f"{value} on {name}" for name, value in zip(pictures, values, strict=True))
+
+    how = (
+        f"share of the pixels of the results for {len(wanted):,} test pairs whose label, of {len(colours)}, a U-Net "
+        f"names that the training photos taught, at {kinds.shape[-1]} px"
+    )
+    return [
+        Metric("labels found again", pixels[0], protocol(how, pixels)),
+        Metric("labels found again, mean of classes", classes[0], protocol("the same, each label alone", classes)),
+    ]
+
+
+def _segmenter(kinds: int, pictures: Tensor, labels: Tensor, steps: int = 800, batch: int = 8) -> nn.Module:
+    """A U-Net that says of which kind each pixel is: pictures ``(N, 3, H, W)`` in [-1, 1], labels ``(N, H, W)``."""
+    torch.manual_seed(0)
+    network = Pix2Pix(pictures.shape[-1], 3, kinds, width=24, widest=96).to(memory_format=torch.channels_last)
+    optimizer = Adam(network.parameters())
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
+    for step in range(steps):
+        rows = batch_indices(step, len(pictures), min(batch, len(pictures)), seed=0)
+        x, y = pictures[rows], labels[rows]
+        if step % 2:
+            x, y = x.flip(3), y.flip(2)
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16(torch.device("cpu"))):
+            scores = network(x.contiguous(memory_format=torch.channels_last))
+        optimizer.zero_grad()
+        F.cross_entropy(8 * scores.float(), y).backward()  # its scores end at 1
+        optimizer.step()
+        schedule.step()
+    return network.eval().requires_grad_(False)

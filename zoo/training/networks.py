@@ -116,3 +116,49 @@ class FeatureDiscriminator(nn.Module):
         x = x.roll(torch.randint(32, (2,)).tolist(), (2, 3))
         scores = [head(maps) for head, maps in zip(self.heads, self.seen[0].maps(x), strict=True)]
         return torch.cat([F.interpolate(score, scores[0].shape[2:]) for score in scores], 1)
+
+
+class ProjectedDiscriminator(nn.Module):
+    """Scores of whole pictures, from the maps of a network that has seen many and from the pixels.
+
+    As in Projected GAN (Sauer et al. 2021, https://arxiv.org/abs/2111.01007), maps of each depth are mixed by random
+    weights that stay, with those of the depth below added, and convolutions with spectral norm take each down to one
+    score. A :class:`Discriminator` that sees the pixels stands beside them, as in vision-aided training (Kumari et al.
+    2022, https://arxiv.org/abs/2112.09130): the pretrained network does not mind a checkerboard.
+
+    Args:
+        features: the network; it stays as it is.
+        size: height and width of the pictures.
+        width: of the first maps of the learnt convolutions.
+        seen: the pictures are enlarged to this before the network sees them.
+    """
+
+    def __init__(self, features: Features, size: int, width: int = 64, seen: int = 96) -> None:
+        super().__init__()
+        self.outside, self.seen = [features], seen  # in a list: no part of what is trained and saved
+        self.pixels = Discriminator(size, 3, max(1, width // 4), halvings=(size - 1).bit_length() - 2)
+        maps = features.maps(torch.zeros(1, 3, seen, seen))[1:]  # the first holds little more than the pixels
+        for i, x in enumerate(maps):
+            self.register_buffer(f"mix_{i}", torch.randn(width, x.shape[1], 1, 1) * x.shape[1] ** -0.5)
+        self.heads = nn.ModuleList(self._head(width, x.shape[2]) for x in maps)
+
+    @staticmethod
+    def _head(width: int, side: int) -> nn.Sequential:
+        layers: list[nn.Module] = []
+        c_in, c_out = width, width
+        while side > 4:
+            layers += [spectral_norm(nn.Conv2d(c_in, c_out, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
+            c_in, c_out, side = c_out, min(2 * c_out, 4 * width), side // 2
+        layers += [spectral_norm(nn.Conv2d(c_in, c_out, 3, padding=1)), nn.LeakyReLU(0.2)]
+        return nn.Sequential(*layers, spectral_norm(nn.Conv2d(c_out, 1, side)), nn.Flatten())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pictures ``(N, 3, size, size)`` in [-1, 1] to scores ``(N, depths + 1)``."""
+        maps = self.outside[0].maps(F.interpolate(x, (self.seen, self.seen), mode="bilinear"))[1:]
+        scores = [self.pixels(x)[:, None]]
+        below: Tensor | None = None
+        for i in reversed(range(len(maps))):
+            mixed = F.conv2d(maps[i], self.get_buffer(f"mix_{i}"))
+            below = mixed if below is None else mixed + F.interpolate(below, mixed.shape[2:])
+            scores.append(self.heads[i](below))
+        return torch.cat(scores, 1)

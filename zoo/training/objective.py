@@ -285,17 +285,17 @@ class Objective:
             learner.optimizer.step()
 
     def play(
-        self, loss: AdversarialLoss, real: Tensor, fake: Tensor, policy: str = ""
+        self, loss: AdversarialLoss, real: Tensor, fake: Tensor, policy: str = "", name: str = "d"
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """One update of the learner ``d`` on a mix of real and fake samples; then G's loss through D, frozen.
+        """One update of the learner ``name`` on a mix of real and fake samples; then G's loss through it, frozen.
 
         ``policy`` augments what D sees. Returns G's loss, still to be descended, and what is to be logged.
         """
-        d = self.learners["d"].network
+        d = self.learners[name].network
         with self.machine.autocast():
             on_real, on_fake = d(augment(torch.cat([real, fake.detach()]), policy)).float().chunk(2)
         loss_d = loss.d(on_real, on_fake)
-        self.descend(loss_d, "d")
+        self.descend(loss_d, name)
         d.requires_grad_(False)
         with self.machine.autocast():
             loss_g = loss.g(d(augment(fake, policy)).float())

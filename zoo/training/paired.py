@@ -27,11 +27,15 @@ class Paired(Objective):
         g: learner of a network from pictures to pictures, ``(N, C, H, W)`` in [-1, 1].
         d: learner of a network from input and target, their channels together, to scores of patches; None to learn
             from the pixels alone.
+        look: learner of a second D, from windows of the result alone to scores, if any: whether it looks real, whatever
+            the input.
         pairs: the data.
         held_out: pairs that are never trained on: the best weights are chosen by them.
         features: what the results are compared with the targets by; None chooses the best by L1 instead.
         loss: a name in :data:`zoo.training.losses.LOSSES`.
         pixels: weight of L1 between result and target.
+        realism: weight of what ``look`` says.
+        window: side of the windows that it sees.
         policy: differentiable augmentation of what D sees.
         shift, flip: random views, as :func:`views` makes them.
         options: as for :class:`~zoo.training.objective.Objective`.
@@ -45,23 +49,23 @@ class Paired(Objective):
         pairs: Pairs,
         held_out: Pairs,
         *,
+        look: Learner | None = None,
         features: Features | None = None,
         loss: str = "hinge",
         pixels: float = 100.0,
+        realism: float = 1.0,
+        window: int = 128,
         policy: str = "",
         shift: int = 0,
         flip: bool = True,
         **options: Any,
     ) -> None:
-        super().__init__(config, {"g": g, **({"d": d} if d else {})}, ["g"], **options)
+        learners = {"g": g, "d": d, "look": look}
+        super().__init__(config, {name: x for name, x in learners.items() if x}, ["g"], **options)
         self.data = [pairs.a, pairs.b]
         self.held_a, self.held_b = to_float(held_out.a), to_float(held_out.b)
-        self.features, self.loss, self.pixels, self.policy = (
-            features,
-            adversarial_loss(loss),
-            pixels,
-            check_policy(policy),
-        )
+        self.features, self.loss, self.policy = features, adversarial_loss(loss), check_policy(policy)
+        self.pixels, self.realism, self.window = pixels, realism, window
         self.shift, self.flip = shift, flip
         self.channels = [x.shape[1] for x in self.data]
         n = len(self.held_a)
@@ -89,6 +93,10 @@ class Paired(Objective):
         logged: dict[str, Tensor] = {}
         if "d" in self.learners:
             loss_g, logged = self.play(self.loss, torch.cat([a, b], 1), torch.cat([a, made], 1), self.policy)
+        if "look" in self.learners:
+            loss_look, said = self.play(self.loss, *self._windows(b, made), name="look")
+            loss_g = loss_g + self.realism * loss_look
+            logged |= {f"{key}_look": value for key, value in said.items()}
         loss_pixels = F.l1_loss(made, b)
         self.descend(loss_g + self.pixels * loss_pixels, "g")
         self.follow(step)
@@ -114,6 +122,12 @@ class Paired(Objective):
     @torch.inference_mode()
     def example(self) -> tuple[Tensor | None, Tensor]:
         return self.held_a[:1], next(self._results(self.held_a[:1]))
+
+    def _windows(self, *pictures: Tensor) -> list[Tensor]:
+        """The same window of each."""
+        h, w = (max(0, side - self.window) for side in pictures[0].shape[2:])
+        top, left = int(torch.randint(h + 1, ())), int(torch.randint(w + 1, ()))
+        return [self.to_machine(x[:, :, top : top + self.window, left : left + self.window]) for x in pictures]
 
     def _results(self, pictures: Tensor) -> Iterator[Tensor]:
         for x in pictures.split(16):
