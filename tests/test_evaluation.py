@@ -20,7 +20,7 @@ from zoo.models.dcgan import DCGAN
 from zoo.models.pix2pix import Pix2Pix
 from zoo.models.srgan import SRGAN
 from zoo.recipes import cdcgan, cyclegan, dcgan, pix2pix, srgan
-from zoo.training.data import Source
+from zoo.training.data import Pairs, Source
 
 
 def test_kernel_distance() -> None:
@@ -275,6 +275,25 @@ def test_figures_of_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("zoo.load", lambda name: model)
     beside = pix2pix.evaluate(model, data, RANDOM, without_d="itself")
     assert values(beside) == {"FID over that without D": 1.0, **found}
+
+
+def test_labels_are_found_again_where_results_show_them() -> None:
+    torch.manual_seed(0)
+    colours = torch.tensor([[0, 0, 200], [200, 0, 0], [0, 200, 0]], dtype=torch.uint8)
+    labels = colours[torch.randint(3, (40, 4, 4))].permute(0, 3, 1, 2).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    photos = 255 - labels.roll(1, 1)
+    assert pix2pix._are_labels(labels)
+    assert not pix2pix._are_labels(torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)), "a photo"
+    train, test = (Pairs(labels[rows], photos[rows], []) for rows in (slice(32), slice(32, 40)))
+    shown = test.b.float() / 255
+    pictures = {"results": shown, "results of others": shown.roll(1, 0), "the photos": shown}
+    pixels, classes = pix2pix._found_again(train, test, pictures, steps=40)
+    assert pixels.value > 0.9
+    assert classes.value > 0.9
+    others, real = (float(x.split()[0]) for x in pixels.protocol.split(", ")[-2:])
+    assert others < 0.5
+    assert real == pixels.value
+    assert "whose label, of 3," in pixels.protocol
 
 
 def test_figures_of_two_kinds_without_pairs(tmp_path: Path) -> None:
