@@ -46,6 +46,7 @@ def mnist(
         features=features,
         condition="digit",
         rate=rate,
+        d_rate=2 * rate,
         batch=batch,
         steps=steps,
     )

@@ -94,7 +94,8 @@ class Paired(Objective):
         if "d" in self.learners:
             loss_g, logged = self.play(self.loss, torch.cat([a, b], 1), torch.cat([a, made], 1), self.policy)
         if "look" in self.learners:
-            loss_look, said = self.play(self.loss, *self._windows(b, made), name="look")
+            real, fake = self._windows(b, made)
+            loss_look, said = self.play(self.loss, real, fake, name="look")
             loss_g = loss_g + self.realism * loss_look
             logged |= {f"{key}_look": value for key, value in said.items()}
         loss_pixels = F.l1_loss(made, b)
