@@ -162,9 +162,11 @@ def evaluate(
     assert entry
     assert entry.input
     channels = (entry.input.channels or 3, entry.output.channels or 3)
-    train, pairs = (
-        data.pairs(entry.output.size, channels, split=split, least=2, reverse=reverse) for split in ("train", "test")
-    )
+
+    def split(name: str) -> Pairs:
+        return data.pairs(entry.output.size, channels, split=name, least=2, reverse=reverse)
+
+    pairs = split("test")
     if entry.recipe.endswith(":emoji"):  # the test split of that recipe
         pairs = pairs.take(torch.arange(len(pairs.a)) % 10 == 0)
     given, target = pairs.a.float() / 255, pairs.b.float() / 255
@@ -194,8 +196,10 @@ def evaluate(
         other = frechet_distance(found["results without D"], wanted)
         protocol = f"FID as below, over that of the same network trained by L1 alone, no shorter ({other:.2f})"
         metrics.insert(0, Metric("FID over that without D", round(distance / other, 3), protocol))
-    if _are_labels(train.a) and not torch.equal(train.a, pairs.a):
-        metrics += _found_again(train, pairs, {**made, "the photos": target})
+    if _are_labels(pairs.a):
+        train = split("train")
+        if not torch.equal(train.a, pairs.a):  # data with splits
+            metrics += _found_again(train, pairs, {**made, "the photos": target})
     return metrics
 
 

@@ -97,7 +97,7 @@ class FeatureDiscriminator(nn.Module):
 
     def __init__(self, features: Features, width: int = 64) -> None:
         super().__init__()
-        self.seen = [features]  # in a list: no part of what is trained and saved
+        self.outside = [features]  # in a list: no part of what is trained and saved
         self.heads = nn.ModuleList(
             nn.Sequential(
                 *(spectral_norm(nn.Conv2d(maps.shape[1], width, 1)), nn.LeakyReLU(0.2)),
@@ -114,7 +114,7 @@ class FeatureDiscriminator(nn.Module):
         """
         # Its maps are made at every second, fourth, ... pixel: always the same ones, and G would find out which.
         x = x.roll(torch.randint(32, (2,)).tolist(), (2, 3))
-        scores = [head(maps) for head, maps in zip(self.heads, self.seen[0].maps(x), strict=True)]
+        scores = [head(maps) for head, maps in zip(self.heads, self.outside[0].maps(x), strict=True)]
         return torch.cat([F.interpolate(score, scores[0].shape[2:]) for score in scores], 1)
 
 
