@@ -65,7 +65,7 @@ def train(
 
     \b
     zoo train dcgan.fashion-mnist --data fashion_mnist.npz --minutes 45 --out runs/dcgan
-    zoo train dcgan --data photos/ --out runs/mine --set size=64 --set channels=3
+    zoo train dcgan.flowers --data photos/ --out runs/mine
     zoo train zoo.recipes.cyclegan:photo2monet --data A/ B/ --resume runs/cycle
 
     The folder gets the best weights so far, which `local-dir:FOLDER` loads everywhere, sample sheets, a log and

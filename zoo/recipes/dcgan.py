@@ -2,7 +2,7 @@
 
     zoo train dcgan.fashion-mnist --data fashion_mnist.npz.xz --out runs/fashion
     zoo train dcgan.flowers --data flowers.zip --out runs/flowers
-    zoo train dcgan --data my-pictures/ --out runs/mine --set size=64 --set channels=3
+    zoo train dcgan.flowers --data my-pictures/ --out runs/mine --set size=32
 
 The best weights by kernel distance to training pictures are kept; the test split is only measured by `zoo evaluate`.
 """
@@ -113,7 +113,6 @@ def flowers(
     features: Features,
     *,
     size: int = 64,
-    channels: int = 3,
     width: int = 64,
     latent: int = 100,
     d_width: int = 64,
@@ -128,9 +127,9 @@ def flowers(
     alone, at half the rate, samples were a lattice of petals: kernel distance had come to 2.6 in 2,000 steps, and
     stands at 1.2 with this one, whose samples are flowers by then. 75 minutes on two cores.
     """
-    pictures = data.pictures(size, channels, least=batch)
+    pictures = data.pictures(size, 3, least=batch)
     torch.manual_seed(0)
-    config = {"size": size, "channels": channels, "width": width, "latent": latent}
+    config = {"size": size, "channels": 3, "width": width, "latent": latent}
     return training(
         config,
         DCGAN(**config),
