@@ -79,8 +79,10 @@ class Features:
     @torch.inference_mode()
     def __call__(self, pictures: Tensor) -> Tensor:
         """Pictures ``(N, C, H, W)`` in [-1, 1] to float64 features ``(N, d)`` on the CPU."""
+        # On a CPU, maps of more than 32 MB come anew from the system for each layer: 50 pictures at once take 2.5 times
+        # as long as 5 and 5.
         found = []
-        for batch in pictures.split(50):
+        for batch in pictures.split(5 if next(self.network.parameters()).device.type == "cpu" else 50):
             batch = F.interpolate(self.prepare(batch), (self.size, self.size), mode="bilinear", antialias=True)
             with torch.autocast(batch.device.type, torch.bfloat16, enabled=self._bfloat16):
                 found.append(self.network(batch.contiguous(memory_format=torch.channels_last)).cpu().double())
