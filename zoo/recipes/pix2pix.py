@@ -56,9 +56,8 @@ def facades(
     Two discriminators: the paper's sees patches and what the labels say of them; the other sees windows of the result
     alone, through a network that has seen many pictures. The gradient of what the second says starts at twenty times
     that of the first and grows, hence ``realism``; in place of the first it put windows in the same places whatever
-    the labels said. With both, kernel distance of results to photos held out came in 1,280 steps
-    to where the first alone was after 4,320 of 6,000. The weights of step 2,560 were the nearest: after it, the
-    discriminators know the few pairs by heart.
+    the labels said. With both, kernel distance of results to photos held out came in 1,280 steps to where the first
+    alone was after 4,320 of 6,000. The weights of step 2,560 were the nearest; after it, the distance rises.
 
     D sees no differentiable augmentation: with translation and cutout, after 720 steps kernel distance was one and a
     half times as large. It is half as wide as in the paper: it takes five times the work of G at the width of 48, and
