@@ -274,7 +274,18 @@ def test_figures_of_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     model = untrained(network, "zoo.recipes.pix2pix:facades", 32)
     monkeypatch.setattr("zoo.load", lambda name: model)
     beside = pix2pix.evaluate(model, data, RANDOM, without_d="itself")
-    assert values(beside) == {"FID over that without D": 1.0, **found}
+    assert values(beside) == {"FID over that without D": 1.0, **found, "FID without D": found["FID"]}
+
+
+def test_figures_of_pairs_with_splits_stand_beside_those_of_real_pictures(tmp_path: Path) -> None:
+    """What as many targets of the training split get is less than what noise gets."""
+    for split, n in (("train", 12), ("test", 8)):
+        for side, bright in (("a", 0), ("b", 40)):
+            folder(tmp_path / split / side, n, 32, bright)
+    network = Pix2Pix(size=32, width=4, widest=4, norm="instance").requires_grad_(False)
+    model = untrained(network, "zoo.recipes.pix2pix:facades", 32)
+    found = values(pix2pix.evaluate(model, Source([tmp_path]), RANDOM))
+    assert 0 < found["FID of other real pictures"] < found["FID"] / 2
 
 
 def test_labels_are_found_again_where_results_show_them() -> None:
@@ -286,14 +297,12 @@ def test_labels_are_found_again_where_results_show_them() -> None:
     assert not pix2pix._are_labels(torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)), "a photo"
     train, test = (Pairs(labels[rows], photos[rows], []) for rows in (slice(32), slice(32, 40)))
     shown = test.b.float() / 255
-    pictures = {"results": shown, "results of others": shown.roll(1, 0), "the photos": shown}
-    pixels, classes = pix2pix._found_again(train, test, pictures, steps=40)
-    assert pixels.value > 0.9
-    assert classes.value > 0.9
-    others, real = (float(x.split()[0]) for x in pixels.protocol.split(", ")[-2:])
-    assert others < 0.5
-    assert real == pixels.value
-    assert "whose label, of 3," in pixels.protocol
+    metrics = pix2pix._found_again(train, test, {"": shown, " of others": shown.roll(1, 0)}, steps=40)
+    assert "whose label, of 3," in metrics[0].protocol
+    found = values(metrics)
+    assert found["labels found again"] > 0.9
+    assert found["labels found again, mean of classes"] > 0.9
+    assert found["labels found again of others"] < 0.5
 
 
 def test_figures_of_two_kinds_without_pairs(tmp_path: Path) -> None:
@@ -309,3 +318,10 @@ def test_figures_of_two_kinds_without_pairs(tmp_path: Path) -> None:
     assert len(found) == 5, "data without splits are measured once"
     assert found["FID over the inputs', test"] == pytest.approx(1, abs=1e-3)
     assert found["KID, test"] == pytest.approx(found["KID of the inputs, test"], abs=1e-3)
+
+    for split, n in (("train", 14), ("test", 12)):
+        for side, bright in (("A", 0), ("B", 60)):
+            folder(tmp_path / "split" / f"{split}{side}", n, 32, bright)
+    found = values(cyclegan.evaluate(untrained(Same(), "", None), Source([tmp_path / "split"]), RANDOM))
+    assert {name.rpartition(", ")[2] for name in found} == {"test", "train"}
+    assert 0 < found["FID of real pictures, the floor, test"] < found["FID, test"] / 2

@@ -305,8 +305,20 @@ def test_names_are_made_unique() -> None:
     assert unique(["a", "b", "A", "a-2", "a"]) == ["a", "b", "A-2", "a-2-2", "a-3"]
 
 
-def test_files_are_listed_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_listed_in_order(tmp_path: Path) -> None:
     for name in ("10.png", "2.PNG", "z/1.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         picture(2, 2).save(tmp_path / name)
     assert [path.name for path in picture_files(tmp_path)] == ["10.png", "2.PNG", "1.png"]
+
+
+def test_linked_folders_are_read_and_those_that_lead_back_are_not(tmp_path: Path) -> None:
+    for name in ("far/a.png", "here/b.png"):
+        (tmp_path / name).parent.mkdir()
+        picture(2, 2).save(tmp_path / name)
+    (tmp_path / "here" / "c").symlink_to(tmp_path / "far")
+    (tmp_path / "here" / "d").symlink_to(tmp_path / "far")
+    (tmp_path / "far" / "back").symlink_to(tmp_path / "here")
+    (tmp_path / "here" / "gone").symlink_to(tmp_path / "nowhere")
+    found = [str(path.relative_to(tmp_path)) for path in picture_files(tmp_path / "here")]
+    assert found == ["here/b.png", "here/c/a.png", "here/d/a.png"]

@@ -120,6 +120,7 @@ def test_labels_csv_says_splits_order_and_classes(tmp_path: Path, make: Place) -
     assert test.labels.tolist() == [1, 0]
     with pytest.raises(InputError, match=r"has no pictures of the split val: it has test, train\.$"):
         Source([place]).pictures(4, split="val")
+    assert [Source([place]).has(split) for split in ("train", "test", "val")] == [True, True, False]
 
 
 def test_a_labels_csv_of_something_else_is_no_split(tmp_path: Path) -> None:
@@ -242,6 +243,7 @@ def test_arrays_with_splits(tmp_path: Path) -> None:
         assert source.pictures(None, split="test").labels is None
         with pytest.raises(InputError, match="has no array x_val: it has x_train, y_train, x_test"):
             source.pictures(None, split="val")
+        assert [source.has(split) for split in ("train", "test", "val")] == [True, True, False]
     assert len(Source([path, path]).pictures(None).x) == 12
     assert Source([path, path]).pictures(None).classes == ("0", "1", "2")
 
@@ -600,6 +602,8 @@ def test_data_sets_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert (found.names, found.classes, found.labels.tolist()) == (["0000", "0001"], ("cat", "dog"), [1, 0])
     assert Source(["datasets:me/pets:valid[:10]"], warn=warned.append).pictures(4).labels is None
     assert asked == [("me/pets", "train"), ("me/pets", "valid[:10]")]
+    assert Source(["datasets:me/pets"]).has("test")
+    assert not Source(["datasets:me/pets"]).has("none")
     with pytest.raises(InputError, match=r"me/pets:none: Unknown split none: check the name and the split"):
         Source(["datasets:me/pets:none"]).pictures(4)
     with pytest.raises(InputError, match="has no column of pictures: it has text"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +21,23 @@ DAMAGE = (OSError, ValueError, SyntaxError, EOFError, IndexError, MemoryError)
 READS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm")
 
 
+def files_below(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """The files of a folder and of those inside it, in the order of their names.
+
+    Links to folders are followed, but for those that lead back to one ``above``; a folder that may not be read is empty.
+    """
+    try:
+        items = sorted(folder.iterdir())
+    except PermissionError:
+        return
+    above |= {os.path.realpath(folder)}
+    for path in items:
+        if path.is_file():
+            yield path
+        elif path.is_dir() and os.path.realpath(path) not in above:
+            yield from files_below(path, above)
+
+
 def picture_files(folder: Path) -> list[Path]:
     """The picture files of a folder and of those inside it, hidden ones left out, in the order of their names.
 
@@ -27,10 +46,8 @@ def picture_files(folder: Path) -> list[Path]:
     """
     files = [
         path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in READS
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        for path in files_below(folder)
+        if path.suffix.lower() in READS and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
     if not files:
         raise InputError(f"{folder} holds no pictures ({', '.join(READS)}).")

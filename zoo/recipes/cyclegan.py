@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Adam
 
 import zoo
@@ -23,7 +23,7 @@ from zoo.models.conv_ae import zeroed
 from zoo.models.cyclegan import CycleGAN
 from zoo.registry import registry
 from zoo.training.cycle import Cycle
-from zoo.training.data import Source, held_out, to_float
+from zoo.training.data import Source, batch_indices, held_out, to_float
 from zoo.training.networks import FeatureDiscriminator
 from zoo.training.objective import Learner, falling
 
@@ -88,35 +88,37 @@ def evaluate(model: Model, data: Source, features: Features, *, size: int = 128)
     """How near translated pictures are to real ones of the other kind, beside what they were before; the cycle's error.
 
     The data are pictures to translate, and real ones of the other kind. The kernel distance has no bias; the Frechet
-    distance of few pictures is large whatever they show, so training pictures, of which there are more, are measured,
-    too.
+    distance of few pictures is large whatever they show: hence the floor, what as many real ones of the training split
+    get, and the figures of training pictures, of which there are more.
     """
+    names = ("test", "train") if data.has("train") else ("test",)
+    splits = {split: data.domains(size, split=split, least=2) for split in names}
     metrics: list[Metric] = []
-    seen: list[Tensor] = []
-    for split in ("test", "train"):
-        a, b = data.domains(size, split=split, least=2)
-        if any(torch.equal(a.x, x) for x in seen):  # data without splits
-            break
-        seen.append(a.x)
+    for split, (a, b) in splits.items():
         before = a.x.numpy().astype(np.float32) / 255
         made = model.reconstruct(Images(list(before)))
-        real = features(to_float(b.x))
-        found = {
-            "": features(rounded(torch.from_numpy(made.numpy()) * 2 - 1)),
-            " of the inputs": features(to_float(a.x)),
+        n, real = len(made), features(to_float(b.x))
+        pictures = {"": rounded(torch.from_numpy(made.numpy()) * 2 - 1), " of the inputs": to_float(a.x)}
+        if split == "test" and "train" in splits and len(others := splits["train"][1].x) >= n:
+            pictures[" of real pictures, the floor"] = to_float(others[batch_indices(0, len(others), n, seed=0)])
+        found = {kind: features(x) for kind, x in pictures.items()}
+        frechet = {kind: frechet_distance(x, real) for kind, x in found.items()}
+        ratio = frechet[""] / frechet[" of the inputs"]
+        metrics.append(Metric(f"FID over the inputs', {split}", round(ratio, 3), "the next two, divided"))
+        shared = f"{n} {split} pictures of {size} px, 8 bits, against {len(b.x)} real ones of the other kind"
+        protocols = {
+            "": f"{shared}, {features.protocol}",
+            " of the inputs": "the same, of the pictures as they were",
+            " of real pictures, the floor": f"the same, of {n} real ones of the other kind in the training split",
         }
-        kernel, frechet = ({kind: f(x, real) for kind, x in found.items()} for f in (kernel_distance, frechet_distance))
-        shared = f"{len(made)} {split} pictures of {size} px, 8 bits, against {len(b.x)} real ones of the other kind"
-        ratio, inputs = frechet[""] / frechet[" of the inputs"], " of the inputs"
-        fid, kid = f"Frechet distance, {shared}, {features.protocol}", "unbiased, kernel (x.y / d + 1) ** 3"
-        metrics += [
-            Metric(f"FID over the inputs', {split}", round(ratio, 3), "the next two, divided"),
-            Metric(f"FID, {split}", round(frechet[""], 2), fid),
-            Metric(f"FID{inputs}, {split}", round(frechet[inputs], 2), "the same, of the pictures as they were"),
-            Metric(f"KID, {split}", round(kernel[""], 4), f"{kid}, {shared}, {features.protocol}"),
-            Metric(f"KID{inputs}, {split}", round(kernel[inputs], 4), "the same, of the pictures as they were"),
-            *(_cycle_error(model, made, before) if split == "test" else ()),
-        ]
+        for kind, x in frechet.items():
+            start = "" if kind else "Frechet distance, "
+            metrics.append(Metric(f"FID{kind}, {split}", round(x, 2), start + protocols[kind]))
+        for kind, y in found.items():
+            start = "" if kind else "unbiased, kernel (x.y / d + 1) ** 3, "
+            metrics.append(Metric(f"KID{kind}, {split}", round(kernel_distance(y, real), 4), start + protocols[kind]))
+        if split == "test":
+            metrics += _cycle_error(model, made, before)
     return metrics
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from zoo.errors import InputError, PictureError
 from zoo.images import fit
 from zoo.reading import Array
-from zoo.training.places import ACCEPTED, Bytes, Place, check_memory, join, locate, open_place, some
+from zoo.training.places import ACCEPTED, Bytes, NoSplitError, Place, check_memory, join, locate, open_place, some
 from zoo.verbs import free_memory
 
 Size = int | tuple[int, int] | None
@@ -99,6 +99,13 @@ class Source:
     def name(self) -> str:
         """The last part of each path, for people."""
         return " and ".join(Path(path).name.split(".")[0] for path in self.paths)
+
+    def has(self, split: str) -> bool:
+        """Whether a part of the data has this name: without splits, the answer is no, and each is all of them."""
+        try:
+            return all(open_place(path, split).split for path in self.paths)
+        except NoSplitError:
+            return False
 
     def pictures(self, size: Size, channels: int = 3, split: str = "train", least: int = 1) -> Pictures:
         """All pictures of all places.

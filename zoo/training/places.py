@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import InputError, PictureError, ZooError
-from zoo.reading import READS, Array, decode, from_array
+from zoo.reading import READS, Array, decode, files_below, from_array
 from zoo.verbs import free_memory
 
 Bytes = npt.NDArray[np.uint8]
@@ -33,6 +33,10 @@ _HIDDEN = re.compile(r"(^|/)(\.|__MACOSX/)")
 _DAMAGE = (OSError, EOFError, ValueError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
+class NoSplitError(InputError):
+    """The data are split, and have no split of that name."""
+
+
 @dataclass(frozen=True)
 class Place:
     """Pictures, or pairs of them, that are not read yet; messages call the place ``where``."""
@@ -43,6 +47,7 @@ class Place:
     labels: npt.NDArray[np.int64] | None = None
     classes: tuple[str, ...] = ()
     array: Bytes | None = None  # (N, H, W) or (N, H, W, C)
+    split: str = ""  # which of several it is
 
     def whole(self, channels: int, size: tuple[int, int] | None) -> Tensor | None:
         """All pictures at once, where they are an array in which nothing has to change but the order of axes."""
@@ -83,7 +88,7 @@ def open_place(place: str, split: str) -> Place:
     path, inner = locate(place)
     where = str(Path(place))
     if path.is_dir():
-        files = {file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()}
+        files = {file.relative_to(path).as_posix() for file in files_below(path)}
         return _files(where, files, lambda name: (path / name).read_bytes(), split)
     if path.name.lower().endswith((".npz", ".npz.xz")):
         return _npz(where, path, inner, split)
@@ -127,7 +132,7 @@ def _files(where: str, files: set[str], read: Callable[[str], bytes], split: str
         rows.append((part[1] if part else "", file, name, name.split("/")[0] if name.count("/") == 1 else None))
     splits = sorted({row[0] for row in rows if row[0]})
     if splits and split not in splits:
-        raise InputError(f"{where} has no pictures of the split {split}: it has {', '.join(splits)}.")
+        raise NoSplitError(f"{where} has no pictures of the split {split}: it has {', '.join(splits)}.")
     chosen = [row for row in rows if row[0] == (split if splits else "")]
     kinds = [row[3] for row in chosen]
     # Classes of all splits, so that one that a split lacks does not shift the numbers of the others.
@@ -140,7 +145,7 @@ def _files(where: str, files: set[str], read: Callable[[str], bytes], split: str
     def load(k: int) -> tuple[Array, ...]:
         return _decode(lambda: read(chosen[k][1]), f"{where}/{chosen[k][1]}")
 
-    return Place(where, [row[2] for row in chosen], load, labels, tuple(classes))
+    return Place(where, [row[2] for row in chosen], load, labels, tuple(classes), split=split if splits else "")
 
 
 def _table(where: str, file: str, read: Callable[[str], bytes]) -> list[tuple[str, str, str, str | None]]:
@@ -166,9 +171,11 @@ def _npz(where: str, path: Path, key: str, split: str) -> Place:
             check_memory(where, max((info.file_size for info in archive.infolist()), default=0), free_memory())
         stream.seek(0)
         with np.load(stream, allow_pickle=False) as arrays:
-            key = key or _key(where, arrays, split)
+            given, key = bool(key), key or _key(where, arrays, split)
+            named = not given and key == f"x_{split}"
             if key not in arrays:
-                raise InputError(f"{where} has no array {key}: it has {', '.join(arrays) or 'none'}.")
+                kind = NoSplitError if named else InputError
+                raise kind(f"{where} has no array {key}: it has {', '.join(arrays) or 'none'}.")
             x = np.ascontiguousarray(arrays[key])
             target = f"y{key[1:]}" if key.startswith("x") else "y"
             y = arrays[target].reshape(-1) if target in arrays else None
@@ -186,7 +193,7 @@ def _npz(where: str, path: Path, key: str, split: str) -> Place:
         raise InputError(f"{where}: {target} must be the class of each of the {len(x):,} pictures, a number from 0.")
     labels = None if y is None else y.astype(np.int64)
     classes = () if labels is None else tuple(str(i) for i in range(int(labels.max()) + 1))
-    return Place(where, _numbers(len(x)), lambda k: tuple(from_array(x[k])), labels, classes, x)
+    return Place(where, _numbers(len(x)), lambda k: tuple(from_array(x[k])), labels, classes, x, split if named else "")
 
 
 def _key(where: str, arrays: Any, split: str) -> str:
@@ -210,7 +217,8 @@ def _hub(where: str, split: str) -> Place:
         data = load_dataset(name, split=given[0] if given else split)
     except Exception as error:  # of many libraries, without a common class
         reason = (str(error) or repr(error)).splitlines()[0].rstrip(".")
-        raise InputError(f"{where}: {reason}: check the name and the split, and that you are online.") from None
+        kind = NoSplitError if reason.startswith("Unknown split") else InputError
+        raise kind(f"{where}: {reason}: check the name and the split, and that you are online.") from None
     kinds = {column: type(feature).__name__ for column, feature in data.features.items()}
     found = [column for column, kind in kinds.items() if kind == "Image"]
     if not found:
@@ -228,7 +236,10 @@ def _hub(where: str, split: str) -> Place:
         classes = tuple(data.features[target].names)
     if labels is not None and (labels < 0).any():  # the Hub's sign for a class that is kept secret
         labels, classes = None, ()
-    return Place(where, names, lambda k: _decode(lambda: read(k), f"{where}/{names[k]}"), labels, classes)
+    return Place(
+        *(where, names, lambda k: _decode(lambda: read(k), f"{where}/{names[k]}"), labels, classes),
+        split="" if given else split,
+    )
 
 
 def join(sets: list[Place]) -> Place:
