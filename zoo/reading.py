@@ -24,7 +24,7 @@ READS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".pp
 def files_below(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
     """The files of a folder and of those inside it, in the order of their names.
 
-    Links to folders are followed, but for those that lead back to one ``above``; a folder that may not be read is empty.
+    Links to folders are followed, but for those that lead back to one ``above``; an unreadable folder counts as empty.
     """
     try:
         items = sorted(folder.iterdir())
