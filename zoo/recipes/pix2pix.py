@@ -242,8 +242,14 @@ def _found_again(train: Pairs, test: Pairs, pictures: Mapping[str, Tensor], step
         right = (classify(network, F.avg_pool2d(x * 2 - 1, step)) == wanted).double()
         classes = torch.stack([right[wanted == kind].mean() for kind in wanted.unique()])
         metrics += [
-            Metric(f"labels found again{name}", round(float(right.mean()), 4), how if not name else "likewise"),
-            Metric(f"labels found again{name}, mean of classes", round(float(classes.mean()), 4), "each label alone"),
+            Metric(
+                f"labels found again{name}", round(float(right.mean()), 4), how if not name else "as labels found again"
+            ),
+            Metric(
+                f"labels found again{name}, mean of classes",
+                round(float(classes.mean()), 4),
+                "the same, the mean over labels of the share of each",
+            ),
         ]
     return metrics
 
