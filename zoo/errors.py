@@ -26,6 +26,10 @@ class VerbError(InputError, AttributeError):
     """The model does not have this verb."""
 
 
+class NoSplitError(InputError):
+    """Training data have splits, and none of this name."""
+
+
 class RegistryError(ZooError):
     """A ``registry.yaml`` or ``config.json`` does not say what it must."""
 

@@ -28,7 +28,7 @@ from zoo.evaluation import (
 )
 from zoo.model import Generator
 from zoo.models.dcgan import DCGAN
-from zoo.training.data import Pictures, Source, to_float
+from zoo.training.data import Pictures, Source, batch_indices, to_float
 from zoo.training.generation import Adversarial
 from zoo.training.networks import Discriminator, ProjectedDiscriminator
 from zoo.training.objective import Learner, falling
@@ -183,9 +183,8 @@ def distances(model: Generator, train: Pictures, test: Pictures, features: Featu
     rounded to 8 bits.
     """
     n = min(10_000, len(test.x), len(train.x))
-    some = torch.randperm(len(train.x), generator=torch.Generator().manual_seed(0))[:n]
     sets = {
-        "floor": to_float(train.x[some]),
+        "floor": to_float(train.x[batch_indices(0, len(train.x), n, seed=0)]),
         "naive": gaussian_samples(to_float(train.x), n),
         "samples": model.generate(n, seed=0).tensor * 2 - 1,
     }

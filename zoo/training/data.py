@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from zoo.errors import InputError, PictureError
+from zoo.errors import InputError, NoSplitError, PictureError
 from zoo.images import fit
 from zoo.reading import Array
-from zoo.training.places import ACCEPTED, Bytes, NoSplitError, Place, check_memory, join, locate, open_place, some
+from zoo.training.places import ACCEPTED, Bytes, Place, check_memory, join, locate, open_place, some
 from zoo.verbs import free_memory
 
 Size = int | tuple[int, int] | None

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from zoo.errors import InputError, PictureError, ZooError
+from zoo.errors import InputError, NoSplitError, PictureError, ZooError
 from zoo.reading import READS, Array, decode, files_below, from_array
 from zoo.verbs import free_memory
 
@@ -31,10 +31,6 @@ _SPLIT = re.compile(r"(train|test|val)([AB]?)/")
 _HIDDEN = re.compile(r"(^|/)(\.|__MACOSX/)")
 # RuntimeError: what zipfile raises for passwords and for compressions that it does not know.
 _DAMAGE = (OSError, EOFError, ValueError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
-
-
-class NoSplitError(InputError):
-    """The data are split, and have no split of that name."""
 
 
 @dataclass(frozen=True)
@@ -236,10 +232,11 @@ def _hub(where: str, split: str) -> Place:
         classes = tuple(data.features[target].names)
     if labels is not None and (labels < 0).any():  # the Hub's sign for a class that is kept secret
         labels, classes = None, ()
-    return Place(
-        *(where, names, lambda k: _decode(lambda: read(k), f"{where}/{names[k]}"), labels, classes),
-        split="" if given else split,
-    )
+
+    def load(k: int) -> tuple[Array, ...]:
+        return _decode(lambda: read(k), f"{where}/{names[k]}")
+
+    return Place(where, names, load, labels, classes, split="" if given else split)
 
 
 def join(sets: list[Place]) -> Place:
