@@ -23,12 +23,14 @@ import zoo
 from zoo.errors import InputError, ZooError
 from zoo.evaluation import Features
 from zoo.model import Generator
+from zoo.models.dcgan import DCGAN
 from zoo.recipes import cdcgan, conv_ae, cyclegan, dcgan, pix2pix, srgan
 from zoo.registry import registry
 from zoo.training.data import Pictures, Source, held_out
 from zoo.training.generation import Adversarial
+from zoo.training.losses import repeated
 from zoo.training.networks import Discriminator
-from zoo.training.objective import Average, Learner, Machine, Objective
+from zoo.training.objective import Average, Learner, Machine, Objective, falling
 from zoo.training.reconstruction import ERRORS
 from zoo.training.run import Plan, Run, open_folder, save_weights
 
@@ -75,9 +77,10 @@ def tiny_cdcgan(base: Path, steps: int = 12) -> Objective:
     return objective
 
 
-def tiny_flowers(base: Path, steps: int = 12) -> Objective:
+def tiny_flowers(base: Path, **more: Any) -> Objective:
     data = Source([folder(base / "a", 32)])
-    objective = dcgan.flowers(data, RANDOM, size=16, width=8, latent=8, d_width=8, batch=8, steps=steps)
+    settings = {"size": 16, "width": 8, "latent": 8, "d_width": 8, "batch": 8, "steps": 12, **more}
+    objective = dcgan.flowers(data, RANDOM, **settings)
     objective.samples = 64
     return objective
 
@@ -243,6 +246,39 @@ def test_every_loss_and_penalty_trains(loss: str, penalty: str, tmp_path: Path) 
     assert all(math.isfinite(float(value)) for line in losses for value in line.values())
     after = objective.learners["g"].network.state_dict()
     assert any(not torch.equal(before[key], after[key]) for key in before)
+
+
+def test_samples_that_repeat_themselves_more_than_the_data_cost_in_the_end(tmp_path: Path) -> None:
+    before, found = [], []
+    for grid in (0.0, 1_000.0):
+        objective = tiny_flowers(tmp_path, grid=grid, steps=25)
+        objective.data = [torch.full_like(objective.data[0], 128)]  # nothing repeats
+        objective.start(Machine("fp32", cpu=True))
+        g = objective.learners["g"].network
+        assert isinstance(g, DCGAN)
+        for step in range(25):
+            torch.manual_seed(step)
+            objective.step(step)
+            if step == 19:
+                before.append(g.main[0].weight.clone())
+        with torch.no_grad():
+            found.append(float(repeated(g.decode(torch.randn(64, 8)), 8).abs().mean()))
+    assert torch.equal(*before)
+    assert found[1] < 0.8 * found[0]
+
+
+@pytest.mark.parametrize(
+    ("finish", "rates"), [(0, [1, 1, 0.8, 0.4, 0.0]), (20, [1, 1, 0.5, 0.5, 0.0])], ids=["once", "anew"]
+)
+def test_rates_fall_and_begin_anew_for_the_end(finish: int, rates: list[float]) -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 1.0)
+    schedule = falling(100, finish)(optimizer)
+    found = {}
+    for step in range(101):
+        found[step] = optimizer.param_groups[0]["lr"]
+        optimizer.step()
+        schedule.step()
+    assert [found[step] for step in (0, 40, 60, 80, 100)] == pytest.approx(rates)
 
 
 class OfTwoKinds(Generator):

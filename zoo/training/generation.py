@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.errors import InputError
@@ -15,7 +16,7 @@ from zoo.images import Images
 from zoo.model import Generator
 from zoo.training.augmentation import augment, check_policy
 from zoo.training.data import Pictures, to_float
-from zoo.training.losses import accuracies, adversarial_loss, gradient_penalty, r1_penalty
+from zoo.training.losses import accuracies, adversarial_loss, gradient_penalty, r1_penalty, repeated
 from zoo.training.objective import Learner, Machine, Objective, compared, settle, shown
 
 REFERENCE = 5_000  # data that samples are compared with
@@ -38,6 +39,8 @@ class Adversarial(Objective):
         r1: weight of the R1 penalty; 0 for none.
         penalty: weight of the penalty of Wasserstein GANs; 0 for none.
         policy: differentiable augmentation, as :func:`zoo.training.augmentation.augment` takes it.
+        grid: weight of what repeats with each 8x8 pixels in samples more than in the data, for the last ``finish``
+            steps: networks that enlarge make up texture so.
         d_steps: updates of D before each of G.
         condition: the keyword of G's ``decode`` that takes the class of a sample, which D takes as ``label``; empty for
             networks without classes.
@@ -57,6 +60,8 @@ class Adversarial(Objective):
         r1: float = 0.0,
         penalty: float = 0.0,
         policy: str = "",
+        grid: float = 0.0,
+        finish: int = 0,
         d_steps: int = 1,
         condition: str = "",
         samples: int = 2_500,
@@ -67,6 +72,7 @@ class Adversarial(Objective):
             raise InputError("The data have no classes: put the pictures of each class into a folder of its own.")
         self.labels, self.data, self.size = pictures.labels, [pictures.x], len(pictures.x)
         self.loss, self.r1, self.penalty, self.policy = adversarial_loss(loss), r1, penalty, check_policy(policy)
+        self.grid, self.finish = grid, finish
         self.d_steps, self.condition, self.samples = d_steps, condition, samples
         self.choices = {condition: pictures.classes} if condition else {}
         self.features = features
@@ -105,7 +111,11 @@ class Adversarial(Objective):
         d.requires_grad_(False)
         with self.machine.autocast():
             loss_g = self.loss.g(d(augment(fake, self.policy), **given).float())
-        self.descend(loss_g, "g")  # 5
+        loss = loss_g
+        if self.grid and step >= self.steps - self.finish:
+            in_fake, in_real = (repeated(x.float(), 8).abs().mean() for x in (fake, real))
+            loss = loss + self.grid * F.relu(in_fake - in_real)
+        self.descend(loss, "g")  # 5
         d.requires_grad_(True)
         self.follow(step)
         return {

@@ -98,10 +98,11 @@ def repeated(x: Tensor, step: int) -> Tensor:
     repeats itself with every block, and what it repeats is a checkerboard.
 
     Args:
-        x: pictures ``(N, C, H, W)``, with sides that ``step`` divides.
-        step: side of a block.
+        x: pictures ``(N, C, H, W)``; what is left beside whole blocks is not looked at.
+        step: side of a block, at most H and W.
     """
-    blocks = F.pixel_unshuffle(x, step)
+    h, w = (side - side % step for side in x.shape[2:])
+    blocks = F.pixel_unshuffle(x[..., :h, :w], step)
     side = min(8, *blocks.shape[2:])
     shared = F.avg_pool2d(blocks, side, stride=max(1, side // 2)).unflatten(1, (-1, step**2))
     alone: Tensor = shared - shared.mean(2, keepdim=True)

@@ -111,9 +111,19 @@ class Learner:
         return {name: part for name, part in parts.items() if part}
 
 
-def falling(steps: int) -> Schedule:
-    """The rate stays for half the run and then falls to zero, in a line."""
-    return lambda optimizer: LambdaLR(optimizer, lambda step: max(0.0, min(1.0, 2 * (1 - step / steps))))
+def falling(steps: int, finish: int = 0) -> Schedule:
+    """The rate stays for half the run and then falls to zero, in a line.
+
+    Before the last ``finish`` steps of the run, that is: in these it begins anew at one half, and falls again.
+    """
+    first = steps - finish
+
+    def factor(step: int) -> float:
+        if step < first:
+            return min(1.0, 2 * (1 - step / first))
+        return 0.5 * (steps - step) / finish if finish else 0.0
+
+    return lambda optimizer: LambdaLR(optimizer, factor)
 
 
 def cosine(steps: int) -> Schedule:
