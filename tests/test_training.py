@@ -60,12 +60,19 @@ def tiles(path: Path, n: int, size: int) -> Path:
     return path
 
 
-def tiny_dcgan(base: Path, **more: Any) -> Objective:
-    data = Source([folder(base / "a", 32)])
-    settings = {"size": 16, "channels": 3, "width": 8, "d_width": 8, "batch": 8, "steps": 12, **more}
-    objective = dcgan.fashion_mnist(data, RANDOM, **settings)
+def tiny_generator(recipe: Callable[..., Adversarial], base: Path, **more: Any) -> Objective:
+    settings = {"size": 16, "width": 8, "d_width": 8, "batch": 8, "steps": 12, **more}
+    objective = recipe(Source([folder(base / "a", 32)]), RANDOM, **settings)
     objective.samples = 64
     return objective
+
+
+def tiny_dcgan(base: Path, **more: Any) -> Objective:
+    return tiny_generator(dcgan.fashion_mnist, base, channels=3, **more)
+
+
+def tiny_flowers(base: Path, **more: Any) -> Objective:
+    return tiny_generator(dcgan.flowers, base, latent=8, **more)
 
 
 def tiny_cdcgan(base: Path, steps: int = 12) -> Objective:
@@ -73,14 +80,6 @@ def tiny_cdcgan(base: Path, steps: int = 12) -> Objective:
         folder(base / "kinds" / name, 16, bright=bright)
     options: dict[str, Any] = {"size": 16, "width": 8, "d_width": 8, "latent": 8, "batch": 8, "steps": steps}
     objective = cdcgan.mnist(Source([base / "kinds"]), RANDOM, **options)
-    objective.samples = 64
-    return objective
-
-
-def tiny_flowers(base: Path, **more: Any) -> Objective:
-    data = Source([folder(base / "a", 32)])
-    settings = {"size": 16, "width": 8, "latent": 8, "d_width": 8, "batch": 8, "steps": 12, **more}
-    objective = dcgan.flowers(data, RANDOM, **settings)
     objective.samples = 64
     return objective
 
@@ -262,7 +261,7 @@ def test_samples_that_repeat_themselves_more_than_the_data_cost_in_the_end(tmp_p
             if step == 19:
                 before.append(g.main[0].weight.clone())
         with torch.no_grad():
-            found.append(float(repeated(g.decode(torch.randn(64, 8)), 8).abs().mean()))
+            found.append(float(repeated(g.decode(torch.randn(64, 8)), 8)))
     assert torch.equal(*before)
     assert found[1] < 0.8 * found[0]
 

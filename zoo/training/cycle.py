@@ -123,7 +123,7 @@ class Cycle(Objective):
         loss_cycle = F.l1_loss(again_a.float(), a) + F.l1_loss(again_b.float(), b)
         loss = loss_g + self.cycle * loss_cycle
         if self.grid and step >= self.steps // 2:
-            added = (repeated(fake.float() - x, 4).abs().mean() for fake, x in ((fake_b, a), (fake_a, b)))
+            added = (repeated(fake.float() - x, 4) for fake, x in ((fake_b, a), (fake_a, b)))
             loss = loss + self.grid * sum(added)
         if self.identity:
             loss_identity = F.l1_loss(same_a.float(), a) + F.l1_loss(same_b.float(), b)

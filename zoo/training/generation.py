@@ -113,7 +113,7 @@ class Adversarial(Objective):
             loss_g = self.loss.g(d(augment(fake, self.policy), **given).float())
         loss = loss_g
         if self.grid and step >= self.steps - self.finish:
-            in_fake, in_real = (repeated(x.float(), 8).abs().mean() for x in (fake, real))
+            in_fake, in_real = (repeated(x.float(), 8) for x in (fake, real))
             loss = loss + self.grid * F.relu(in_fake - in_real)
         self.descend(loss, "g")  # 5
         d.requires_grad_(True)

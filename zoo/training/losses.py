@@ -92,7 +92,9 @@ def gradient_penalty(d: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) 
 
 
 def repeated(x: Tensor, step: int) -> Tensor:
-    """What blocks of ``step`` by ``step`` pixels have in common beside their mean, in windows of eight by eight blocks.
+    """How much blocks of ``step`` by ``step`` pixels have in common beside their mean, as a mean absolute value.
+
+    Blocks are compared in windows of eight by eight.
 
     In a photo or a painting that is next to nothing. A network that makes up texture at a ``step`` times smaller size
     repeats itself with every block, and what it repeats is a checkerboard.
@@ -105,5 +107,5 @@ def repeated(x: Tensor, step: int) -> Tensor:
     blocks = F.pixel_unshuffle(x[..., :h, :w], step)
     side = min(8, *blocks.shape[2:])
     shared = F.avg_pool2d(blocks, side, stride=max(1, side // 2)).unflatten(1, (-1, step**2))
-    alone: Tensor = shared - shared.mean(2, keepdim=True)
-    return alone
+    strength: Tensor = (shared - shared.mean(2, keepdim=True)).abs().mean()
+    return strength

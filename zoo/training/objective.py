@@ -114,7 +114,7 @@ class Learner:
 def falling(steps: int, finish: int = 0) -> Schedule:
     """The rate stays for half the run and then falls to zero, in a line.
 
-    Before the last ``finish`` steps of the run, that is: in these it begins anew at one half, and falls again.
+    With ``finish``, that is its course before the last so many steps; in these it begins anew at one half and falls.
     """
     first = steps - finish
 

@@ -91,7 +91,7 @@ class SuperResolution(Objective):
         loss_pixels = F.l1_loss(made, large)
         loss = self.pixels * loss_pixels
         if self.grid:
-            loss = loss + self.grid * repeated(made - large, self.scale).abs().mean()
+            loss = loss + self.grid * repeated(made - large, self.scale)
         # Features halve maps at even pixels, and networks shuffle pixels in blocks of ``scale``: where the two always
         # meet in the same way, what pleases the one is a checkerboard of the other.
         shift = np.random.default_rng((1, step)).integers(self.scale, size=2).tolist()
