@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A name to write to, in the same folder; it becomes ``path`` when the block ends well, and is deleted if not.
 
-    The folder is made if it is missing. A file that is there is replaced in one go.
+    The folder is made if it is missing. A file that is there is replaced in one go; where ``path`` is a link, the file
+    that it leads to. A device or a FIFO is written to directly.
     """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file() and not path.is_dir():
+        yield path
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    # Nobody can guess the name and plant a link under it, and no thread shares it; it is short, since the name of
+    # ``path`` may be as long as the file system allows.
+    aside = path.with_name(f".{secrets.token_hex(8)}")
+    os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield aside
         aside.replace(path)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from zoo.errors import InputError, PictureError
-from zoo.files import whole
+from zoo.files import atomic_write
 from zoo.reading import Array, decode, from_array, from_pil, named_files, opaque, read_file
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def write(picture: Image.Image, path: Path) -> None:
     """Write one picture in the format of its ending, aside first, then under its name."""
     check_output(path)
     try:
-        with whole(path) as aside:
+        with atomic_write(path) as aside:
             aside.write_bytes(_encode(picture, WRITES[path.suffix.lower()]))
     except OSError as error:
         raise PictureError(f"{path} cannot be written: {error.strerror or error}.") from None
@@ -225,7 +225,7 @@ def write_bands(bands: Iterable[Array], shape: tuple[int, ...], path: Path) -> N
     packer = zlib.compressobj(1, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
     above = np.zeros((1, width * channels), np.uint8)
     try:
-        with whole(path) as aside, aside.open("wb") as file:
+        with atomic_write(path) as aside, aside.open("wb") as file:
             file.write(b"\x89PNG\r\n\x1a\n")
             file.write(_chunk(b"IHDR", struct.pack(">2I5B", width, height, 8, colour_type, 0, 0, 0)))
             for band in bands:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from zoo.entry import FORMATS, Entry, Origin
 from zoo.errors import InputError, WeightsError
-from zoo.files import whole
+from zoo.files import atomic_write
 from zoo.layouts import LAYOUTS, Config, Layout, layout_of
 from zoo.loading import build, halved, load, read_state
 from zoo.registry import info
@@ -363,7 +363,7 @@ def export(name: str, target: Path, form: str = "safetensors", layout: str | Non
         mine = {key.removeprefix(part): value for key, value in state.items() if key.startswith(part)}
         file = target.with_name(f"{target.stem}-{part.rstrip('.')}{target.suffix}") if part else target
         try:
-            with whole(file) as aside:
+            with atomic_write(file) as aside:
                 if form == "state-dict":
                     torch.save(mine, aside)
                 else:

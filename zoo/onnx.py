@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import InputError, WeightsError, ZooError
-from zoo.files import whole
+from zoo.files import atomic_write
 from zoo.model import Generator, Model
 
 CLOSE = 1e-4  # of the largest value: as near as an answer of ONNX Runtime must come to that of torch
@@ -81,7 +81,7 @@ def export(model: Model, path: Path) -> None:
         reason = next(iter(str(inner).strip().splitlines()), type(inner).__name__)
         raise WeightsError(f"{model.entry.name} cannot be written as ONNX: {reason[:300]}") from None
     try:
-        with whole(path) as aside:
+        with atomic_write(path) as aside:
             assert program is not None
             facts = {"name": model.entry.name, "reach": model.reach, "latent_shape": model.latent_shape}
             program.model.metadata_props["zoo"] = json.dumps(facts)

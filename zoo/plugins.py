@@ -12,7 +12,7 @@ from safetensors.torch import save
 
 from zoo.entry import Entry
 from zoo.errors import InputError, UnknownNameError, WeightsError, ZooError
-from zoo.files import whole
+from zoo.files import atomic_write
 from zoo.loading import assign, build, halved, read_state
 from zoo.registry import info, own_registry
 from zoo.schema import NAME, parse
@@ -164,7 +164,7 @@ def embed(name: str, source: Path) -> Path:
     registry = own_registry()[0] if entry.package == "zoo" else entry.folder / "registry.yaml"
     text = _stamped(registry, entry, hashlib.sha256(content).hexdigest(), len(content))
     for file, data in ((entry.embedded, content), (registry, text.encode())):
-        with whole(file) as aside:
+        with atomic_write(file) as aside:
             aside.write_bytes(data)
     return entry.embedded
 

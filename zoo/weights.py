@@ -18,7 +18,7 @@ from typing import Any
 
 from zoo.entry import Entry, Metric
 from zoo.errors import InputError, WeightsError
-from zoo.files import whole
+from zoo.files import atomic_write
 from zoo.registry import from_config, info
 from zoo.schema import to_config
 
@@ -112,7 +112,7 @@ def _hash(path: Path, anew: bool) -> str:
         known = {}
     digest = sha256_of(path)
     try:
-        with whole(memory) as aside:
+        with atomic_write(memory) as aside:
             aside.write_text(json.dumps({**dict(list(known.items())[-999:]), key: [*now, digest]}), "utf-8")
     except OSError:
         pass  # where nothing can be written, it is read again each time
@@ -234,7 +234,7 @@ def _from_mirror(url: str, entry: Entry) -> Path:
     if constants.HF_HUB_OFFLINE:
         raise WeightsError(f"{url} is not asked: HF_HUB_OFFLINE is set.")
     try:
-        with whole(path) as aside:
+        with atomic_write(path) as aside:
             with aside.open("wb") as file:
                 http_get(url, file, expected_size=entry.bytes, displayed_filename=entry.name)
             check(aside, entry, anew=True)
@@ -366,7 +366,7 @@ def find(name: str, weights: str | os.PathLike[str] | None = None) -> tuple[Entr
 def add_metrics(folder: Path, entry: Entry, metrics: Iterable[Metric]) -> None:
     """Put figures into the ``config.json`` of a folder; they replace those of the same name."""
     kept = {metric.name: metric for metric in (*entry.metrics, *metrics)}
-    with whole(folder / CONFIG_FILE) as aside:
+    with atomic_write(folder / CONFIG_FILE) as aside:
         aside.write_text(to_config(replace(entry, metrics=tuple(kept.values()))), "utf-8")
 
 
@@ -376,7 +376,7 @@ def export(entry: Entry, source: Path | bytes, folder: Path) -> Path:
     try:
         weights = source if isinstance(source, bytes) else source.read_bytes()
         for name, content in ((WEIGHTS_FILE, weights), (CONFIG_FILE, to_config(entry).encode())):
-            with whole(folder / name) as aside:
+            with atomic_write(folder / name) as aside:
                 aside.write_bytes(content)
     except OSError as error:
         raise WeightsError(f"{target} cannot be written: {error.strerror or error}.") from None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from zoo.files import whole
+from zoo.files import atomic_write
 
 Log = Sequence[Mapping[str, float | str | list[str] | None]]
 Points = list[tuple[float, float]]
@@ -101,7 +101,7 @@ def write_report(
 </html>
 """
     path = out / "report.html"
-    with whole(path) as aside:
+    with atomic_write(path) as aside:
         # A file's name in a fact may hold bytes that are no text: they must not cost a training its report.
         aside.write_bytes(page.encode("utf-8", "replace"))
     return path

@@ -25,7 +25,7 @@ from torch import nn
 
 from zoo.entry import Entry, Format, Metric
 from zoo.errors import InputError, ZooError
-from zoo.files import whole
+from zoo.files import atomic_write
 from zoo.images import Images, check_output, write
 from zoo.loading import halved
 from zoo.schema import to_config
@@ -41,7 +41,7 @@ Say = Callable[[str], None]
 
 def save_weights(network: nn.Module, path: Path) -> None:
     """Write the state dict as float16 safetensors; a file that is there is replaced in one go."""
-    with whole(path) as aside:
+    with atomic_write(path) as aside:
         save_file(halved(network.state_dict()), aside, metadata={"format": "pt"})
         aside.chmod(0o644)  # safetensors writes files that only their owner can read
 
@@ -241,7 +241,7 @@ class Run:
             folder = self.out if number == 0 else self.out / name
             save_weights(average.network, folder / WEIGHTS_FILE)
             if self.entry:
-                with whole(folder / CONFIG_FILE) as aside:
+                with atomic_write(folder / CONFIG_FILE) as aside:
                     aside.write_text(to_config(self._trained(self.entry)), "utf-8")
 
     def _trained(self, entry: Entry) -> Entry:
@@ -275,9 +275,9 @@ class Run:
             "objective": objective.state(),
         }
         with self._disk():
-            with whole(self.out / STATE_FILE) as aside:
+            with atomic_write(self.out / STATE_FILE) as aside:
                 torch.save(state, aside)
-            with whole(self.out / "log.jsonl") as aside:
+            with atomic_write(self.out / "log.jsonl") as aside:
                 aside.write_text("".join(json.dumps(_finite(line)) + "\n" for line in self.log), "utf-8")
 
     def _restore(self, saved: Mapping[str, Any]) -> None:
