@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, ImageOps
 
-from zoo.errors import InputError, PictureError
+from zoo.errors import InputError, PictureError, check_count
 from zoo.files import atomic_write
 from zoo.reading import Array, Info, from_array, from_pil, named_files, opaque, read_open, read_path
 
@@ -102,8 +102,8 @@ class Images:
         """
         if isinstance(source, Images):
             return source if alpha else cls(map(opaque, source.arrays), source.names, source.seed, source.infos)
-        if max_pixels is not None and (isinstance(max_pixels, bool) or not hasattr(max_pixels, "__index__")):
-            raise InputError(f"max_pixels must be a whole number from 1, not {max_pixels!r}.")
+        if max_pixels is not None:
+            check_count("max_pixels", max_pixels)
         found = list(_read(source, alpha, max_pixels))
         names = [name for name, _, _ in found]
         return cls([array for _, array, _ in found], names if all(names) else None, None, [info for *_, info in found])
@@ -254,7 +254,8 @@ def file_names(names: Iterable[str], ending: str = ".png") -> list[str]:
     made = []
     for number, name in enumerate(names):
         name = re.sub(r"^[A-Za-z]:|[\0\\]", "_", name)
-        name = os.fsdecode(name.encode("utf-8", "surrogateescape")) if _encodable(name) else _readable(name)
+        if not _encodable(name):
+            name = re.sub("[\ud800-\udfff]", "_", name)  # halves of characters
         parts = [_shortened(part) for part in name.split("/") if part not in ("", ".", "..")]
         *folders, last = parts or [f"{number:04d}"]
         base, count = last, 1
@@ -277,11 +278,6 @@ def _encodable(name: str) -> bool:
     return True
 
 
-def _readable(name: str) -> str:
-    """A name without the halves of characters that no file system takes."""
-    return name.encode("utf-8", "replace").decode()
-
-
 def _shortened(name: str, tail: str = "") -> str:
     """A name with its tail in as many bytes as file systems take."""
     room = _BYTES - len(os.fsencode(tail))
@@ -296,7 +292,8 @@ def is_folder(output: str | os.PathLike[str]) -> bool:
     A ``Path`` has lost the slash: give what was typed.
     """
     text = os.fspath(output)
-    return Path(text).is_dir() or text.endswith(("/", os.sep)) or not Path(text).suffix
+    there = os.path.isdir(text)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+    return there or text.endswith(("/", os.sep)) or not Path(text).suffix
 
 
 def ending(format: str | None = None) -> str:
@@ -341,6 +338,8 @@ def check_output(
     if not text or "\0" in text or not _encodable(text):
         raise InputError(f"{text!r} is no path that can be written to: give another.")
     target, suffix = Path(path), Path(path).suffix.lower()
+    if any(len(os.fsencode(part)) > _BYTES for part in target.parts):
+        raise InputError(f"{path} is too long: a name takes at most {_BYTES} bytes.")
     folder = is_folder(path)
     if not folder and not format and suffix not in WRITES:
         raise InputError(f"{path}: {suffix} is no picture format: use {', '.join(WRITES)}, or a folder.")
@@ -353,8 +352,8 @@ def check_output(
         raise InputError(f"{path}: 16 bits are written as PNG, not as {kind}: use .png, or 8 bits.")
     if size:
         _check_size(str(path), kind, size)
-    home = target if target.is_dir() else target.parent
-    while not home.exists() and home != home.parent:
+    home = target if folder and target.is_dir() else target.parent
+    while not os.path.lexists(home) and home != home.parent:
         home = home.parent
     if not home.is_dir() or not os.access(home, os.W_OK):
         raise PictureError(f"{path} cannot be written: {home} is not a folder that you may write to.")
