@@ -117,11 +117,16 @@ class Images:
         Raises:
             InputError: for another shape, or NaN and infinite values.
         """
-        values = np.asarray(output.detach().cpu().float() if hasattr(output, "detach") else output)
+        if hasattr(output, "detach"):
+            output = output.detach().cpu()
+            output = output.float() if output.is_floating_point() else output
+        values = np.asarray(output)
         if values.ndim not in (3, 4) or values.shape[-3] not in (1, 2, 3, 4) or 0 in values.shape:
             raise InputError(f"A network's pictures are (N, C, H, W) or (C, H, W), C from 1 to 4, not {values.shape}.")
-        if not np.issubdtype(values.dtype, np.floating) or not np.isfinite(values).all():
-            raise InputError("A network's pictures are finite floats in [-1, 1]: these are of another type, or NaN.")
+        if not np.issubdtype(values.dtype, np.floating):
+            raise InputError(f"A network's pictures are floats in [-1, 1], not {values.dtype}: use zoo.Images.of.")
+        if not np.isfinite(values).all():
+            raise InputError("A network's pictures have NaN or infinite values: its weights or its input are broken.")
         pictures = values.astype(np.float32).reshape(-1, *values.shape[-3:])
         return cls(list(np.clip((pictures + 1) / 2, 0, 1)))
 

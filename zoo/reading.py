@@ -280,9 +280,7 @@ def read_open(file: BinaryIO, what: str, alpha: bool = False, max_pixels: int | 
             raise _damaged(what, error) from None
         raise PictureError(f"{what}: this Pillow reads no {kind}: pip install --upgrade pillow.") from None
     except Exception as error:  # of all kinds: decoders do not agree on what they raise for damaged files
-        raise PictureError(
-            f"{what}: damaged or cut off ({error or type(error).__name__}): get the file again."
-        ) from None
+        raise _damaged(what, error) from None
 
 
 def _damaged(what: str, error: Exception) -> PictureError:
@@ -375,9 +373,7 @@ def from_pil(picture: Image.Image, what: str, alpha: bool = False) -> tuple[Arra
     except (InputError, PictureError):
         raise
     except Exception as error:  # it may come from a file that is read only here
-        raise PictureError(
-            f"{what}: damaged or cut off ({error or type(error).__name__}): get the file again."
-        ) from None
+        raise _damaged(what, error) from None
 
 
 def _convert(
