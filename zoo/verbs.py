@@ -18,7 +18,8 @@ from PIL import Image
 
 from zoo.entry import Condition, Entry, Format
 from zoo.errors import InputError, UnknownNameError, check_count, near
-from zoo.images import Images, fit, write_bands
+from zoo.images import Images, colours, fit, write_bands
+from zoo.memory import free_memory
 from zoo.reading import Array
 from zoo.registry import refusal
 from zoo.tiling import bands, check_tiles, tile_side
@@ -136,7 +137,7 @@ class Verbs:
         check_count("batch_size", batch_size)
         self.check_tiles(tile, overlap)
         images = Images.of(inputs, alpha=self._input.size is None)
-        arrays = [self._fit(_colours(array)) for array in images.arrays]
+        arrays = [self._fit(colours(array)) for array in images.arrays]
         multiple = self._input.multiple
         values = self.checked(conditions, len(arrays))
         made: list[Array] = []
@@ -154,7 +155,7 @@ class Verbs:
                         made += _to_arrays(y[..., : shape[1] * self._scale, : shape[2] * self._scale])
                     tick(len(rows))
         made = [_with_alpha(y, x) for y, x in zip(made, images.arrays, strict=True)]
-        return Images(made, images.names)
+        return Images(made, images.names, infos=images.infos)
 
     def reconstruct_to(
         self,
@@ -187,7 +188,7 @@ class Verbs:
             raise InputError(f"One picture goes into a file, not {len(images)}: use reconstruct(...).save(FOLDER).")
         target = Path(path)
         (x,) = images.arrays
-        array = self._fit(_colours(x))
+        array = self._fit(colours(x))
         side = tile_side(tile, self.reach, array.shape, self._input.multiple)
         if not side or target.suffix.lower() != ".png" or x.shape[0] in (2, 4):
             made = self.reconstruct(images, tile=tile, overlap=overlap, **conditions)
@@ -195,7 +196,7 @@ class Verbs:
         bands = self._bands(array, side, overlap, self.checked(conditions, 1))
         first = next(bands)
         shape = (len(first), self._scale * array.shape[1], self._scale * array.shape[2])
-        return write_bands(chain([first], bands), shape, target)
+        return write_bands(chain([first], bands), shape, target, info=images[0].infos[0])
 
     def _bands(self, array: Array, side: int, overlap: int | None, conditions: Mapping[str, Any]) -> Iterator[Array]:
         """The result for one picture, in bands from top to bottom."""
@@ -229,7 +230,7 @@ class Verbs:
             inputs: anything that :meth:`zoo.Images.of` takes.
         """
         images = Images.of(inputs)
-        return Images([self._fit(array) for array in images.arrays], images.names)
+        return Images([self._fit(array) for array in images.arrays], images.names, infos=images.infos)
 
     def _fit(self, array: Array) -> Array:
         return fit(array, self._input.channels, self._input.size)
@@ -300,20 +301,6 @@ def _check_memory(n: int, output: Format) -> None:
         )
 
 
-def free_memory() -> int:
-    """Bytes that can be had without swapping; more than anybody needs where the system does not tell."""
-    try:
-        with open("/proc/meminfo") as file:
-            facts = dict(line.split(":") for line in file)
-        return int(facts["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        pass
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return 1 << 60
-
-
 def _chunks(rows: Sequence[int], size: int) -> Iterator[Sequence[int]]:
     return (rows[i : i + size] for i in range(0, len(rows), size))
 
@@ -327,11 +314,6 @@ def _pad(array: Array, multiple: int) -> Array:
     """Mirror a picture outward, to the right and below, until height and width are divisible."""
     bottom, right = -array.shape[1] % multiple, -array.shape[2] % multiple
     return np.pad(array, ((0, 0), (0, bottom), (0, right)), "reflect") if bottom or right else array
-
-
-def _colours(array: Array) -> Array:
-    """A picture without its transparency."""
-    return array[:-1] if array.shape[0] in (2, 4) else array
 
 
 def _with_alpha(made: Array, given: Array) -> Array:

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from zoo.errors import InputError, NoSplitError, PictureError, ZooError
+from zoo.memory import free_memory
 from zoo.reading import READS, Array, decode, files_below, from_array
-from zoo.verbs import free_memory
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -266,7 +266,7 @@ def _decode(read: Callable[[], bytes], what: str) -> tuple[Array]:
     """One picture; a PictureError for all that can be wrong with it."""
     try:
         raw = read()
-        return (decode(io.BytesIO(raw), what, len(raw)),)
+        return (decode(io.BytesIO(raw), what),)
     except (KeyError, FileNotFoundError):
         raise PictureError(f"{what}: missing: put it there, or take it out of labels.csv.") from None
     except ZooError as error:
