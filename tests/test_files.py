@@ -43,10 +43,10 @@ def test_threads_do_not_share_a_name(tmp_path):
 def test_a_planted_file_is_neither_followed_nor_replaced(tmp_path, monkeypatch):
     monkeypatch.setattr("secrets.token_hex", lambda n: "guessed")
     (tmp_path / "victim").write_bytes(b"old")
-    (tmp_path / ".guessed").symlink_to(tmp_path / "victim")
+    (tmp_path / ".guessed.part").symlink_to(tmp_path / "victim")
     with pytest.raises(FileExistsError):
         put(tmp_path / "a")
-    assert (tmp_path / "victim").read_bytes() == b"old" and (tmp_path / ".guessed").is_symlink()
+    assert (tmp_path / "victim").read_bytes() == b"old" and (tmp_path / ".guessed.part").is_symlink()
 
 
 def test_a_link_is_written_through(tmp_path):

@@ -22,8 +22,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     # Nobody can guess the name and plant a link under it, and no thread shares it; it is short, since the name of
-    # ``path`` may be as long as the file system allows.
-    aside = path.with_name(f".{secrets.token_hex(8)}")
+    # ``path`` may be as long as the file system allows. torch.save refuses names that are all ending, such as ".1234".
+    aside = path.with_name(f".{secrets.token_hex(8)}.part")
     os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield aside
