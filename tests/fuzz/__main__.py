@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import json
 import multiprocessing as mp
 import os
@@ -59,10 +60,12 @@ def guarded(target: str, seconds: float, folder: Path) -> Watch:
     import warnings
 
     import torch
+    from PIL import Image
 
     from .targets import FAULTS
 
     torch.set_num_threads(1)
+    Image.MAX_IMAGE_PIXELS = 1_000_000  # what is larger is refused as a bomb; at Pillow's limit it takes a second
     settle(folder)
     watch = Watch(folder / "case", seconds)
     warnings.simplefilter("ignore")
@@ -77,8 +80,8 @@ def guarded(target: str, seconds: float, folder: Path) -> Watch:
 
 def work(target: str, seed: int, numbers: range, seconds: float, folder: Path, now: Any, log: Path) -> None:
     """Run cases, with failures in the log; ``now`` is where it is: the case, since when, how many were read."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff and others speak to the terminal
     watch = guarded(target, seconds, folder)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff and others speak to the terminal
     with log.open("a") as lines:
         for number in numbers:
             now[0], now[1] = number, time.monotonic()
@@ -104,7 +107,7 @@ def fuzz(target: str, seed: int, cases: int, jobs: int, seconds: float, folder: 
             now = context.Array("d", [numbers.start, time.monotonic() + 60, 0], lock=False)
             place = folder / f"{target}-{time.monotonic_ns()}"
             place.mkdir()
-            process = context.Process(target=work, args=(target, seed, numbers, seconds, place, now, log))
+            process = context.Process(target=work, args=(target, seed, numbers, seconds, place, now, log), daemon=True)
             process.start()
             running.append((process, now, numbers))
         waiting = []
@@ -123,7 +126,8 @@ def fuzz(target: str, seed: int, cases: int, jobs: int, seconds: float, folder: 
                 continue
             if process.exitcode == 1:
                 raise SystemExit(f"{target}: the fuzzer itself failed at case {int(now[0])}, see --case {int(now[0])}")
-            name = "hung without end" if late else f"ended the process with {signal.Signals(-process.exitcode).name}"
+            how = signal.Signals(-process.exitcode).name if process.exitcode < 0 else process.exitcode
+            name = "hung without end" if late else f"ended the process with {how}"
             lost.append([name, int(now[0]), 0, ""])
             rest = range(int(now[0]) + numbers.step, numbers.stop, numbers.step)
             waiting += [rest] * bool(rest)
@@ -142,7 +146,9 @@ def show(target: str, seed: int, failures: list[Any], keep: Path) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser("python -m tests.fuzz", description="Reads damaged files: only a ZooError is right.")
+    parser = argparse.ArgumentParser(
+        "python -m tests.fuzz", description="Reads damaged files: only a ZooError is right."
+    )
     parser.add_argument("targets", nargs="*", help="headers, pickles, zips, pictures, json, yaml, arrays, labels")
     parser.add_argument("--cases", type=int, default=100_000, help="of each target")
     parser.add_argument("--seed", type=int, default=0)
@@ -159,6 +165,7 @@ def main() -> int:
         if unknown := set(options.targets) - {*TARGETS, *FAULTS}:
             parser.error(f"no target {', '.join(unknown)}: there are {', '.join(TARGETS)}")
         if options.case is not None:
+            faulthandler.enable()
             watch = guarded(options.targets[0], options.seconds, folder)
             outcome, text, size = attempt(watch, options.targets[0], options.seed, options.case)
             print(f"{outcome} ({size:,} bytes)\n{text}")

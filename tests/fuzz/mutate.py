@@ -13,21 +13,9 @@ import zlib
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from . import words
+
 T = TypeVar("T")
-INTS = (0, 1, -1, 2, 3, 7, 127, 128, 255, 256, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1, 2**53, 2**63 - 1, 2**64, 9**99)
-TEXTS = ("", " ", "\0", "é", "\ud800", "\U0001f600", "../outside.png", "/dev/zero", "os:system", "antigravity:fly", "x" * 9999)
-OTHER = (None, True, False, 0.5, -0.0, 1e308, float("nan"), float("inf"), [], {}, [[]], {"": {}}, [0] * 999)
-VALUES = (*INTS, *TEXTS, *OTHER)
-HOSTILE_OPS = (
-    *(b"cos\nsystem\n", b"cbuiltins\neval\n", b"cantigravity\nfly\n", b"ctorch\nload\n", b"c\n\n", b"(ios\nsystem\n"),
-    *(b"ctorch._utils\n_rebuild_tensor_v2\n", b"ctorch\nFloatStorage\n", b"ccollections\nOrderedDict\n", b"ctorch\nSize\n"),
-    *(b"ctorch._utils\n_rebuild_parameter\n", b"ctorch\ndevice\n", b"cnumpy._core.multiarray\nscalar\n", b"cnumpy\ndtype\n"),
-    *(b"ctorch.storage\nUntypedStorage\n", b"cbuiltins\nset\n", b"c_codecs\nencode\n", b"Px\n", b"Vecho\n", b"Iabc\n"),
-    *(b"R", b"b", b"o", b"Q", b"(", b"t", b"]", b"}", b")", b"0", b"1", b"2", b"N", b"s", b"u", b"a", b"e", b"\x81", b"\x93"),
-    *(b"\x85", b"\x86", b"\x87", b"\x88", b"\x94", b"h\0", b"q\0", b"h\xff", b"j\xff\xff\xff\xff", b"r\xff\xff\xff\x7f"),
-    *(b"\x8a\xff", b"\x8b\xff\xff\xff\x7f", b"L9999999999999999999L\n", b"X\xff\xff\xff\x7f", b"\x8c\x02hi", b"\x8c\x01\xff"),
-    *(b"\x80\x04", b"\x80\xff", b"\x95" + b"\xff" * 8, b"\x8e" + b"\xff" * 8, b"B\xff\xff\xff\xff", b"G\x7f\xf8" + b"\0" * 6),
-)
 
 
 class Chance(random.Random):
@@ -65,7 +53,7 @@ def damaged(rng: Chance, data: bytes, others: Sequence[bytes] = ()) -> bytes:
             out[at : at + 1] = rng.choice((b"\0", b"\xff", b"\x7f", b"\x80", b"-", b"9", b"\n"))
         elif kind == 2:
             width = rng.choice((1, 2, 4, 8))
-            number = rng.choice(INTS) % (1 << 8 * width)
+            number = rng.choice(words.INTS) % (1 << 8 * width)
             out[at : at + width] = number.to_bytes(width, rng.choice(("little", "big")))
         elif kind == 3:
             del out[at : at + n]
@@ -119,14 +107,14 @@ def shaken(rng: Chance, tree: T) -> T:
         elif kind == 3:
             box[key] = rng.choice(([box[key]], {"x": box[key]}))
         elif kind == 4 and isinstance(box, dict):
-            box[rng.choice((*TEXTS, str(other), f"{key}x"))] = box.pop(key)
+            box[rng.choice((*words.TEXTS, str(other), f"{key}x"))] = box.pop(key)
         elif kind == 5 and isinstance(box[key], int):
             box[key] += rng.choice((-1, 1))
         elif kind == 6:
             for _ in range(rng.choice((9, 60))):
                 box[key] = [box[key]]
         else:
-            box[key] = _copied(rng.choice(VALUES))
+            box[key] = _copied(rng.choice(words.VALUES))
     return root[0]
 
 
@@ -159,7 +147,7 @@ def repickled(rng: Chance, ops: Sequence[bytes], pool: Sequence[bytes]) -> bytes
     out = list(ops)
     for _ in rng.rounds():
         i, j = rng.randrange(len(out)), rng.randrange(len(out))
-        new = rng.choice(rng.choice((pool, HOSTILE_OPS)))
+        new = rng.choice(rng.choice((pool, words.OPCODES)))
         kind = rng.randrange(6)
         if kind == 0:
             out[i] = damaged(rng, out[i])
@@ -179,7 +167,7 @@ def zipped(rng: Chance, members: dict[str, bytes], stored: bool = False) -> byte
         i, kind = rng.randrange(len(items)), rng.randrange(12)
         name, content = items[i]
         if kind == 0:
-            items[i] = (rng.choice(("", "/", "../x", "/etc/passwd", "a/" * 99, "x\0y", "\\", f"{name}/", name.upper())), content)
+            items[i] = (rng.choice(words.MEMBERS), content)
         elif kind == 1:
             items.append((name, damaged(rng, content)))
         elif kind == 2 and len(items) > 1:
@@ -198,24 +186,16 @@ def zipped(rng: Chance, members: dict[str, bytes], stored: bool = False) -> byte
     return records(rng, stream.getvalue())
 
 
-# Signature of a record, and where its fields lie: offset and width.
-_RECORDS = {
-    b"PK\3\4": ((4, 2), (6, 2), (8, 2), (14, 4), (18, 4), (22, 4), (26, 2), (28, 2), (30, 1)),
-    b"PK\1\2": ((8, 2), (10, 2), (16, 4), (20, 4), (24, 4), (28, 2), (30, 2), (32, 2), (34, 2), (38, 4), (42, 4), (46, 1)),
-    b"PK\5\6": ((4, 2), (6, 2), (8, 2), (10, 2), (12, 4), (16, 4), (20, 2)),
-}
-
-
 def records(rng: Chance, data: bytes) -> bytes:
     """A zip file with fields of its records set to other numbers."""
     out = bytearray(data)
     for _ in rng.rounds():
-        signature = rng.choice(list(_RECORDS))
+        signature = rng.choice(list(words.RECORDS))
         found = [match.start() for match in re.finditer(re.escape(signature), out)] if rng.one_in(2) else []
         if not found:
             continue
-        offset, width = rng.choice(_RECORDS[signature])
-        number = rng.choice((*INTS, rng.randrange(300))) % (1 << 8 * width)
+        offset, width = rng.choice(words.RECORDS[signature])
+        number = rng.choice((*words.INTS, rng.randrange(300))) % (1 << 8 * width)
         at = rng.choice(found) + offset
         out[at : at + width] = number.to_bytes(width, "little")
     return damaged(rng, bytes(out)) if rng.one_in(6) else bytes(out)
@@ -256,7 +236,7 @@ def retagged(rng: Chance, data: bytes) -> bytes:
         if at + 12 > len(out):
             break
         field, form, top = rng.choice(((0, "H", 0xFFFF), (2, "H", 20), (4, "I", 0xFFFFFFFF), (8, "I", 0xFFFFFFFF)))
-        tag = rng.choice((254, 256, 257, 258, 259, 262, 273, 274, 277, 279, 284, 317, 320, 322, 323, 324, 338, 339, 34665))
-        number = rng.choice((*INTS, tag, rng.randrange(20))) % (top + 1)
+        tag = rng.choice(words.TIFF_TAGS)
+        number = rng.choice((*words.INTS, tag, rng.randrange(20))) % (top + 1)
         struct.pack_into(f"{order}{form}", out, at + field, number)
     return bytes(out)

@@ -13,6 +13,7 @@ import os
 import struct
 import subprocess
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
@@ -32,23 +33,10 @@ from zoo.registry import from_config, info, own_registry
 from zoo.training.data import Source
 from zoo.weights import local_entry, read_header
 
-from .mutate import (
-    TEXTS,
-    VALUES,
-    Chance,
-    as_json,
-    chunked,
-    damaged,
-    opcodes,
-    repickled,
-    retagged,
-    shaken,
-    with_tokens,
-    zipped,
-)
+from . import words
+from .mutate import Chance, as_json, chunked, damaged, opcodes, repickled, retagged, shaken, with_tokens, zipped
 
-Image.MAX_IMAGE_PIXELS = 1_000_000  # what is larger is refused as a bomb; at Pillow's limit a picture takes a second
-Image.init()
+Image.init()  # all plugins, which are imported when they are needed
 
 
 class Case(NamedTuple):
@@ -70,14 +58,14 @@ def networks() -> dict[str, tuple[dict[str, Any], bytes]]:
     for name, config in TINY.items():
         entry = replace(info(name), config={**info(name).config, **config}, sha256=None, bytes=None, metrics=())
         state = {key: torch.zeros(x.shape, dtype=x.dtype) for key, x in build(entry).state_dict().items()}
-        made[name] = (json.loads(schema.to_config(replace(entry, checkpoint="local", hub=None))), save(state, {"format": "pt"}))
+        made[name] = (
+            json.loads(schema.to_config(replace(entry, checkpoint="local", hub=None))),
+            save(state, {"format": "pt"}),
+        )
     return made
 
 
 # Headers of safetensors.
-
-_DTYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "C64": 8}
-_HEADER_TOKENS = (b"[" * 99999, b'{"a":', b'"a":1,', b"NaN", b"1e999", b"\\ud800", b"\xff", b"//", b"-", b"9" * 5000, b"{")
 
 
 def headers(rng: Chance) -> Case:
@@ -88,15 +76,15 @@ def headers(rng: Chance) -> Case:
     if not rng.calm and rng.one_in(3):  # other types and shapes, that agree with each other
         body = b""
         for facts in (facts for key, facts in header.items() if key != "__metadata__" and rng.one_in(2)):
-            facts["dtype"] = rng.choice(list(_DTYPES))
+            facts["dtype"] = rng.choice(list(words.DTYPES))
             facts["shape"] = [rng.choice((1, 1, 2, 0, 3)) for _ in facts["shape"][rng.randrange(2) :]]
         for facts in (facts for key, facts in header.items() if key != "__metadata__"):
-            new = rng.randbytes(_DTYPES[facts["dtype"]] * int(np.prod(facts["shape"])))
+            new = rng.randbytes(words.DTYPES[facts["dtype"]] * int(np.prod(facts["shape"])))
             facts["data_offsets"], body = [len(body), len(body) + len(new)], body + new
         text = as_json(header, rng)
     else:
         text = as_json(shaken(rng, header), rng)
-        text = with_tokens(rng, text, _HEADER_TOKENS) if rng.one_in(4) else text
+        text = with_tokens(rng, text, words.JSON) if rng.one_in(4) else text
     content = struct.pack("<Q", len(text)) + text + body
     content = damaged(rng, content, [whole]) if rng.one_in(3) else content
     deep = rng.one_in(6)
@@ -124,11 +112,13 @@ def sound_state(state: dict[str, torch.Tensor]) -> None:
 @cache
 def pickled() -> tuple[list[dict[str, bytes]], list[list[bytes]], list[bytes]]:
     """Members of zip archives, opcodes of files before those, and all opcodes there are."""
-    import zipfile
-
     state = load(networks()["dcgan"][1])
     plain = {"a.weight": torch.ones(2, 3), "b": torch.arange(3), "c": torch.nn.Parameter(torch.ones(1))}
-    saved = [state, {"state_dict": plain, "epoch": 3, "best": 0.5, "names": ["x"]}, {"netG": {"module.x": torch.ones(2)}}]
+    saved = [
+        state,
+        {"state_dict": plain, "epoch": 3, "best": 0.5, "names": ["x"]},
+        {"netG": {"module.x": torch.ones(2)}},
+    ]
     archives, files = [], []
     for found in (*saved, {"x": torch.ones(4).half()[::2], "y": torch.ones(2, 2).T, "z": torch.ones(2).bfloat16()}):
         stream, legacy = io.BytesIO(), io.BytesIO()
@@ -202,7 +192,11 @@ def _tiled(bits: int) -> bytes:
     size = 256 * bits // 8
     entries = b"".join(struct.pack("<HHII", tag, 4, 4 if tag > 323 else 1, value) for tag, value in tags.items())
     start = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
-    return start.ljust(200, b"\0") + struct.pack("<8I", *(232 + i * size for i in range(4)), *[size] * 4) + bytes(range(256)) * (size // 64)
+    return (
+        start.ljust(200, b"\0")
+        + struct.pack("<8I", *(232 + i * size for i in range(4)), *[size] * 4)
+        + bytes(range(256)) * (size // 64)
+    )
 
 
 _MAIN = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "JPEG2000", "ICO", "TGA", "DDS")
@@ -215,7 +209,7 @@ def seeds() -> tuple[list[bytes], list[bytes]]:
     exif = Image.Exif()
     exif.update({274: 6, 271: "maker", 282: 72.0, 34665: {33434: 0.01, 36867: "2001:01:01 00:00:00"}})
     extra = {"exif": exif.tobytes(), "icc_profile": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()}
-    for form in (*_MAIN, *sorted(set(Image.SAVE) - {*_MAIN, "PDF", "ICNS"})):
+    for form in (*_MAIN, *sorted(set(Image.SAVE) - {*_MAIN, "PDF", "ICNS", "IM"})):
         for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F"):
             try:
                 grey = picture.convert("L") if mode in ("I;16", "I", "F") else picture
@@ -235,20 +229,12 @@ def seeds() -> tuple[list[bytes], list[bytes]]:
     return main, others
 
 
-_CHUNKS = (
-    *((b"eXIf", b"II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\xff\0\0\0"), (b"eXIf", b"MM"), (b"iCCP", b"x\0\0junk")),
-    *((b"tRNS", b"\0"), (b"tRNS", b"\0" * 6), (b"PLTE", b"\0" * 768), (b"PLTE", b"\0"), (b"gAMA", bytes(4)), (b"IEND", b"")),
-    *((b"acTL", b"\0\0\0\1" * 2), (b"fcTL", b"\xff" * 26), (b"fdAT", b"\0\0\0\0x"), (b"zTXt", b"a\0\0x"), (b"pHYs", bytes(9))),
-    *((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<x"), (b"tIME", b"\xff" * 7), (b"cHRM", b"x"), (b"IDAT", b""), (b"sRGB", b"\9")),
-)
-
-
 def pictures(rng: Chance) -> Case:
     """Pictures of many formats, with EXIF and profiles."""
     main, others = seeds()
     content = rng.pick(main, others)
     if content[:4] == b"\x89PNG" and not rng.one_in(4):
-        content = chunked(rng, content, _CHUNKS)
+        content = chunked(rng, content, words.PNG_CHUNKS)
     elif (b"II*\0" in content or b"MM\0*" in content) and not rng.one_in(3):
         content = retagged(rng, content)
     else:
@@ -257,15 +243,15 @@ def pictures(rng: Chance) -> Case:
 
     def read(folder: Path) -> None:
         for x in zoo.Images.of(folder / "a.png" if named else content, alpha=alpha).arrays:
-            assert x.dtype == np.float32 and x.ndim == 3 and x.shape[0] in ((1, 2, 3, 4) if alpha else (1, 3)) and x.size
-            assert 0 <= x.min() and x.max() <= 1
+            assert (
+                x.dtype == np.float32 and x.ndim == 3 and x.shape[0] in ((1, 2, 3, 4) if alpha else (1, 3)) and x.size
+            )
+            assert x.min() >= 0 and x.max() <= 1
 
     return Case({"a.png": content}, read)
 
 
 # Configurations and registries.
-
-_JSON_TOKENS = (*_HEADER_TOKENS, b"\xef\xbb\xbf", b'"model":"srgan",', b"Infinity", b"null", b"]", b"}", b"\0", b'"', b"true")
 
 
 @cache
@@ -283,7 +269,7 @@ def json_(rng: Chance) -> Case:
     if rng.one_in(4) and isinstance(tree, dict) and isinstance(tree.get("config"), dict):
         tree["config"] = shaken(rng, tree["config"])
     text = as_json(tree, rng)
-    text = with_tokens(rng, text, _JSON_TOKENS) if rng.one_in(4) else text
+    text = with_tokens(rng, text, words.JSON) if rng.one_in(4) else text
     text = damaged(rng, text) if rng.one_in(6) else text
     strict = rng.one_in(2)
 
@@ -297,15 +283,6 @@ def json_(rng: Chance) -> Case:
     return Case({"config.json": text, "model.safetensors": weights if deep else b"\2".ljust(8, b"\0") + b"{}"}, read)
 
 
-_YAML_TOKENS = (
-    *(b"&a ", b"*a", b"<<: *a\n", b"!!python/object/apply:os.system [x]", b"!!binary x", b"!!timestamp x", b"2001-99-99"),
-    *(b"- ", b"? ", b"| ", b"> ", b"{", b"[", b"[" * 99999, b"'", b'"', b"\t", b"---\n", b"...\n", b"%YAML 9.9\n", b"# "),
-    *(b"0o9", b"0b", b"1_0", b"1e999", b".nan", b"60:60", b"~", b"\0", b"\x85", b"\xff", b"!!set {a}", b"!!int x", b"9" * 5000),
-    *(b"!!omap x", b"!!pairs [x]", b"!!float x", b"!!bool x", b"= ", b"<<: x\n", b"? [a]\n: b\n", b"\\ud800", b"  ", b"\n"),
-    b"a: &a [x,x]\nb: &b [*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c]\n",
-)
-
-
 def _yaml(tree: Any) -> bytes:
     try:
         return bytes(yaml.dump(tree, Dumper=yaml.CSafeDumper, encoding="utf-8", allow_unicode=True))
@@ -315,7 +292,7 @@ def _yaml(tree: Any) -> bytes:
 
 @cache
 def stanzas() -> list[tuple[Any, bytes]]:
-    """Small registries, and their text: of each model of the zoo a checkpoint or two, and one with all that there is."""
+    """Small registries, and their text: a checkpoint or two of each model of the zoo, and one with all keys."""
     made = []
     for name, model in yaml.load(own_registry()[0].read_bytes(), yaml.CSafeLoader).items():
         kept = dict(list(model.get("checkpoints", {}).items())[:2])
@@ -337,7 +314,7 @@ def yaml_(rng: Chance) -> Case:
         text = as_json(shaken(rng, rng.pick(stanzas())[0]), rng)
     else:
         text = _yaml(shaken(rng, rng.pick(stanzas())[0]))
-    text = with_tokens(rng, text, _YAML_TOKENS) if rng.one_in(2) else text
+    text = with_tokens(rng, text, words.YAML) if rng.one_in(2) else text
     text = damaged(rng, text) if rng.one_in(6) else text
     named = rng.one_in(4)
 
@@ -365,9 +342,11 @@ def _npy(rng: Chance, array: Any) -> bytes:
     if isinstance(facts, dict) and isinstance(facts.get("shape"), list):
         facts["shape"] = tuple(facts["shape"])
     if isinstance(facts, dict) and rng.one_in(4):
-        facts["descr"] = rng.choice(("|O", "<U9", "<M8", ">i4", "<f2", "|V0", "V9999999999", [("a", "<i4")], "x", "|b1", "<c16"))
+        facts["descr"] = rng.choice(words.NUMPY_DTYPES)
     text = repr(facts).encode("utf-8", "surrogatepass")[:60000]
-    return b"\x93NUMPY" + bytes([rng.choice((1, 1, 1, 2, 3, 9)), 0]) + struct.pack("<H", len(text)) + text + whole[start:]
+    return (
+        b"\x93NUMPY" + bytes([rng.choice((1, 1, 1, 2, 3, 9)), 0]) + struct.pack("<H", len(text)) + text + whole[start:]
+    )
 
 
 def arrays(rng: Chance) -> Case:
@@ -376,7 +355,13 @@ def arrays(rng: Chance) -> Case:
     y = np.array([0, 1, 1])
     parts = rng.pick(
         ({"x": x, "y": y}, {"x_train": x, "y_train": y, "x_test": x[:1], "y_test": y[:1]}, {"pictures": x[..., 0]}),
-        ({"x": x.astype(np.float32)}, {"x": np.array([{}], object)}, {"x": x[:0]}, {"x": x, "y": y - 9}, {"x": x, "y": y / 0.3}),
+        (
+            {"x": x.astype(np.float32)},
+            {"x": np.array([{}], object)},
+            {"x": x[:0]},
+            {"x": x, "y": y - 9},
+            {"x": x, "y": y / 0.3},
+        ),
     )
     inside, around = (rng, rng.quiet()) if rng.one_in(2) else (rng.quiet(), rng)
     content = zipped(around, {f"{name}.npy": _npy(inside, array) for name, array in parts.items()})
@@ -388,9 +373,9 @@ def arrays(rng: Chance) -> Case:
     return Case({name: content}, partial(_train, f"{name}{inner}", rng.choice((1, 3, 4, 5, 6, 7, 8))))
 
 
-_PICTURES = [(name, _encoded(_gradient().rotate(90 * i), "PNG")) for i, name in enumerate(("train/a", "train/b", "test/a"))]
-_PLACES = ("train", "test", "val", *TEXTS, "../../outside.png", "/etc/passwd", ".", "..", "sub", "labels.csv", "a.png/b", "CON")
-_CSV_TOKENS = (b",", b'"', b"\n", b"\r", b"\0", b"\xef\xbb\xbf", b"\xff\xfe", b";", b"../outside.png", b"\n\n", b"file", b"'", b"x" * 200000)
+_PICTURES = [
+    (name, _encoded(_gradient().rotate(90 * i), "PNG")) for i, name in enumerate(("train/a", "train/b", "test/a"))
+]
 
 
 def labels(rng: Chance) -> Case:
@@ -403,9 +388,9 @@ def labels(rng: Chance) -> Case:
         for row in other if isinstance(other, list) and rng.one_in(2) else []:
             table.append([str(cell)[:9999] for cell in row] if isinstance(row, list) else [str(row)[:9999]])
         for _ in rng.rounds():
-            rng.choice(table[1:])[0:1] = [rng.choice(_PLACES)]
+            rng.choice(table[1:])[0:1] = [rng.choice(words.PLACES)]
     text = "\n".join(",".join(row) for row in table).encode("utf-8", "surrogatepass")
-    text = with_tokens(rng, text, _CSV_TOKENS) if rng.one_in(2) else text
+    text = with_tokens(rng, text, words.CSV) if rng.one_in(2) else text
     files["labels.csv"] = damaged(rng, text) if rng.one_in(4) else text
     kind = rng.choice((1, 3, 4, 5, 6, 7, 8))
     if rng.one_in(3):
@@ -430,7 +415,7 @@ _FAULTS: dict[str, Callable[[Path], object]] = {
     "hang": lambda folder: [None for _ in iter(int, 1)],
     "blocked": lambda folder: time.sleep(999),
     "crash": lambda folder: ctypes.string_at(1),
-    "memory": lambda folder: bytes(3 << 29).count(1),
+    "memory": lambda folder: bytearray(b"x") * (5 << 27),
     "write": lambda folder: (folder.parent / "planted").write_text("x"),
     "delete": lambda folder: (folder.parent / "outside.png").unlink(),
     "look": lambda folder: (folder / "../outside.png").read_bytes(),

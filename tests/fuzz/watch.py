@@ -15,16 +15,10 @@ from typing import Any
 
 from zoo.errors import ZooError
 
+from . import words
+
 READ, REFUSED = "read", "refused"
-MOST = 1 << 30  # bytes of memory that a case may add to the most that there was before
-RUNS = frozenset(
-    "os.system os.exec os.posix_spawn os.spawn os.fork os.forkpty os.startfile os.kill pty.spawn subprocess.Popen "
-    "pickle.find_class ctypes.dlopen socket.connect socket.bind socket.getaddrinfo webbrowser.open".split()
-)
-CHANGES = frozenset(
-    "os.remove os.rename os.mkdir os.rmdir os.link os.symlink os.truncate os.chmod os.chown os.utime os.mkfifo "
-    "shutil.rmtree shutil.move shutil.copyfile shutil.unpack_archive os.chdir".split()
-)
+MOST = 1 << 29  # bytes of memory that a case may add to the most that there was before
 # Where code and its data may lie, for modules that are imported when they are needed, and what tells of free memory.
 CODE = tuple({str(Path(place).absolute()) for place in (*sys.path, sys.prefix, sys.base_prefix, "/proc", "/sys")})
 
@@ -47,7 +41,7 @@ class Watch:
         self.noted: list[str] = []
         self.modules: set[str] = set()  # top-level ones that may be imported; empty: all
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (used + 2 * MOST, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_AS, (used + 4 * MOST, resource.RLIM_INFINITY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         signal.signal(signal.SIGPROF, self._late)
         sys.addaudithook(self._hook)
@@ -62,7 +56,6 @@ class Watch:
             try:
                 read()
             finally:
-                signal.setitimer(signal.ITIMER_PROF, 0)
                 self.active = False
         except ZooError as error:
             outcome, text = REFUSED, str(error)
@@ -70,9 +63,12 @@ class Watch:
             raise
         except BaseException as error:
             outcome, text = kind_of(error), "".join(traceback.format_exception(error))
+        finally:
+            self.active = False  # the signal may have come in the line that says so
+            signal.setitimer(signal.ITIMER_PROF, 0)
         taken = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
         if taken > MOST:
-            self.noted.append("took more than 1 GiB of memory")
+            self.noted.insert(0, "took more than 512 MiB of memory")
         return (self.noted[0], text) if self.noted else (outcome, text)
 
     def learn(self) -> None:
@@ -96,9 +92,9 @@ class Watch:
             writes = flags & 0o3103 if isinstance(flags, int) else set(mode or "") & set("wax+")
             if isinstance(path, (str, bytes)) and not self._may(path, bool(writes)):
                 self._forbid(f"{'wrote' if writes else 'opened'} {path!r:.99}")
-        elif event in RUNS:
+        elif event in words.EVENTS:
             self._forbid(f"{event} {args!r:.99}")
-        elif event in CHANGES:
+        elif event in words.CHANGES:
             if outside := [a for a in args if isinstance(a, (str, bytes)) and a and not self._may(a, True)]:
                 self._forbid(f"{event} {outside[0]!r:.99}")
         elif event == "import":
@@ -112,8 +108,13 @@ class Watch:
 
     def _may(self, path: str | bytes, write: bool) -> bool:
         """Whether a file lies where it may be read or written."""
-        whole = os.path.abspath(os.fsdecode(path))
-        return whole in ("/dev/null", self.folder) or whole.startswith((f"{self.folder}/", *(() if write else CODE)))
+        path = os.fsdecode(path)
+        whole = os.path.realpath(path)
+        return (
+            whole in ("/dev/null", self.folder)
+            or whole.startswith(f"{self.folder}/")
+            or (not write and os.path.normpath(Path(path).absolute()).startswith(CODE))
+        )
 
 
 def place(frames: Any, first: bool = False) -> str:
