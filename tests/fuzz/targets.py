@@ -109,21 +109,30 @@ def sound_state(state: dict[str, torch.Tensor]) -> None:
 # Files of torch.save.
 
 
+_SOUND = 4  # of the files of torch.save, those that are state dicts; the others are what else people save
+
+
 @cache
 def pickled() -> tuple[list[dict[str, bytes]], list[list[bytes]], list[bytes]]:
     """Members of zip archives, opcodes of files before those, and all opcodes there are."""
-    state = load(networks()["dcgan"][1])
     plain = {"a.weight": torch.ones(2, 3), "b": torch.arange(3), "c": torch.nn.Parameter(torch.ones(1))}
-    saved = [
-        state,
+    endless: dict[str, Any] = {"epoch": 1}
+    endless["state_dict"] = endless
+    saved: list[Any] = [
+        load(networks()["dcgan"][1]),
         {"state_dict": plain, "epoch": 3, "best": 0.5, "names": ["x"]},
         {"netG": {"module.x": torch.ones(2)}},
+        {"x": torch.ones(4).half()[::2], "y": torch.ones(2, 2).T, "z": torch.ones(2).bfloat16()},
+        *(endless, torch.nn.Linear(1, 1), {"best": np.float64(1), "G": plain}, [plain], {1: plain, (2, 3): plain}),
+        *({"x": torch.eye(2).to_sparse()}, {"step": torch.ones(1), "netG": plain, "netD": {}}, torch.ones(1), "x"),
+        *({"x": torch.full((2,), float("nan")), "y": torch.ones(2) * 1j, "z": torch.empty(2, device="meta")}, {}),
     ]
     archives, files = [], []
-    for found in (*saved, {"x": torch.ones(4).half()[::2], "y": torch.ones(2, 2).T, "z": torch.ones(2).bfloat16()}):
+    for i, found in enumerate(saved):
         stream, legacy = io.BytesIO(), io.BytesIO()
-        torch.save(found, stream)
-        torch.save(found, legacy, _use_new_zipfile_serialization=False)
+        protocol = 2 if i < _SOUND else 2 + i % 4
+        torch.save(found, stream, pickle_protocol=protocol)
+        torch.save(found, legacy, pickle_protocol=protocol, _use_new_zipfile_serialization=False)
         with zipfile.ZipFile(stream) as archive:
             archives.append({name: archive.read(name) for name in archive.namelist()})
         files.append(opcodes(legacy.getvalue()))
@@ -136,12 +145,12 @@ def pickles(rng: Chance) -> Case:
     archives, files, pool = pickled()
     kind = rng.randrange(2 if rng.calm else 3)
     if kind == 0:
-        members = dict(rng.pick(archives))
+        members = dict(rng.pick(archives[:_SOUND], archives[_SOUND:]))
         name = next(name for name in members if name.endswith("data.pkl"))
         members[name] = repickled(rng, opcodes(members[name]), pool)
         content = zipped(rng.quiet(), members, stored=True)
     elif kind == 1:
-        content = repickled(rng, rng.pick(files), pool)
+        content = repickled(rng, rng.pick(files[:_SOUND], files[_SOUND:]), pool)
     else:
         content = b"\x80\x02" + repickled(rng, [rng.choice(pool) for _ in range(rng.randrange(1, 30))], pool) + b"."
     key = rng.pick((None,), ("state_dict", "netG", "a.b", "", "x" * 99))
@@ -151,7 +160,7 @@ def pickles(rng: Chance) -> Case:
 def zips(rng: Chance) -> Case:
     """Zip archives: of torch.save, and of pictures."""
     if rng.one_in(2):
-        content = zipped(rng, dict(rng.pick(pickled()[0])), stored=not rng.one_in(9) or rng.calm)
+        content = zipped(rng, dict(rng.pick(pickled()[0][:_SOUND])), stored=not rng.one_in(9) or rng.calm)
         return Case({"net.pth": content}, lambda folder: sound_state(importing.read(folder / "net.pth")))
     content = zipped(rng, {f"{name}/{i}.png": png for i, (name, png) in enumerate(_PICTURES)})
     inner = rng.pick(("",), ("/train", "/a", "/train/0.png", "/x", "/.."))
@@ -263,10 +272,11 @@ def configs() -> list[dict[str, Any]]:
 
 def json_(rng: Chance) -> Case:
     """Files config.json, alone and with weights."""
-    deep = rng.one_in(6)
+    deep, inside = rng.one_in(5), rng.one_in(2)
     config, weights = networks()[rng.pick(list(TINY))]
-    tree = shaken(rng, config if deep else rng.pick(configs()))
-    if rng.one_in(4) and isinstance(tree, dict) and isinstance(tree.get("config"), dict):
+    tree = config if deep else rng.pick(configs())
+    tree = dict(tree) if inside else shaken(rng, tree)
+    if inside and isinstance(tree, dict) and isinstance(tree.get("config"), dict):
         tree["config"] = shaken(rng, tree["config"])
     text = as_json(tree, rng)
     text = with_tokens(rng, text, words.JSON) if rng.one_in(4) else text

@@ -77,12 +77,12 @@ class Watch:
 
     def _late(self, number: int, frame: FrameType | None) -> None:
         if self.active:
-            self._forbid(f"took more than {self.seconds:g} s at {place(traceback.walk_stack(frame), first=True)}")
+            self._forbid(f"took more than {self.seconds:g} s")
 
-    def _forbid(self, what: str) -> None:
-        what = what.replace(str(Path(self.folder).parent), "")
-        self.noted.append(what)
-        raise Forbidden(what)
+    def _forbid(self, what: str, detail: object = "") -> None:
+        frames = [item for item in traceback.walk_stack(None) if item[0].f_code.co_filename != __file__]
+        self.noted.append(f"{what} at {place(frames[::-1])}")
+        raise Forbidden(f"{what} {detail!r:.99}")
 
     def _hook(self, event: str, args: tuple[Any, ...]) -> None:
         if not self.active:
@@ -91,12 +91,12 @@ class Watch:
             path, mode, flags = args
             writes = flags & 0o3103 if isinstance(flags, int) else set(mode or "") & set("wax+")
             if isinstance(path, (str, bytes)) and not self._may(path, bool(writes)):
-                self._forbid(f"{'wrote' if writes else 'opened'} {path!r:.99}")
+                self._forbid("wrote outside" if writes else "opened what is outside", path)
         elif event in words.EVENTS:
-            self._forbid(f"{event} {args!r:.99}")
+            self._forbid(event, args)
         elif event in words.CHANGES:
             if outside := [a for a in args if isinstance(a, (str, bytes)) and a and not self._may(a, True)]:
-                self._forbid(f"{event} {outside[0]!r:.99}")
+                self._forbid(event, outside[0])
         elif event == "import":
             if self.modules and args[0].partition(".")[0] not in self.modules:
                 self._forbid(f"imported {args[0]}")
@@ -117,10 +117,9 @@ class Watch:
         )
 
 
-def place(frames: Any, first: bool = False) -> str:
+def place(frames: Any) -> str:
     """The innermost line of the zoo, and the file beyond it, if it is another's."""
-    lines = [(frame.f_code.co_filename, line) for frame, line in frames]
-    lines = lines if first else lines[::-1]
+    lines = [(frame.f_code.co_filename, line) for frame, line in frames][::-1]
     ours = next((f"{Path(file).name}:{line}" for file, line in lines if "/zoo/" in file), "?")
     beyond = f" ({'/'.join(Path(lines[0][0]).parts[-2:])})" if lines and "/zoo/" not in lines[0][0] else ""
     return f"{ours}{beyond}"
