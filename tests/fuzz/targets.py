@@ -128,7 +128,12 @@ def pickled() -> tuple[list[dict[str, bytes]], list[list[bytes]], list[bytes]]:
         *({"x": torch.full((2,), float("nan")), "y": torch.ones(2) * 1j, "z": torch.empty(2, device="meta")}, {}),
     ]
     one = torch.arange(9.0)  # files before zips name memory by its address: all tensors share one, renamed below
-    old = [{"a": one[:6].view(2, 3), "b": one[6:]}, {"state_dict": {"a": one}, "epoch": 1}, {"netG": {"a": one[::2]}}]
+    old = [
+        {"a": one[:6].view(2, 3), "b": one[6:]},
+        {"state_dict": {"a": one}, "epoch": 1},
+        {"netG": {"a": one[::2]}},
+        {"params": {"a": one}},
+    ]
     archives, files = [], []
     for i, (found, legacy) in enumerate(zip(saved, [*old, *saved[4:5], *old * 9], strict=False)):
         stream, protocol = io.BytesIO(), 2 if i < _SOUND else 2 + i % 4
