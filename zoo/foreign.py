@@ -285,9 +285,10 @@ def _looked_through(file: IO[bytes], path: Path, size: int) -> set[str]:
 
 def _load(path: Path, names: set[str]) -> Any:
     try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals(stand_ins(names)):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(stand_ins(names)), path.open("rb") as file:
             warnings.simplefilter("ignore")  # an error says it all
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=False)
+            # An open file, since of a path torch believes the ending.
+            return torch.load(file, map_location="cpu", weights_only=True, mmap=False)
     except Exception as error:  # what is damaged can raise anything
         text = str(error)
         named = re.search(r"GLOBAL ([\w.]+)", text) or re.search(r"(?:type|class) <class '([\w.]+)'>", text)
@@ -309,15 +310,17 @@ def _contents(path: Path, found: Any) -> Contents:
             made.add(holder, name, value)
         else:
             made.others[holder + name] = type(value).__name__ if isinstance(value, PassedOver) else ""
+    if not isinstance(found, Mapping) and not any(isinstance(item, Mapping) for item in _items(found)):
+        raise WeightsError(f"{path} holds {type(found).__name__}, no state dict.")
     if not made.tensors:
         if odd := next((place for place, words in made.others.items() if "tensor" in words), None):
             raise WeightsError(f"{path}: {shown(odd)} is no plain tensor: save the state dict of the plain network.")
-        if not isinstance(found, Mapping):
-            raise WeightsError(f"{path} holds {type(found).__name__}, no state dict.")
         raise InputError(f"{path} has {made.top()}: it is no state dict.")
-    if isinstance(found, Tensor):
-        raise WeightsError(f"{path} holds one tensor, no state dict.")
     return made
+
+
+def _items(value: Any) -> list[Any] | tuple[Any, ...]:
+    return value if isinstance(value, (list, tuple)) else ()
 
 
 def _leaves(found: Any, path: Path) -> Iterator[tuple[str, str, Any]]:
