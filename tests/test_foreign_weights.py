@@ -136,6 +136,30 @@ def test_words_that_mean_an_average() -> None:
         assert not is_averaged(where), where
 
 
+@pytest.mark.parametrize("how", ["list", "dotless", "dotless within"])
+def test_averages_without_the_networks_names(how: str, plain: State, averaged: State, tmp_path: Path) -> None:
+    """A list in the order of the parameters, or names without dots; statistics have no averages there."""
+    parameters = {key: x for key, x in averaged.items() if "running" not in key and "num_batches" not in key}
+    if how == "list":
+        content: Any = {"model": plain, "ema": {"decay": 0.9, "shadow_params": list(parameters.values())}, "step": 1}
+        place, where = "ema.shadow_params", "model"
+    else:
+        inside = "net" if how.endswith("within") else ""
+        names = {f"model_ema.{inside}{key.replace('.', '')}": x for key, x in parameters.items()}
+        content = {"state_dict": {**behind("net.", plain), **names, "model_ema.decay": torch.tensor(0.9)}}
+        place, where = "state_dict.model_ema", "state_dict.net"
+    path = saved(tmp_path, content)
+    entry = convert([path], tmp_path / "mine")
+    assert_equal(weights(tmp_path / "mine"), {**plain, **parameters})
+    assert entry.origin
+    assert entry.origin.taken == {"netG.pth": f"{place}, with the statistics in {where}"}
+    left = entry.origin.left_out["netG.pth"].split(", ")
+    assert left[0] == f"{where} before averaging ({len(parameters)} tensors)"
+    assert left[1:] == (["ema", "step"] if how == "list" else ["state_dict.model_ema (1 tensor)"])
+    convert([path], tmp_path / "plain", key=where)
+    assert_equal(weights(tmp_path / "plain"), plain)
+
+
 def test_the_same_weights_twice_are_no_question(plain: State, tmp_path: Path) -> None:
     path = saved(tmp_path, {"model": plain, "best": {key: x.clone() for key, x in plain.items()}})  # type: ignore[dict-item]
     entry = convert([path], tmp_path / "mine")

@@ -115,10 +115,10 @@ def test_an_imported_file_answers_as_the_reference_does(name: str, layout: str, 
         assert_same_answer(name, answer)
 
 
-@pytest.mark.parametrize("channels", [4, 16])
+@pytest.mark.parametrize("channels", [4, 16, 32])
 def test_the_two_files_of_taesd_answer_as_the_reference_does(channels: int, tmp_path: Path) -> None:
     """In either order; the reference's decoder counts a clamp that has no weights, and its pictures are in [0, 1]."""
-    encoder, x = reference_state("taesd_encoder_4")
+    encoder, x = reference_state("taesd_encoder_32" if channels == 32 else "taesd_encoder_4")
     if channels == 16:
         for key, shape in (("14.weight", [16, 64, 3, 3]), ("14.bias", [16])):
             encoder[key] = torch.from_numpy(formula(1, key, shape))
@@ -130,8 +130,8 @@ def test_the_two_files_of_taesd_answer_as_the_reference_does(channels: int, tmp_
     assert isinstance(network, Autoencoder)
     with torch.inference_mode():
         assert_same_answer(f"taesd_decoder_{channels}", (network.decode(z) + 1) / 2)
-        if channels == 4:
-            assert_same_answer("taesd_encoder_4", network.encode(2 * x - 1))
+        if channels != 16:
+            assert_same_answer(f"taesd_encoder_{channels}", network.encode(2 * x - 1))
     written = export(f"local-dir:{tmp_path / 'mine'}", tmp_path / "out" / "taesd.pth", "state-dict", "taesd")
     assert [path.name for path in written] == ["taesd-encoder.pth", "taesd-decoder.pth"]
     for path, state in zip(written, (encoder, decoder), strict=True):
@@ -169,8 +169,8 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     "esrgan-old": [{"width": 4, "blocks": 2, "growth": 3, "channels": 1}],
     "esrgan-first": [{"width": 4, "blocks": 12, "growth": 2}],
     "srvgg": [{"scale": 3, "width": 4, "convs": 5}],
-    "taesd": [{}],
-    "taesd-diffusers": [{"latent_channels": 16}],
+    "taesd": [{}, {"latent_channels": 32, "pool": True}],
+    "taesd-diffusers": [{"latent_channels": 16}, {"latent_channels": 32, "pool": True}],
 }
 # Of each layout whose parity no file proves, the names of some modules, as its code has them.
 NAMES = {

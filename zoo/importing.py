@@ -100,24 +100,35 @@ class Taken:
         prefix: what the names of its tensors begin with.
         state: its tensors, without that.
         fit: the layout that it has.
+        averages: the names of its tensors that stand, averaged, where the file does not name them as the network does.
     """
 
     contents: Contents
     prefix: str
     state: State
     fit: Fit
+    averages: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:
-        """Where it lies, in words; nothing for the whole of a file."""
+        """Where it lies; nothing for the whole of a file."""
         return self.prefix.rstrip(".")
+
+    @property
+    def words(self) -> str:
+        """Where it lies, with its averages, for people."""
+        if not self.averages:
+            return self.where
+        return f"{self.averages[0].rpartition('.')[0]}, with the statistics in {self.where or 'the network'}"
 
     def left_out(self) -> list[str]:
         """What else the file holds, an item for all that lies together."""
         names = {name.removeprefix(part) for part in self.fit.layout.parts for name in self.fit.names.values()}
         used = {self.prefix + name for name in self.state if name in names or name in self.fit.names.values()}
         unused = [self.prefix + name for name in self.state if self.prefix + name not in used]
-        left = self.contents.left_out(self.prefix, [*used, *unused])
+        left = self.contents.left_out(self.prefix, [*used, *unused, *self.averages])
+        if self.averages:
+            left.insert(0, f"{self.where or 'the network'} before averaging ({len(self.averages)} tensors)")
         return left + [f"{len(unused)} running statistics that the layers do not use"] * bool(unused)
 
 
@@ -142,7 +153,7 @@ def recognise(
         found, tried = _whole(files[0], names[0], layouts)
         if found:
             taken = _chosen_of(found, key)
-            return taken.fit, [taken]
+            return taken.fit, [taken if key or is_averaged(taken.where) else _with_averages(taken)]
     else:
         tried = []
     halves = [_halves(contents, mine, layouts, key) for contents, mine in zip(files, names, strict=True)]
@@ -213,6 +224,28 @@ def _chosen_of(found: Sequence[Taken], key: str | None) -> Taken:
         return different[0]
     names = some([taken.where for taken in different], SHOWN)
     raise InputError(f"{found[0].contents.path} has {names}: say with --key which one it is.")
+
+
+def _with_averages(taken: Taken) -> Taken:
+    """A network with the averages that a file keeps under other names than the network's, if it does.
+
+    Some code lists them in the order of the parameters, some leaves out the dots.
+    """
+    parameters = [name for name in taken.state if name.rpartition(".")[2] not in STATISTICS]
+    inside = taken.prefix.removeprefix(taken.contents.holders[taken.prefix + parameters[0]])
+    for place in dict.fromkeys(name.rpartition(".")[0] for name in taken.contents.tensors):
+        if is_averaged(place):
+            for names in (
+                [str(i) for i in range(len(parameters))],
+                [name.replace(".", "") for name in parameters],
+                [f"{inside}{name}".replace(".", "") for name in parameters],
+            ):
+                found = [taken.contents.tensors.get(f"{place}.{name}") for name in names]
+                state = {name: value for name, value in zip(parameters, found, strict=True) if value is not None}
+                if all(name in state and state[name].shape == taken.state[name].shape for name in parameters):
+                    averages = tuple(f"{place}.{name}" for name in names)
+                    return replace(taken, state={**taken.state, **state}, averages=averages)
+    return taken
 
 
 def _equal(a: State, b: State) -> bool:
@@ -415,7 +448,7 @@ def convert(
             {path.name: sha256_of(path) for each in taken for path in each.contents.files},
             found.layout.name,
             {ours: name for ours, name in found.layout.modules(found.config) if ours != name},
-            {each.contents.path.name: each.where for each in taken if each.where},
+            {each.contents.path.name: each.words for each in taken if each.words},
             {each.contents.path.name: ", ".join(left) for each in taken if (left := each.left_out())},
         ),
     )
