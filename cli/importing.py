@@ -11,20 +11,26 @@ from zoo.entry import FORMATS
 from .facts import complete_names
 
 
-def _complete_models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Models for the shell's completion, and auto."""
-    return [
-        name
-        for name in ("auto", *complete_names(ctx, param, incomplete))
-        if name.startswith(incomplete) and "." not in name
-    ]
+def complete_models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """For the shell's completion: auto, and the models that a layout is known for."""
+    from zoo.layouts import LAYOUTS
+
+    names = dict.fromkeys(["auto", *(layout.model for layout in LAYOUTS)])
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def complete_layouts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """For the shell's completion: the names of layouts."""
+    from zoo.layouts import LAYOUTS
+
+    return [layout.name for layout in LAYOUTS if layout.name.startswith(incomplete)]
 
 
 @click.command("import")
-@click.argument("model", shell_complete=_complete_models)
+@click.argument("model", shell_complete=complete_models)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path), help="A new folder.")
-@click.option("--layout", help="Only this layout; docs/import.md lists them.")
+@click.option("--layout", shell_complete=complete_layouts, help="Only this layout; docs/import.md lists them.")
 @click.option("--key", help="Where in the file the network lies, if it has several: netG, models.generator.")
 @click.option("--license", default="unknown", show_default=True, help="Of the weights, as an SPDX identifier.")
 def import_(
@@ -63,7 +69,9 @@ def import_(
 @click.argument("name", shell_complete=complete_names)
 @click.option("-o", "--output", "file", required=True, type=click.Path(path_type=Path), help="The file to write.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True, help="Which kind.")
-@click.option("--layout", help="With the names that this layout has; docs/import.md lists them.")
+@click.option(
+    "--layout", shell_complete=complete_layouts, help="With the names that this layout has; docs/import.md lists them."
+)
 def export(name: str, file: Path, form: str, layout: str | None) -> None:
     """Write a model as a file for other code: the way back from `zoo import`.
 

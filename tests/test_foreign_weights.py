@@ -8,6 +8,8 @@ import json
 import os
 import pickle
 import struct
+import subprocess
+import sys
 import time
 import tracemalloc
 import zipfile
@@ -170,6 +172,13 @@ def test_the_same_weights_twice_are_no_question(plain: State, tmp_path: Path) ->
 def test_two_averages_are_a_question(plain: State, averaged: State, tmp_path: Path) -> None:
     path = saved(tmp_path, {"A_ema": plain, "B_ema": averaged})  # type: ignore[dict-item]
     with pytest.raises(InputError, match="has A_ema, B_ema: say with --key"):
+        convert([path], tmp_path / "mine")
+
+
+def test_an_average_of_another_network_is_a_question(plain: State, tmp_path: Path) -> None:
+    other = theirs("dcgan", {"size": 16, "width": 2})
+    path = saved(tmp_path, {"faces": plain, "cats_ema": other})  # type: ignore[dict-item]
+    with pytest.raises(InputError, match="has faces, cats_ema: say with --key"):
         convert([path], tmp_path / "mine")
 
 
@@ -378,7 +387,7 @@ REFUSED: list[tuple[Callable[[Path], object], str]] = [
     (cyclic, "holds a dict that contains itself"),
     (deep, "too many dicts and lists in each other"),
     (laughs, "too many dicts and lists in each other"),
-    (lambda path: path.write_bytes(b"\x80\x02" + b"(" * 100_000), "cannot be read"),
+    (lambda path: path.write_bytes(b"\x80\x02" + b"(" * 100_000), "holds a pickle of another program"),
     (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid"), "is a Git LFS pointer, not the"),
     (lambda path: path.write_text("\n <!DOCTYPE html><html>"), "is a web page, not the file itself"),
     (lambda path: path.write_text("<HTML><body>Sign in"), "is a web page, not the file itself"),
@@ -548,7 +557,10 @@ def test_an_index_that_lies(places: Any, words: str, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=words):
         convert([index], tmp_path / "mine")
     index.write_text("[" * 100_000)
-    with pytest.raises(WeightsError, match=r"is no index of weights|is text"):
+    with pytest.raises(WeightsError, match="is no index of weights"):
+        convert([index.parent], tmp_path / "mine")
+    index.write_text(json.dumps({"weight_map": {"a": index.name}}))
+    with pytest.raises(WeightsError, match="is text that begins"):
         convert([index.parent], tmp_path / "mine")
 
 
@@ -598,6 +610,8 @@ def test_halves_in_any_order_wrapped_or_together(prefix: str, halves: tuple[Stat
 
 
 def test_completion_of_import(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Models that have a layout, then files; layouts."""
+
     def complete(*words: str) -> list[str]:
         monkeypatch.setenv("COMP_WORDS", " ".join(["zoo", "import", *words]))
         monkeypatch.setenv("COMP_CWORD", str(1 + len(words)))
@@ -608,7 +622,17 @@ def test_completion_of_import(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         return out.split()
 
     monkeypatch.setenv("_ZOO_COMPLETE", "bash_complete")
-    assert "plain,dcgan" in complete("dc")
+    assert complete("dc") == ["plain,dcgan"]
     assert complete("au") == ["plain,auto"]
-    assert not any("." in word for word in complete(""))
+    assert complete("conv") == []
     assert complete("dcgan", "net") == ["file,net"]
+    assert complete("dcgan", "net.pth", "--layout", "srg") == [
+        f"plain,srgan-{x}" for x in ("leftthomas", "lornatang", "twtygqyy")
+    ]
+
+
+def test_completion_of_import_needs_no_torch() -> None:
+    code = "import sys, zoo.cli.importing as i; i.complete_models(None, None, ''); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+    assert not done.stderr

@@ -24,7 +24,7 @@ from zoo.weights import read_header
 State = dict[str, Tensor]
 ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")  # of files with weights
 INDEX_BYTES = 50_000_000
-DEPTH, CONTAINERS = 50, 100_000  # of what torch.save wrote
+DEPTH, AGAIN = 50, 1000  # of dicts and lists: in each other, and one in many places
 SHOWN = 10  # items of a list in a sentence
 # What files begin with that are taken for weights by mistake.
 OTHERS = (
@@ -86,7 +86,10 @@ class Contents:
         }
 
     def left_out(self, prefix: str, used: Iterable[str]) -> list[str]:
-        """All that is not used of a file, where what is used lies behind a prefix; what lies together is one item."""
+        """All that is not used of a file, where what is used lies behind a prefix; what lies together is one item.
+
+        Each is the name that leads there, and how many tensors lie there, or what it is.
+        """
         way = prefix.rstrip(".").split(".") if prefix else []
         taken = set(used)
         tensors, places = Counter[str](), dict[str, list[str]]()
@@ -128,29 +131,30 @@ def read(path: Path) -> Contents:
     """What is in a file: safetensors, an index of several such files, or what ``torch.save`` wrote.
 
     Args:
-        path: the file; or a folder with an index.
+        path: the file; or a folder with an index of safetensors or of files of ``torch.save``.
 
     Raises:
         InputError: if there is no such file.
         WeightsError: if it is of another kind, damaged, or holds more than tensors and plain values.
     """
     try:
+        if path.is_dir():
+            return _read_index(_index_in(path))
+        if path.suffix == ".json" and path.is_file():
+            return _read_index(path)
         return _read(path)
-    except ValueError as error:  # a NUL in a path
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{str(path)!r} is no path: {error}.") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
 def _read(path: Path) -> Contents:
+    """What is in one file."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{path} does not exist: name a file with weights.") from None
-    if stat.S_ISDIR(mode):
-        return _read_index(_index_in(path))
+    except ValueError as error:  # a NUL in it
+        raise InputError(f"{str(path)!r} is no path: {error}.") from None
     if not stat.S_ISREG(mode):
         raise InputError(f"{path} is no regular file: save what comes out of it, and name that.")
     size = path.stat().st_size
@@ -163,8 +167,6 @@ def _read(path: Path) -> Contents:
         return _contents(path, _read_zip(path, size))
     if start[:1] == b"\x80":
         return _contents(path, _read_legacy(path, size))
-    if start.lstrip()[:1] == b"{" and path.suffix == ".json":
-        return _read_index(path)
     raise WeightsError(f"{path} {_kind(start)}")
 
 
@@ -325,18 +327,18 @@ def _items(value: Any) -> list[Any] | tuple[Any, ...]:
 
 def _leaves(found: Any, path: Path) -> Iterator[tuple[str, str, Any]]:
     """All that is in dicts and lists, with the names that lead to where it lies, and its own."""
-    count = 0
     stack: list[tuple[str, str, Any, tuple[int, ...]]] = [("", "", found, ())]
+    visits = Counter[int]()
     while stack:
         holder, name, value, above = stack.pop()
         inner = isinstance(value, (Mapping, list, tuple))
         if not inner or not value or (isinstance(value, (list, tuple)) and not any(map(_holds, value))):
             yield holder, name, value
             continue
-        count += 1
+        visits[id(value)] += 1
         if id(value) in above:
             raise WeightsError(f"{path} holds a {type(value).__name__} that contains itself: it is no checkpoint.")
-        if len(above) > DEPTH or count > CONTAINERS:
+        if len(above) > DEPTH or visits[id(value)] > AGAIN:
             raise WeightsError(f"{path} holds too many dicts and lists in each other: save the state dict alone.")
         pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
         place = f"{holder}{name}." if holder or name else ""

@@ -31,6 +31,7 @@ from zoo.weights import find, sha256_of
 AVERAGED = frozenset(("ema", "avg", "average", "averaged", "swa", "shadow", "polyak", "running", "smooth", "smoothed"))
 COUNT, STATISTICS = "num_batches_tracked", ("running_mean", "running_var", "num_batches_tracked")
 SHOWN = 10  # lines of an error
+LEFT_OUT = 1000  # items that are named
 NETWORKS = 50  # of a layout in a file that are tried
 NEAR = 0.5  # the share of names, of the file's and of the layout's, from which on a layout is near
 
@@ -121,7 +122,7 @@ class Taken:
             return self.where
         return f"{self.averages[0].rpartition('.')[0]}, with the statistics in {self.where or 'the network'}"
 
-    def left_out(self) -> list[str]:
+    def left_out(self) -> str:
         """What else the file holds, an item for all that lies together."""
         names = {name.removeprefix(part) for part in self.fit.layout.parts for name in self.fit.names.values()}
         used = {self.prefix + name for name in self.state if name in names or name in self.fit.names.values()}
@@ -129,7 +130,8 @@ class Taken:
         left = self.contents.left_out(self.prefix, [*used, *unused, *self.averages])
         if self.averages:
             left.insert(0, f"{self.where or 'the network'} before averaging ({len(self.averages)} tensors)")
-        return left + [f"{len(unused)} running statistics that the layers do not use"] * bool(unused)
+        left += [f"{len(unused)} running statistics that the layers do not use"] * bool(unused)
+        return ", ".join(left[:LEFT_OUT]) + f" and {len(left) - LEFT_OUT:,} more" * (len(left) > LEFT_OUT)
 
 
 def recognise(
@@ -218,7 +220,8 @@ def _chosen_of(found: Sequence[Taken], key: str | None) -> Taken:
     exact = [taken for taken in different if taken.where == key]
     averaged = [taken for taken in different if is_averaged(taken.where)]
     for choice, others in ((exact, []), (averaged, [taken for taken in different if taken not in averaged])):
-        if len(choice) == 1 and len(others) <= 1:
+        kinds = {(taken.fit.layout.name, repr(taken.fit.config)) for taken in (*choice, *others)}
+        if len(choice) == 1 and len(others) <= 1 and len(kinds) == 1:
             return choice[0]
     if len(different) == 1:
         return different[0]
@@ -449,7 +452,7 @@ def convert(
             found.layout.name,
             {ours: name for ours, name in found.layout.modules(found.config) if ours != name},
             {each.contents.path.name: each.words for each in taken if each.words},
-            {each.contents.path.name: ", ".join(left) for each in taken if (left := each.left_out())},
+            {each.contents.path.name: each.left_out() for each in taken if each.left_out()},
         ),
     )
     put(entry, content, folder)

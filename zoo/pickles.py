@@ -11,6 +11,7 @@ import math
 import pickletools
 import re
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -81,7 +82,8 @@ def stand_ins(names: set[str]) -> list[Callable[..., Any] | tuple[Callable[..., 
 
 def is_torch(file: IO[bytes]) -> bool:
     """Whether the first pickle of a file is the number that ``torch.save`` begins with."""
-    return [arg for op, arg, _ in pickletools.genops(file) if op.name.startswith("LONG")] == [MAGIC]
+    first = islice(pickletools.genops(file), 8)
+    return [arg for op, arg, _ in first if op.name.startswith("LONG")] == [MAGIC]
 
 
 def look_through(file: IO[bytes], path: Path, size: int) -> set[str]:
