@@ -257,6 +257,12 @@ def test_weights_that_are_no_floats_are_refused(dtype: torch.dtype, plain: State
         convert([saved(tmp_path, state)], tmp_path / "mine")
 
 
+def test_counts_that_were_halved_with_the_weights(plain: State, tmp_path: Path) -> None:
+    convert([saved(tmp_path, {key: x.half() for key, x in plain.items()})], tmp_path / "mine")
+    for key, x in weights(tmp_path / "mine").items():
+        assert x.dtype == (torch.int64 if key.endswith("num_batches_tracked") else torch.float16)
+
+
 # What is not weights.
 
 
@@ -467,7 +473,7 @@ def test_plain_values_beside_weights_are_passed_over_and_named(plain: State, tmp
         "tags": {"a", "b"},
         "raw": b"abc",
     }
-    before = torch.serialization.get_safe_globals()
+    before = set(torch.serialization.get_safe_globals())
     for legacy in (False, True):
         path = tmp_path / f"{legacy}.pth"
         torch.save(content, path, _use_new_zipfile_serialization=not legacy)
@@ -479,7 +485,7 @@ def test_plain_values_beside_weights_are_passed_over_and_named(plain: State, tmp
         assert "args (argparse.Namespace)" in left
         assert "rng (1 tensor)" in left
         assert "milestones" in left
-    assert torch.serialization.get_safe_globals() == before
+    assert set(torch.serialization.get_safe_globals()) == before
 
 
 def test_headers_whose_length_looks_like_another_kind(plain: State, tmp_path: Path) -> None:
@@ -581,6 +587,12 @@ def test_one_half_asks_for_the_other(halves: tuple[State, State], tmp_path: Path
                 convert([path], tmp_path / "mine", **options)  # type: ignore[arg-type]
         with pytest.raises(InputError, match=f"are each the {own} of taesd: give one of them, and the {other}"):
             convert([path, path], tmp_path / "mine")
+    whole = {**behind("encoder.", halves[0]), **behind("decoder.", halves[1])}
+    del whole["decoder.19.bias"]
+    with pytest.raises(
+        WeightsError, match=r"nearest layout is taesd, with latent_channels=4, but:\n  decoder\.19\.bias is"
+    ):
+        convert([saved(tmp_path, whole, "whole.pth")], tmp_path / "mine")
     with pytest.raises(WeightsError, match=r"x\.pth has no layout that the zoo knows: its tensors are x"):
         convert([encoder, saved(tmp_path, {"x": torch.zeros(1)}, "x.pth")], tmp_path / "mine")
     with pytest.raises(InputError, match="no layout of 3 files: give one"):
@@ -594,8 +606,11 @@ def test_halves_in_any_order_wrapped_or_together(prefix: str, halves: tuple[Stat
         for i, half in enumerate(halves)
     )
     convert([decoder, encoder], tmp_path / "a")
-    together = saved(tmp_path, {"encoder": halves[0], "decoder": halves[1], "step": 1}, "both.pth")  # type: ignore[dict-item]
-    convert([together], tmp_path / "b")
+    critic = {"0.weight": torch.zeros(1), "state": {0: {"exp_avg": torch.zeros(1)}}}
+    content: Any = {"encoder": halves[0], "decoder": halves[1], "step": 1, "critic": critic}
+    entry = convert([saved(tmp_path, content, "both.pth")], tmp_path / "b")
+    assert entry.origin
+    assert entry.origin.left_out == {"both.pth": "critic (2 tensors), step"}
     flat = {
         f"{prefix}{half}.{key}": x
         for half, state in zip(("encoder", "decoder"), halves, strict=True)

@@ -340,14 +340,25 @@ def test_what_is_near_no_layout_is_told_so(state: State, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("prefix", ["", "module.netG."])
 def test_a_layout_is_near_if_it_shares_most_names(prefix: str, tmp_path: Path) -> None:
-    """With the configuration that the file has, whatever stands before the names."""
+    """With the configuration that the file has, if it shows one; whatever stands before the names."""
     state = theirs("esrgan", {"width": 4, "blocks": 2, "growth": 3})
-    state["attention.gamma"] = torch.zeros(1)
-    for lost in ("conv_last.weight", "conv_hr.bias"):
-        del state[lost]
-        with pytest.raises(WeightsError, match=r"^The nearest layout is esrgan[ ,]") as caught:
-            convert([saved(tmp_path, {f"{prefix}{key}": x for key, x in state.items()})], tmp_path / "mine")
-        assert f"\n  {lost} is missing" in str(caught.value) or len(str(caught.value).splitlines()) == 13
+    for lost, config in (
+        ("conv_hr.bias", ", with scale=4, width=4, blocks=2, growth=3, channels=3,"),
+        ("body.0.rdb1.conv1.bias", ", with scale=4, width=4, blocks=2, growth=3, channels=3,"),
+        ("conv_last.weight", ""),
+    ):
+        kept = {f"{prefix}{key}": x for key, x in state.items() if key != lost}
+        with pytest.raises(WeightsError) as caught:
+            convert([saved(tmp_path, kept)], tmp_path / "mine")
+        lines = str(caught.value).splitlines()
+        assert lines[0] == f"The nearest layout is esrgan{config} but:"
+        assert f"  {lost} is missing" in lines or not config
+    state = theirs("cyclegan", {"width": 4, "blocks": 2, "out_channels": 3})
+    del state["model.10.conv_block.5.weight"]  # by which it is known
+    with pytest.raises(
+        WeightsError, match=r"nearest layout is cyclegan, .*, but:\n  model\.10\.conv_block\.5\.weight is"
+    ):
+        convert([saved(tmp_path, {f"{prefix}{key}": x for key, x in state.items()})], tmp_path / "mine")
 
 
 @pytest.mark.parametrize(

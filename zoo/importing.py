@@ -32,7 +32,7 @@ AVERAGED = frozenset(("ema", "avg", "average", "averaged", "swa", "shadow", "pol
 COUNT, STATISTICS = "num_batches_tracked", ("running_mean", "running_var", "num_batches_tracked")
 SHOWN = 10  # lines of an error
 LEFT_OUT = 1000  # items that are named
-NETWORKS = 50  # of a layout in a file that are tried
+NETWORKS = 20  # of a layout in a file that are tried
 NEAR = 0.5  # the share of names, of the file's and of the layout's, from which on a layout is near
 
 
@@ -72,7 +72,7 @@ def fit(layout: Layout, state: Mapping[str, Tensor], part: str = "") -> Fit | No
         alike += len(shapes[theirs]) == wanted[ours].ndim
         if shapes[theirs] != tuple(wanted[ours].shape):
             problems.append(f"{theirs} is {list(shapes[theirs])}, not {list(wanted[ours].shape)}")
-        elif state[theirs].is_floating_point() != wanted[ours].is_floating_point():
+        elif wanted[ours].is_floating_point() and not state[theirs].is_floating_point():
             problems.append(f"{theirs} is of {state[theirs].dtype}, not {wanted[ours].dtype}")
     used = set(names.values())
     problems += [f"{shown(key)} is not known" for key in shapes if key not in used and not _left_over(key, shapes)]
@@ -92,7 +92,7 @@ def _left_over(key: str, shapes: Mapping[str, Any]) -> bool:
     return tensor in STATISTICS and f"{module}.weight" not in shapes
 
 
-@dataclass
+@dataclass(eq=False)  # tensors do not compare to one answer
 class Taken:
     """A network in a file.
 
@@ -202,7 +202,7 @@ def _whole(contents: Contents, names: Sequence[str], layouts: Sequence[Layout]) 
         marks = [name for name in names if f".{name}".endswith(f".{layout.mark}")]
         for name in marks[:NETWORKS]:
             prefix = name[: -len(layout.mark)]
-            state = contents.under(prefix, name)
+            state = {key: x for key, x in contents.under(prefix, name).items() if key.startswith(layout.parts)}
             fitted = None if prefix in found else fit(layout, state)
             if fitted and not fitted.problems:
                 found[prefix] = Taken(contents, prefix, state, fitted)
@@ -214,7 +214,7 @@ def _whole(contents: Contents, names: Sequence[str], layouts: Sequence[Layout]) 
 def _chosen_of(found: Sequence[Taken], key: str | None) -> Taken:
     """The one network that is meant: the only one, or the averaged one of two."""
     different: list[Taken] = []
-    for taken in found:
+    for taken in sorted(found, key=lambda taken: not is_averaged(taken.where)):
         if not any(_equal(taken.state, other.state) for other in different):
             different.append(taken)
     exact = [taken for taken in different if taken.where == key]
@@ -225,7 +225,7 @@ def _chosen_of(found: Sequence[Taken], key: str | None) -> Taken:
             return choice[0]
     if len(different) == 1:
         return different[0]
-    names = some([taken.where for taken in different], SHOWN)
+    names = some([taken.where for taken in found if taken in different], SHOWN)
     raise InputError(f"{found[0].contents.path} has {names}: say with --key which one it is.")
 
 
@@ -244,11 +244,15 @@ def _with_averages(taken: Taken) -> Taken:
                 [f"{inside}{name}".replace(".", "") for name in parameters],
             ):
                 found = [taken.contents.tensors.get(f"{place}.{name}") for name in names]
-                state = {name: value for name, value in zip(parameters, found, strict=True) if value is not None}
-                if all(name in state and state[name].shape == taken.state[name].shape for name in parameters):
+                state = {name: x for name, x in zip(parameters, found, strict=True) if x is not None}
+                if len(state) == len(parameters) and all(_alike(x, taken.state[name]) for name, x in state.items()):
                     averages = tuple(f"{place}.{name}" for name in names)
                     return replace(taken, state={**taken.state, **state}, averages=averages)
     return taken
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and a.is_floating_point() == b.is_floating_point()
 
 
 def _equal(a: State, b: State) -> bool:
@@ -294,9 +298,8 @@ def _prefixes(contents: Contents, names: Sequence[str]) -> list[tuple[str, str]]
         for prefix in (holder, *(name[:end] for end in ends[:5])):
             first.setdefault(prefix, name)
             count[prefix] += 1
-    return [(prefix, name) for prefix, name in first.items() if count[prefix] * 4 > held[contents.holders[name]]][
-        :NETWORKS
-    ]
+    kept = [(prefix, name) for prefix, name in first.items() if count[prefix] * 4 > held[contents.holders[name]]]
+    return kept[:NETWORKS]
 
 
 def _unknown(
@@ -307,6 +310,9 @@ def _unknown(
     tried: Sequence[Fit],
 ) -> WeightsError | InputError:
     """What to say of files that no layout fits."""
+    nearest = max(tried, key=lambda found: found.near, default=None)
+    if nearest and nearest.near > NEAR:
+        return WeightsError(_differences(nearest))
     known = next((half for half in halves if half), None)
     if known:
         name, part = next(iter(known))
@@ -318,10 +324,10 @@ def _unknown(
         if all((name, part) in half for half in halves):
             paths = " and ".join(str(contents.path) for contents in files)
             return InputError(f"{paths} are each the {own} of {name}: give one of them, and the {other}.")
-    if tried or len(files) == 1:
-        found = max([*tried, *_nearest(files[0], names[0], layouts)], key=lambda found: found.near, default=None)
-        if found and found.near > NEAR:
-            return WeightsError(_differences(found))
+    if len(files) == 1:
+        near = [found for found in _nearest(files[0], names[0], layouts) if found.near > NEAR]
+        if near:  # what is read from the file goes before what is only alike
+            return WeightsError(_differences(max(near, key=lambda found: (bool(found.config), found.near))))
     elif not any(len(layout.parts) == len(files) for layout in layouts):
         return InputError(f"There is no layout of {len(files)} files: give one.")
     if len(files) == 1 and layouts is not LAYOUTS:
@@ -346,7 +352,7 @@ def _nearest(contents: Contents, names: Sequence[str], layouts: Sequence[Layout]
         state = contents.under(prefix, first)
         kinds = _kinds(state)
         for layout in layouts:
-            if not kinds.isdisjoint(_kinds([layout.mark])) and layout.mark not in state:
+            if not kinds.isdisjoint(_kinds([layout.mark])):
                 if found := fit(layout, state):
                     yield found
                 else:
@@ -429,7 +435,7 @@ def convert(
     entry = replace(info(found.layout.model), config=found.config)
     network = build(entry).state_dict()
     state = {
-        ours: theirs[name] if name in theirs else torch.zeros_like(network[ours], device="cpu")
+        ours: _as_held(theirs[name], network[ours]) if name in theirs else torch.zeros_like(network[ours], device="cpu")
         for ours, name in found.names.items()
     }
     content = save({ours: tensor.clone().contiguous() for ours, tensor in state.items()}, {"format": "pt"})
@@ -457,6 +463,11 @@ def convert(
     )
     put(entry, content, folder)
     return entry
+
+
+def _as_held(tensor: Tensor, wanted: Tensor) -> Tensor:
+    """A tensor in its own precision; counts, which some files hold as floats, as whole numbers."""
+    return tensor if wanted.is_floating_point() else tensor.to(wanted.dtype)
 
 
 def _check_finite(taken: Taken) -> None:
