@@ -142,7 +142,8 @@ def _origin(entry: Entry) -> str:
     if not entry.origin:
         return ""
     files = ", ".join(f"{name} (sha256 {digest[:12]}...)" for name, digest in entry.origin.files.items())
-    return f"{files}, in the layout {entry.origin.layout}"
+    taken = "".join(f", {where}" for where in entry.origin.taken.values())
+    return f"{files}{taken}, in the layout {entry.origin.layout}"
 
 
 def entries_of(names: Iterable[str]) -> list[Entry]:

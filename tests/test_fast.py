@@ -41,6 +41,7 @@ CASES: list[tuple[str, dict[str, Any], int, int]] = [
     ("esrgan", {"width": 8, "blocks": 1, "growth": 4}, 4, 1),
     ("srvgg", {"width": 8, "convs": 3}, 4, 1),
     ("taesd", {}, 1, 8),
+    ("taesd", {"latent_channels": 32, "pool": True}, 1, 8),
 ]
 
 

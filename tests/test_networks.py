@@ -42,6 +42,7 @@ def test_sd_vae_answers_as_diffusers_does() -> None:
         (SRGAN, 1_547_350),  # Lornatang/SRGAN-PyTorch
         (ESRGAN, 16_697_987),
         (TAESD, 2_445_063),
+        (lambda: TAESD(32, pool=True), 2_677_027),  # of taef2
         (SDVAE, 83_653_863),
     ],
 )

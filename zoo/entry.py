@@ -114,11 +114,15 @@ class Origin:
         files: sha256 by name.
         layout: a name in :data:`zoo.layouts.LAYOUTS`.
         renamed: their name of each module that has another one here.
+        taken: where in a file the weights lay, by the file's name, if they were not all of it.
+        left_out: what else a file held, by its name.
     """
 
     files: Mapping[str, str]
     layout: str
     renamed: Mapping[str, str]
+    taken: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

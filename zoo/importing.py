@@ -1,12 +1,11 @@
-"""Files of other people's code, in and out: read without running anything, recognised, renamed, and written again."""
+"""Files of other people's code, in and out: recognised, renamed, and written again; :mod:`zoo.foreign` reads them."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
 import re
-import warnings
-import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -21,117 +20,20 @@ from torch import Tensor
 from zoo.entry import FORMATS, Entry, Origin
 from zoo.errors import InputError, WeightsError
 from zoo.files import atomic_write
+from zoo.foreign import Contents, State, read, shown, some
 from zoo.layouts import LAYOUTS, Config, Layout, layout_of
 from zoo.loading import build, halved, load, read_state
 from zoo.registry import info
 from zoo.weights import export as put
-from zoo.weights import find, read_header, sha256_of
+from zoo.weights import find, sha256_of
 
-# Where a state dict lies in what a training script saved, the better one first.
-WRAPPERS = ("params_ema", "G_ema", "g_ema", "params", "state_dict", "netG", "generator", "G", "model")
-# What stands before all names where a network was wrapped, compiled, or part of a larger one.
-PREFIXES = ("module.", "_orig_mod.", "model.", "netG.", "net_g.", "generator.", "G.")
+# Words in the name of a state dict that mean averaged weights: `G_ema`, `avgG`, `swa_model`, `g_running`.
+AVERAGED = frozenset(("ema", "avg", "average", "averaged", "swa", "shadow", "polyak", "running", "smooth", "smoothed"))
 COUNT, STATISTICS = "num_batches_tracked", ("running_mean", "running_var", "num_batches_tracked")
 SHOWN = 10  # lines of an error
-State = dict[str, Tensor]
-
-
-def read(path: Path, key: str | None = None) -> State:
-    """The state dict in a file: safetensors, or what ``torch.save`` wrote. No code in it is ever run.
-
-    Args:
-        path: the file.
-        key: where the state dict lies, if there are several: ``netG``, or ``models.generator``.
-
-    Raises:
-        InputError: if there is no such file, or it has several state dicts, or none.
-        WeightsError: if it is of another kind, damaged, or holds more than tensors.
-    """
-    if not path.is_file():
-        raise InputError(f"{path} does not exist: name a file with weights.")
-    with path.open("rb") as file:
-        start = file.read(10)
-    if start[:2] == b"PK" or start[:1] == b"\x80":
-        return _state_dict(_unpickled(path, zipped=start[:2] == b"PK"), path, key)
-    if start[:3] == b"\x08\x07\x12" or start[8:9] != b"{":
-        raise WeightsError(
-            f"{path} is neither safetensors nor what torch.save writes: where its own program can read it, let that "
-            "save the state dict."
-        )
-    read_header(path)
-    return read_state(path)
-
-
-def _unpickled(path: Path, zipped: bool) -> Any:
-    """What ``torch.save`` wrote, as long as it is made of tensors and plain values."""
-    if zipped:
-        try:
-            with zipfile.ZipFile(path) as archive:
-                items = archive.infolist()
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
-            raise WeightsError(f"{path} is cut off or damaged ({error}): get it again.") from None
-        names = {item.filename.rpartition("/")[2] for item in items}
-        if "constants.pkl" in names:
-            raise _code(path, "a TorchScript program")
-        if any(item.compress_type for item in items) or "data.pkl" not in names:
-            raise WeightsError(f"{path} is an archive, but none that torch.save wrote: take the weights out of it.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an error says it all
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except Exception as error:  # a damaged file can raise anything
-        text = str(error)
-    named = re.search(r"GLOBAL ([\w.]+)", text) or re.search(r"(?:type|class) <class '([\w.]+)'>", text)
-    if named or "Unsupported operand" in text:
-        raise _code(path, f"more than tensors ({named[1]})" if named else "a pickle of another program")
-    reason = text.rpartition("WeightsUnpickler error:")[2].strip().partition("\n")[0] or "no reason given"
-    raise WeightsError(f"{path} cannot be read ({reason.rstrip('.')[:200]}): get it again.")
-
-
-def _code(path: Path, what: str) -> WeightsError:
-    return WeightsError(
-        f"{path} holds {what}, and to read that would run code from the file. Where you trust it, load it with the "
-        "code it was made with, save `model.state_dict()` alone, and import that."
-    )
-
-
-def _state_dict(found: Any, path: Path, key: str | None) -> State:
-    """The tensors by name, inside of whatever a training script put around them."""
-    where = ""
-    for part in key.split(".") if key else ():
-        if not isinstance(found, Mapping) or part not in found:
-            raise InputError(f"{path} has no {part!r}{where}: it has {_keys(found)}.")
-        found, where = found[part], f" in {part}"
-    while isinstance(found, Mapping) and not any(isinstance(value, Tensor) for value in found.values()):
-        inner = [name for name, value in found.items() if isinstance(value, Mapping) and value]
-        known = [name for name in WRAPPERS if name in inner]
-        if not inner or not (known or len(inner) == 1):
-            cure = "say with --key which one it is" if inner else "it is no state dict"
-            raise InputError(f"{path} has {_keys(found)}{where}: {cure}.")
-        name = (known or inner)[0]
-        found, where = found[name], f" in {name}"
-    if not isinstance(found, Mapping):
-        raise WeightsError(f"{path} holds {type(found).__name__}, no state dict.")
-    state = {str(name): value.detach() for name, value in found.items() if isinstance(value, Tensor)}
-    for name, tensor in state.items():
-        if tensor.is_sparse or tensor.is_quantized or tensor.nbytes > tensor.untyped_storage().nbytes():
-            raise WeightsError(f"{path}: {name} is no plain tensor: save the state dict of the plain network.")
-    return state
-
-
-def _keys(found: Any) -> str:
-    if not isinstance(found, Mapping):
-        return type(found).__name__
-    return ", ".join(map(str, list(found)[:SHOWN])) or "nothing"
-
-
-def _views(state: State, depth: int = 3) -> Iterator[State]:
-    """The tensors under the names they have, and under those behind one to three prefixes."""
-    yield state
-    for prefix in PREFIXES if depth else ():
-        inner = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-        if inner:
-            yield from _views(inner, depth - 1)
+LEFT_OUT = 1000  # items that are named
+NETWORKS = 20  # of a layout in a file that are tried
+NEAR = 0.5  # the share of names, of the file's and of the layout's, from which on a layout is near
 
 
 @dataclass
@@ -143,32 +45,38 @@ class Fit:
         config: keywords of the builder.
         names: their name of every tensor of our network.
         problems: what does not fit, a line each; empty if all does.
+        near: the share of names that both have, of those of the one that has more.
     """
 
     layout: Layout
     config: Config
     names: dict[str, str]
     problems: list[str]
+    near: float
 
 
-def fit(layout: Layout, state: Mapping[str, Tensor]) -> Fit | None:
-    """How well a state dict fits a layout; None if not even a configuration can be read from it."""
+def fit(layout: Layout, state: Mapping[str, Tensor], part: str = "") -> Fit | None:
+    """How well a state dict fits a layout, or a part of it; None if not even a configuration can be read from it."""
     shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
     try:
         config = layout.config(shapes)
         wanted = build(replace(info(layout.model), config=config)).state_dict()
     except Exception:  # shapes of other networks can be wrong in any way
         return None
-    names = _names(layout, config, wanted)
-    problems = []
+    names = {ours: name for ours, name in _names(layout, config, wanted).items() if name.startswith(part)}
+    problems, alike = [], 0
     for ours, theirs in names.items():
         if theirs not in shapes:
             problems += [f"{theirs} is missing"] * (not theirs.endswith(COUNT))  # which files before 2018 lack
-        elif shapes[theirs] != tuple(wanted[ours].shape):
+            continue
+        alike += len(shapes[theirs]) == wanted[ours].ndim
+        if shapes[theirs] != tuple(wanted[ours].shape):
             problems.append(f"{theirs} is {list(shapes[theirs])}, not {list(wanted[ours].shape)}")
+        elif wanted[ours].is_floating_point() and not state[theirs].is_floating_point():
+            problems.append(f"{theirs} is of {state[theirs].dtype}, not {wanted[ours].dtype}")
     used = set(names.values())
-    problems += [f"{key} is not known" for key in shapes if key not in used and not _left_over(key, shapes)]
-    return Fit(layout, config, names, problems)
+    problems += [f"{shown(key)} is not known" for key in shapes if key not in used and not _left_over(key, shapes)]
+    return Fit(layout, config, names, problems, alike / max(len(names), len(shapes)))
 
 
 def _names(layout: Layout, config: Config, wanted: Iterable[str]) -> dict[str, str]:
@@ -184,49 +92,296 @@ def _left_over(key: str, shapes: Mapping[str, Any]) -> bool:
     return tensor in STATISTICS and f"{module}.weight" not in shapes
 
 
-def recognise(states: Sequence[State], layouts: Sequence[Layout] = LAYOUTS) -> tuple[Fit, State]:
-    """The layout that state dicts have, one for each file, and their tensors under that layout's names.
+@dataclass(eq=False)  # tensors do not compare to one answer
+class Taken:
+    """A network in a file.
+
+    Attributes:
+        contents: the file.
+        prefix: what the names of its tensors begin with.
+        state: its tensors, without that.
+        fit: the layout that it has.
+        averages: the names of its tensors that stand, averaged, where the file does not name them as the network does.
+    """
+
+    contents: Contents
+    prefix: str
+    state: State
+    fit: Fit
+    averages: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """Where it lies; nothing for the whole of a file."""
+        return self.prefix.rstrip(".")
+
+    @property
+    def words(self) -> str:
+        """Where it lies, with its averages, for people."""
+        if not self.averages:
+            return self.where
+        return f"{self.averages[0].rpartition('.')[0]}, with the statistics in {self.where or 'the network'}"
+
+    def left_out(self) -> str:
+        """What else the file holds, an item for all that lies together."""
+        names = {name.removeprefix(part) for part in self.fit.layout.parts for name in self.fit.names.values()}
+        used = {self.prefix + name for name in self.state if name in names or name in self.fit.names.values()}
+        unused = [self.prefix + name for name in self.state if self.prefix + name not in used]
+        left = self.contents.left_out(self.prefix, [*used, *unused, *self.averages])
+        if self.averages:
+            left.insert(0, f"{self.where or 'the network'} before averaging ({len(self.averages)} tensors)")
+        left += [f"{len(unused)} running statistics that the layers do not use"] * bool(unused)
+        return ", ".join(left[:LEFT_OUT]) + f" and {len(left) - LEFT_OUT:,} more" * (len(left) > LEFT_OUT)
+
+
+def recognise(
+    files: Sequence[Contents], layouts: Sequence[Layout] = LAYOUTS, key: str | None = None
+) -> tuple[Fit, list[Taken]]:
+    """The layout that files have together, and what of each belongs to it, in the order of the layout's parts.
+
+    Averaged weights go before others, where a file has both.
+
+    Args:
+        files: one, or as many as the layout has parts.
+        layouts: which ones to try.
+        key: where the network lies in each file: what its names begin with, or a part of that.
 
     Raises:
-        WeightsError: if none fits; it lists the nearest, and how they differ.
+        InputError: if nothing lies there, or several networks, or one half of a network is missing.
+        WeightsError: if no layout fits; it lists how the nearest differs, or says that none is near.
     """
-    tried: list[tuple[int, Fit]] = []
-    merged: list[State] = []
-    for layout in layouts:
-        if len(layout.parts) != len(states):
-            continue
-        for ordered in permutations(states):
-            for views in zip(*(list(_views(state)) for state in ordered), strict=False):
-                pairs = zip(layout.parts, views, strict=True)
-                state = {f"{part}{key}": value for part, view in pairs for key, value in view.items()}
-                found = fit(layout, state)
-                if found and not found.problems:
-                    return found, state
-                if found:
-                    tried.append((len(found.problems), found))
-                merged.append(state)
-    raise WeightsError(_nearest(states, layouts, tried))
-
-
-def _nearest(states: Sequence[State], layouts: Sequence[Layout], tried: Sequence[tuple[int, Fit]]) -> str:
-    """What to say of files that no layout fits."""
-    if tried:
-        found = min(tried, key=lambda item: item[0])[1]
-        lines = found.problems
-        head = f"The nearest layout is {found.layout.name}, with {_words(found.config)}, but:"
+    names = [_under(contents, key) for contents in files]
+    if len(files) == 1:
+        found, tried = _whole(files[0], names[0], layouts)
+        if found:
+            taken = _chosen_of(found, key)
+            return taken.fit, [taken if key or is_averaged(taken.where) else _with_averages(taken)]
     else:
-        keys = {key for state in states for key in state}
-        layout = max(layouts, key=lambda layout: _likeness(keys, layout))
-        files = f" (in {len(layout.parts)} files)" if len(layout.parts) > 1 else ""
-        lines = [f"{name} is missing" for name in sorted(_default_names(layout) - keys)[: SHOWN // 2]]
-        lines += [f"{key} is not known" for key in sorted(keys - _default_names(layout))]
-        head = f"No layout is near; the least far is {layout.name}{files}, but:"
-    more = f"\n  and {len(lines) - SHOWN} more" * (len(lines) > SHOWN)
-    return "\n  ".join([head, *lines[:SHOWN]]) + more + "\ndocs/import.md lists what is known."
+        tried = []
+    halves = [_halves(contents, mine, layouts, key) for contents, mine in zip(files, names, strict=True)]
+    for layout in layouts:
+        if len(layout.parts) != len(files):
+            continue
+        for order in permutations(halves):
+            chosen = [
+                half[layout.name, part]
+                for part, half in zip(layout.parts, order, strict=True)
+                if (layout.name, part) in half
+            ]
+            if len(chosen) == len(files):
+                joined = fit(layout, _joined(layout, chosen))
+                if joined and not joined.problems:
+                    return joined, chosen
+                tried += [joined] if joined else []
+    raise _unknown(files, names, layouts, halves, tried)
+
+
+def _joined(layout: Layout, chosen: Sequence[Taken]) -> State:
+    """The tensors of all parts of a network under the layout's names."""
+    parts = layout.parts if len(chosen) == len(layout.parts) else ("",)
+    return {
+        f"{part}{key}": value for part, taken in zip(parts, chosen, strict=True) for key, value in taken.state.items()
+    }
+
+
+def _under(contents: Contents, key: str | None) -> list[str]:
+    """The names of the tensors that lie where a key says: at the start of their names if any do, else further in."""
+    if not key:
+        return list(contents.tensors)
+    inner = [name for name in contents.tensors if f".{key}." in f".{name}"]
+    if not inner:
+        raise InputError(f"{contents.path} has no {key!r}: it has {contents.top()}.")
+    return [name for name in inner if name.startswith(f"{key}.")] or inner
+
+
+def _whole(contents: Contents, names: Sequence[str], layouts: Sequence[Layout]) -> tuple[list[Taken], list[Fit]]:
+    """Every network in a file that a layout fits, and how those differ whose mark is there and that do not fit."""
+    found: dict[str, Taken] = {}
+    tried = []
+    for layout in layouts:
+        marks = [name for name in names if f".{name}".endswith(f".{layout.mark}")]
+        for name in marks[:NETWORKS]:
+            prefix = name[: -len(layout.mark)]
+            state = {key: x for key, x in contents.under(prefix, name).items() if key.startswith(layout.parts)}
+            fitted = None if prefix in found else fit(layout, state)
+            if fitted and not fitted.problems:
+                found[prefix] = Taken(contents, prefix, state, fitted)
+            elif fitted:
+                tried.append(fitted)
+    return list(found.values()), tried
+
+
+def _chosen_of(found: Sequence[Taken], key: str | None) -> Taken:
+    """The one network that is meant: the only one, or the averaged one of two."""
+    different: list[Taken] = []
+    for taken in sorted(found, key=lambda taken: not is_averaged(taken.where)):
+        if not any(_equal(taken.state, other.state) for other in different):
+            different.append(taken)
+    exact = [taken for taken in different if taken.where == key]
+    averaged = [taken for taken in different if is_averaged(taken.where)]
+    for choice, others in ((exact, []), (averaged, [taken for taken in different if taken not in averaged])):
+        kinds = {(taken.fit.layout.name, repr(taken.fit.config)) for taken in (*choice, *others)}
+        if len(choice) == 1 and len(others) <= 1 and len(kinds) == 1:
+            return choice[0]
+    if len(different) == 1:
+        return different[0]
+    names = some([taken.where for taken in found if taken in different], SHOWN)
+    raise InputError(f"{found[0].contents.path} has {names}: say with --key which one it is.")
+
+
+def _with_averages(taken: Taken) -> Taken:
+    """A network with the averages that a file keeps under other names than the network's, if it does.
+
+    Some code lists them in the order of the parameters, some leaves out the dots.
+    """
+    parameters = [name for name in taken.state if name.rpartition(".")[2] not in STATISTICS]
+    inside = taken.prefix.removeprefix(taken.contents.holders[taken.prefix + parameters[0]])
+    for place in dict.fromkeys(name.rpartition(".")[0] for name in taken.contents.tensors):
+        if is_averaged(place):
+            for names in (
+                [str(i) for i in range(len(parameters))],
+                [name.replace(".", "") for name in parameters],
+                [f"{inside}{name}".replace(".", "") for name in parameters],
+            ):
+                found = [taken.contents.tensors.get(f"{place}.{name}") for name in names]
+                state = {name: x for name, x in zip(parameters, found, strict=True) if x is not None}
+                if len(state) == len(parameters) and all(_alike(x, taken.state[name]) for name, x in state.items()):
+                    averages = tuple(f"{place}.{name}" for name in names)
+                    return replace(taken, state={**taken.state, **state}, averages=averages)
+    return taken
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and a.is_floating_point() == b.is_floating_point()
+
+
+def _equal(a: State, b: State) -> bool:
+    return a.keys() == b.keys() and all(a[key].dtype == b[key].dtype and torch.equal(a[key], b[key]) for key in a)
+
+
+def is_averaged(where: str) -> bool:
+    """Whether the name of a state dict says that its weights are averages over training."""
+    parts = where.split(".")
+    words = [word.lower() for part in parts for word in re.findall("[A-Z]+(?![a-z])|[A-Z]?[a-z]+", part)]
+    return (
+        not AVERAGED.isdisjoint(words)
+        or any(word.startswith("ema") or word.endswith("ema") for word in words)
+        or not {"Gs", "GE"}.isdisjoint(parts)  # of StyleGAN and ProGAN, and of lucidrains' code
+    )
+
+
+def _halves(
+    contents: Contents, names: Sequence[str], layouts: Sequence[Layout], key: str | None
+) -> dict[tuple[str, str], Taken]:
+    """Which parts of layouts of several files a file is, by the names of layout and part."""
+    made = {}
+    for layout in layouts:
+        for part in layout.parts if len(layout.parts) > 1 else ():
+            found = []
+            for prefix, first in _prefixes(contents, names):
+                state = contents.under(prefix, first)
+                fitted = fit(layout, {f"{part}{name}": value for name, value in state.items()}, part)
+                if fitted and not fitted.problems:
+                    found.append(Taken(contents, prefix, state, fitted))
+            if found:
+                made[layout.name, part] = _chosen_of(found, key)
+    return made
+
+
+def _prefixes(contents: Contents, names: Sequence[str]) -> list[tuple[str, str]]:
+    """What at least a quarter of the names of a state dict begin with, up to a dot; and the first such name."""
+    first: dict[str, str] = {}
+    count, held = Counter[str](), Counter(contents.holders[name] for name in names)
+    for name in names:
+        holder = contents.holders[name]
+        ends = [match.end() for match in re.finditer(r"\.", name) if match.end() > len(holder)]
+        for prefix in (holder, *(name[:end] for end in ends[:5])):
+            first.setdefault(prefix, name)
+            count[prefix] += 1
+    kept = [(prefix, name) for prefix, name in first.items() if count[prefix] * 4 > held[contents.holders[name]]]
+    return kept[:NETWORKS]
+
+
+def _unknown(
+    files: Sequence[Contents],
+    names: Sequence[Sequence[str]],
+    layouts: Sequence[Layout],
+    halves: Sequence[Mapping[tuple[str, str], Taken]],
+    tried: Sequence[Fit],
+) -> WeightsError | InputError:
+    """What to say of files that no layout fits."""
+    nearest = max(tried, key=lambda found: found.near, default=None)
+    if nearest and nearest.near > NEAR:
+        return WeightsError(_differences(nearest))
+    known = next((half for half in halves if half), None)
+    if known:
+        name, part = next(iter(known))
+        layout = layout_of(name)
+        other = " and ".join(other.rstrip(".") for other in layout.parts if other != part)
+        own = part.rstrip(".")
+        if len(files) == 1:
+            return InputError(f"{files[0].path} is the {own} of {name} alone: give the {other}, too.")
+        if all((name, part) in half for half in halves):
+            paths = " and ".join(str(contents.path) for contents in files)
+            return InputError(f"{paths} are each the {own} of {name}: give one of them, and the {other}.")
+    if len(files) == 1:
+        near = [found for found in _nearest(files[0], names[0], layouts) if found.near > NEAR]
+        if near:  # what is read from the file goes before what is only alike
+            return WeightsError(_differences(max(near, key=lambda found: (bool(found.config), found.near))))
+    elif not any(len(layout.parts) == len(files) for layout in layouts):
+        return InputError(f"There is no layout of {len(files)} files: give one.")
+    if len(files) == 1 and layouts is not LAYOUTS:
+        fitting, _ = _whole(files[0], names[0], LAYOUTS)
+        if fitting:
+            right = fitting[0].fit.layout
+            return WeightsError(f"{files[0].path} has the layout {right.name}: import it as {right.model}.")
+    at = next((i for i, half in enumerate(halves) if not half), 0)
+    shard = re.search(r"-\d+-of-0*(\d+)\.\w+$", files[at].path.name)
+    if shard:
+        return InputError(f"{files[at].path} is one of {shard[1]} files: name their index, or their folder.")
+    some_names = some(list(names[at]), SHOWN // 2)
+    which = "the zoo knows" if layouts is LAYOUTS else f"is looked for ({', '.join(layout.name for layout in layouts)})"
+    return WeightsError(
+        f"{files[at].path} has no layout that {which}: its tensors are {some_names}; docs/import.md lists the layouts."
+    )
+
+
+def _nearest(contents: Contents, names: Sequence[str], layouts: Sequence[Layout]) -> Iterator[Fit]:
+    """How a file differs from the layouts that it shares names with."""
+    for prefix, first in _prefixes(contents, names):
+        state = contents.under(prefix, first)
+        kinds = _kinds(state)
+        for layout in layouts:
+            if not kinds.isdisjoint(_kinds([layout.mark])):
+                if found := fit(layout, state):
+                    yield found
+                else:
+                    yield _by_default(layout, state)
+
+
+def _by_default(layout: Layout, state: State) -> Fit:
+    """How a state dict differs from a layout with the builder's defaults, where it shows no configuration."""
+    names = _default_names(layout)
+    problems = [f"{name} is missing" for name in sorted(names - state.keys())[: SHOWN // 2]]
+    problems += [f"{shown(key)} is not known" for key in sorted(state.keys() - names)]
+    mine, theirs = _kinds(names), _kinds(state)
+    return Fit(layout, {}, {}, problems, len(mine & theirs) / max(len(mine), len(theirs)))
+
+
+def _differences(found: Fit) -> str:
+    config = f", with {_words(found.config)}," if found.config else ""
+    more = f"\n  and {len(found.problems) - SHOWN} more" * (len(found.problems) > SHOWN)
+    head = f"The nearest layout is {found.layout.name}{config} but:"
+    return "\n  ".join([head, *found.problems[:SHOWN]]) + more + "\ndocs/import.md lists what is known."
 
 
 def _words(config: Config) -> str:
     return ", ".join(f"{key}={value}" for key, value in config.items())
+
+
+def _kinds(names: Iterable[str]) -> set[str]:
+    """Names, whatever the numbers in them are."""
+    return {re.sub(r"\d+", "N", name) for name in names}
 
 
 @cache
@@ -243,12 +398,6 @@ def _all_keywords(entry: Entry) -> Config:
     return {**defaults, **entry.config}
 
 
-def _likeness(keys: Iterable[str], layout: Layout) -> float:
-    """The share of names that two have in common, whatever the numbers in them are."""
-    a, b = ({re.sub(r"\d+", "N", key) for key in names} for names in (keys, _default_names(layout)))
-    return len(a & b) / len(a | b)
-
-
 def convert(
     files: Sequence[Path],
     folder: Path,
@@ -261,28 +410,32 @@ def convert(
     """Weights of other people's code, as a folder that ``local-dir:`` loads.
 
     Args:
-        files: safetensors, or what ``torch.save`` wrote; one file, or as many as the layout has parts.
+        files: safetensors, their index, or what ``torch.save`` wrote; one file, or as many as the layout has parts.
         folder: a new folder, or an empty one.
         model: only layouts of this registered model.
         layout: the name of a layout: only this one.
-        key: where in a file the state dict lies, if it has several.
+        key: where in a file the network lies, if it has several: ``netG``, ``models.generator``, or what the names of
+            its tensors begin with. Without it, averaged weights go before others.
         license: of the weights, as an SPDX identifier.
 
     Returns:
-        The facts of what was written, with where it is from.
+        The facts of what was written; its ``origin`` says what was taken of each file, and what was left out.
 
     Raises:
         InputError: for a model or layout that does not exist, a file without a state dict, or a folder with content.
-        WeightsError: for a file that is no such file, or has no known layout.
+        WeightsError: for a file that is no such file, has no known layout, or has weights that are not finite.
     """
     layouts = _chosen(model, layout)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not an empty folder: choose another.")
-    found, theirs = recognise([read(path, key) for path in files], layouts)
+    found, taken = recognise([read(path) for path in files], layouts, key)
+    theirs = _joined(found.layout, taken)
+    for each in taken:
+        _check_finite(each)
     entry = replace(info(found.layout.model), config=found.config)
     network = build(entry).state_dict()
     state = {
-        ours: theirs[name] if name in theirs else torch.zeros_like(network[ours], device="cpu")
+        ours: _as_held(theirs[name], network[ours]) if name in theirs else torch.zeros_like(network[ours], device="cpu")
         for ours, name in found.names.items()
     }
     content = save({ours: tensor.clone().contiguous() for ours, tensor in state.items()}, {"format": "pt"})
@@ -301,13 +454,30 @@ def convert(
         metrics=(),
         verified=True,
         origin=Origin(
-            {path.name: sha256_of(path) for path in files},
+            {path.name: sha256_of(path) for each in taken for path in each.contents.files},
             found.layout.name,
             {ours: name for ours, name in found.layout.modules(found.config) if ours != name},
+            {each.contents.path.name: each.words for each in taken if each.words},
+            {each.contents.path.name: each.left_out() for each in taken if each.left_out()},
         ),
     )
     put(entry, content, folder)
     return entry
+
+
+def _as_held(tensor: Tensor, wanted: Tensor) -> Tensor:
+    """A tensor in its own precision; counts, which some files hold as floats, as whole numbers."""
+    return tensor if wanted.is_floating_point() else tensor.to(wanted.dtype)
+
+
+def _check_finite(taken: Taken) -> None:
+    """Refuse weights that are NaN or infinite, or would be in float32."""
+    for name, tensor in taken.state.items():
+        if tensor.is_floating_point() and not tensor.float().isfinite().all():
+            raise WeightsError(
+                f"{taken.contents.path}: {shown(taken.prefix + name)} has values that are not finite: the training "
+                "that wrote it had diverged, or the file is damaged; take an earlier checkpoint."
+            )
 
 
 def _chosen(model: str | None, layout: str | None) -> Sequence[Layout]:
@@ -365,7 +535,8 @@ def export(name: str, target: Path, form: str = "safetensors", layout: str | Non
         try:
             with atomic_write(file) as aside:
                 if form == "state-dict":
-                    torch.save(mine, aside)
+                    with aside.open("wb") as opened:  # torch takes the archive's name from a path, and refuses some
+                        torch.save(mine, opened)
                 else:
                     save_file(mine, aside, {"format": "pt"})
                     aside.chmod(0o644)  # safetensors writes files that only their owner can read

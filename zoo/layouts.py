@@ -354,8 +354,16 @@ def _srvgg(shapes: Shapes) -> Config:
 # TAESD
 
 
-def _taesd(decoder: str) -> Callable[[Shapes], Config]:
-    return lambda shapes: {"latent_channels": shapes[f"{decoder}.weight"][1]}
+def _taesd(encoder_last: str, encoder_block: str, decoder_first: str, decoder_block: str) -> Callable[[Shapes], Config]:
+    """By the names of the layers that show the latents, in either half, and of a block that pools if any does."""
+
+    def config(shapes: Shapes) -> Config:
+        decoder, encoder = shapes.get(f"{decoder_first}.weight"), shapes.get(f"{encoder_last}.weight")
+        latents = decoder[1] if decoder else encoder[0] if encoder else shapes[f"{decoder_first}.weight"][1]
+        pools = any(f"{block}.pool.0.weight" in shapes for block in (encoder_block, decoder_block))
+        return {"latent_channels": latents} | ({"pool": True} if pools else {})
+
+    return config
 
 
 def _taesd_formats(config: Config) -> tuple[Format | None, Format]:
@@ -374,6 +382,8 @@ def _taesd_layer(half: str, ours: int, theirs: int) -> Iterator[tuple[str, str]]
     yield f"{half}.layers.{ours}", f"{half}.{theirs}"
     for conv in (0, 2, 4):
         yield f"{half}.layers.{ours}.conv.{conv}", f"{half}.{theirs}.conv.{conv}"
+    for layer in (0, 1, 3):
+        yield f"{half}.layers.{ours}.pool.{layer}", f"{half}.{theirs}.pool.{layer}"
 
 
 _JUNYANZ = "https://github.com/junyanz/pytorch-CycleGAN-and-pix2pix"
@@ -537,7 +547,7 @@ LAYOUTS = (
         "https://github.com/madebyollin/taesd",
         "taesd_encoder.pth taesd_decoder.pth",
         "encoder.1.conv.0.weight",
-        _taesd("decoder.1"),
+        _taesd("encoder.14", "encoder.11", "decoder.1", "decoder.3"),
         _taesd_formats,
         _taesd_modules,
         parts=("encoder.", "decoder."),
@@ -548,7 +558,7 @@ LAYOUTS = (
         "https://github.com/huggingface/diffusers",
         "diffusion_pytorch_model.safetensors",
         "encoder.layers.0.weight",
-        _taesd("decoder.layers.0"),
+        _taesd("encoder.layers.14", "encoder.layers.11", "decoder.layers.0", "decoder.layers.2"),
         _taesd_formats,
     ),
 )

@@ -192,8 +192,14 @@ def _data(facts: Facts | None) -> Data | None:
 def _origin(facts: Facts | None) -> Origin | None:
     if facts is None:
         return None
-    made = Origin(facts.get("files", dict), facts.get("layout", str), facts.get("renamed", dict, {}))
-    for key in ("files", "renamed"):
+    made = Origin(
+        facts.get("files", dict),
+        facts.get("layout", str),
+        facts.get("renamed", dict, {}),
+        facts.get("taken", dict, {}),
+        facts.get("left_out", dict, {}),
+    )
+    for key in ("files", "renamed", "taken", "left_out"):
         if not all(isinstance(text, str) for pair in getattr(made, key).items() for text in pair):
             raise RegistryError(f"{facts.where}: {key}: expected a text for each name.")
     facts.done()

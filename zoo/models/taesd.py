@@ -15,17 +15,31 @@ WIDTH = 64  # channels of all maps
 
 
 class Block(nn.Module):
-    """``relu(x + f(x))`` with three 3x3 convolutions; maps ``(N, 64, H, W)``."""
+    """``relu(x + f(x))`` with three 3x3 convolutions; maps ``(N, 64, H, W)``.
 
-    def __init__(self) -> None:
+    Args:
+        pool: whether ``x`` first gets ``g(x)`` added, whose group norm sees the whole picture.
+    """
+
+    def __init__(self, pool: bool = False) -> None:
         super().__init__()
         self.conv = nn.Sequential(
             *(nn.Conv2d(WIDTH, WIDTH, 3, padding=1), nn.ReLU()),
             *(nn.Conv2d(WIDTH, WIDTH, 3, padding=1), nn.ReLU()),
             nn.Conv2d(WIDTH, WIDTH, 3, padding=1),
         )
+        self.pool = (
+            nn.Sequential(
+                *(nn.Conv2d(WIDTH, 4 * WIDTH, 1, bias=False), nn.GroupNorm(4, 4 * WIDTH), nn.ReLU()),
+                nn.Conv2d(4 * WIDTH, WIDTH, 1, bias=False),
+            )
+            if pool
+            else None
+        )
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.pool is not None:
+            x = x + self.pool(x)
         return torch.relu(x + self.conv(x))
 
 
@@ -47,21 +61,24 @@ class TAESD(Autoencoder):
     Modules have the names of diffusers' ``AutoencoderTiny``.
 
     Args:
-        latent_channels: 4 for the latents of Stable Diffusion 1, 2 and XL, 16 for those of FLUX.1 and SD 3.
+        latent_channels: 4 for the latents of Stable Diffusion 1, 2 and XL, 16 for those of FLUX.1 and SD 3, 32
+            for those of FLUX.2.
+        pool: whether the blocks at an eighth of the size pool, as those for FLUX.2 do.
     """
 
-    def __init__(self, latent_channels: int = 4) -> None:
+    def __init__(self, latent_channels: int = 4, pool: bool = False) -> None:
         super().__init__()
         encoder: list[nn.Module] = [nn.Conv2d(3, WIDTH, 3, padding=1), Block()]
         decoder: list[nn.Module] = [nn.Conv2d(latent_channels, WIDTH, 3, padding=1), nn.ReLU()]
-        for _ in range(3):
-            encoder += [nn.Conv2d(WIDTH, WIDTH, 3, stride=2, padding=1, bias=False), Block(), Block(), Block()]
-            decoder += [Block(), Block(), Block(), nn.Upsample(scale_factor=2)]
+        for i in range(3):
+            encoder += [nn.Conv2d(WIDTH, WIDTH, 3, stride=2, padding=1, bias=False)]
+            encoder += [Block(pool and i == 2) for _ in range(3)]
+            decoder += [*(Block(pool and i == 0) for _ in range(3)), nn.Upsample(scale_factor=2)]
             decoder += [nn.Conv2d(WIDTH, WIDTH, 3, padding=1, bias=False)]
         self.encoder = Half(*encoder, nn.Conv2d(WIDTH, latent_channels, 3, padding=1))
         self.decoder = Half(*decoder, Block(), nn.Conv2d(WIDTH, 3, 3, padding=1))
         # Three blocks of three convolutions at an eighth, a quarter and half of the size, and what is between, twice.
-        self.reach = 304
+        self.reach = None if pool else 304
 
     def encode(self, x: Tensor) -> Tensor:
         """Pictures ``(N, 3, H, W)`` in [-1, 1] to latents ``(N, latent_channels, H / 8, W / 8)``.
