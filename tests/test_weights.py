@@ -22,6 +22,7 @@ import zoo
 from zoo import weights
 from zoo.errors import InputError, RegistryError, WeightsError
 from zoo.registry import info, registry
+from zoo.schema import to_config
 
 EMBEDDED = [name for name, entry in registry().entries.items() if entry.package == "zoo" and entry.embedded.is_file()]
 
@@ -194,3 +195,29 @@ def test_a_failed_export_leaves_nothing_half_written(tmp_path: Path, monkeypatch
     with pytest.raises(WeightsError, match="No space left"):
         weights.export(entry, entry.embedded, tmp_path / "w")
     assert list((tmp_path / "w").iterdir()) == []
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, bad: float) -> None:
+    state = load_file(info("dcgan").embedded)
+    state["main.1.running_var"][3] = bad
+    with pytest.raises(WeightsError, match=r"main\.1\.running_var holds NaN or infinity"):
+        zoo.load(f"local-dir:{folder_of(tmp_path / 'w', 'dcgan', state)}")
+
+
+def test_weights_that_a_type_does_not_hold_are_refused(tmp_path: Path) -> None:
+    state = {key: x.float() if x.is_floating_point() else x for key, x in load_file(info("dcgan").embedded).items()}
+    state["main.0.weight"][0, 0] = 1e6
+    name = f"local-dir:{folder_of(tmp_path / 'w', 'dcgan', state)}"
+    with pytest.raises(WeightsError, match=r"main\.0\.weight has numbers that float16 does not hold, up to 1e\+06"):
+        zoo.load(name, dtype=torch.float16)
+    assert zoo.load(name, dtype=torch.bfloat16).generate(1, seed=0).numpy().shape[1:] == (1, 28, 28)
+
+
+def folder_of(folder: Path, model: str, state: dict[str, torch.Tensor], **changed: Any) -> Path:
+    """A folder for ``local-dir:`` as a stranger writes it: the facts of a model, some of them others."""
+    folder.mkdir()
+    save_file(state, folder / "model.safetensors")
+    facts = json.loads(to_config(replace(info(model), sha256=None, bytes=None))) | changed
+    (folder / "config.json").write_text(json.dumps(facts))
+    return folder

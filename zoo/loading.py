@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from importlib import import_module
@@ -141,6 +142,30 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path} is no sound safetensors file ({error}): get it again.") from None
 
 
+def check_finite(state: Mapping[str, Tensor], path: Path, dtype: torch.dtype | None = None) -> None:
+    """Refuse weights that are not numbers, of which a network makes pictures that are none.
+
+    Args:
+        state: the tensors of a file by name.
+        path: the file, for the message.
+        dtype: what they will be cast to; None for what they are in.
+
+    Raises:
+        WeightsError: naming the first tensor that holds NaN or infinity, or would in ``dtype``.
+    """
+    for key, x in state.items():
+        if not x.is_floating_point() or not x.numel():
+            continue
+        low, high = (float(value) for value in torch.aminmax(x if x.itemsize > 1 else x.float()))  # or NaN, both
+        if not math.isfinite(low) or not math.isfinite(high):
+            raise WeightsError(f"{path}: {key} holds NaN or infinity: get the file again, or take another checkpoint.")
+        if dtype and max(-low, high) > torch.finfo(dtype).max:
+            raise WeightsError(
+                f"{path}: {key} has numbers that {str(dtype).removeprefix('torch.')} does not hold, up to "
+                f"{max(-low, high):.3g}: float32 and bfloat16 do."
+            )
+
+
 def halved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors as weight files hold them: in float16, contiguous, on the CPU."""
     return {key: (x.half() if x.is_floating_point() else x).contiguous().cpu() for key, x in state.items()}
@@ -148,6 +173,7 @@ def halved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def assign(model: Model, state: dict[str, Tensor], path: Path, dtype: torch.dtype) -> None:
     """Give a model on the meta device its tensors; all must be there, none too many, every shape right."""
+    check_finite(state, path, dtype)
     floats = {key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()}
     try:
         model.load_state_dict(floats, strict=True, assign=True)
