@@ -57,7 +57,8 @@ def load(
         device: where the model computes, such as ``cpu``, ``cuda`` or ``mps``.
         dtype: what it computes in.
         precision: how the verbs compute in float32. "exact" for rewrites that agree with the plain network to 1e-5 of
-            the range, "fast" for bfloat16 as well, where the hardware has it and 45 dB of agreement are kept.
+            the range, "fast" for bfloat16 as well, where the hardware has it and 45 dB of agreement are kept, "plain"
+            for the modules as they are.
         runtime: "torch", or "onnx" for ONNX Runtime on the CPU in float32, for which the three above do not count;
             :func:`zoo.onnx_runtime.load` is the same without importing torch.
         weights: a folder to look in before the Hub, or a safetensors file to load instead.
@@ -76,7 +77,7 @@ def load(
     if runtime != "torch":
         raise InputError(f"runtime cannot be {runtime!r}: choose torch or onnx.")
     if precision not in PRECISIONS:
-        raise InputError(f"precision cannot be {precision!r}: choose {' or '.join(PRECISIONS)}.")
+        raise InputError(f"precision cannot be {precision!r}: choose exact, fast or plain.")
     entry, path = find(name, weights)
     note(entry)
     model = build(entry)
