@@ -88,7 +88,7 @@ def test_exact_is_exact(name: str, config: dict[str, Any], scale: int, multiple:
     assert (quick(model) - wanted).abs().max() < 2e-5
 
 
-@pytest.mark.parametrize(("name", "config", "scale", "multiple"), CASES)
+@pytest.mark.parametrize(("name", "config", "scale", "multiple"), CASES if BFLOAT16 else CASES[:7])
 def test_fast_is_near_on_every_picture(
     name: str, config: dict[str, Any], scale: int, multiple: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,7 +99,7 @@ def test_fast_is_near_on_every_picture(
         exact, half = fast.PAYS[model.entry.builder]  # type: ignore[union-attr]
         monkeypatch.setitem(fast.PAYS, model.entry.builder, (exact, tuple(step for step in half if step != "pack")))  # type: ignore[union-attr]
     model.precision = "fast"
-    if name in ("dcgan", "srvgg", "esrgan"):
+    if name == "dcgan":
         assert "bfloat16" in model.quick.kind
     run = model.quick.run
     for x, _ in [*model.probes(), model.example(3)]:
@@ -109,23 +109,15 @@ def test_fast_is_near_on_every_picture(
         assert min(map(fast._decibel, error)) >= 45
 
 
-@pytest.mark.parametrize("value", [-1, 0, 0.3, 1])
-def test_fast_is_near_on_a_flat_picture_where_norms_divide_by_its_contrast(
-    value: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fast_is_near_on_flat_pictures_where_norms_divide_by_their_contrast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fast, "has_bfloat16", lambda device: True)
     monkeypatch.setitem(fast.PAYS, "zoo.models.cyclegan:CycleGAN", ((), ("fold", "enlarge")))
-    model = cyclegan()
-    x = np.full((1, 32, 32, 3), (value + 1) / 2, np.float32)
+    model = zoo.load("cyclegan")
+    x = np.broadcast_to(np.float32([0, 0.5, 0.65, 1])[:, None, None, None], (4, 32, 32, 3))
     model.precision = "fast"
     fast_one = model.reconstruct(x).numpy()
     model.precision = "plain"
-    assert fast._decibel(torch.from_numpy(fast_one - model.reconstruct(x).numpy())) >= 45
-
-
-@cache
-def cyclegan() -> Model:
-    return zoo.load("cyclegan")
+    assert min(map(fast._decibel, torch.from_numpy(fast_one - model.reconstruct(x).numpy()))) >= 45
 
 
 @pytest.mark.parametrize(

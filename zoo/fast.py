@@ -88,7 +88,7 @@ class Quick:
 _BARE = frozenset(vars(nn.Module()))
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 # What the zoo keeps in a model; no answer depends on it.
-_OURS = frozenset({"_quick", "_frozen", "entry", "precision"})
+_OURS = frozenset({"_quick", "frozen", "entry", "precision"})
 _VALUES = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, torch.Size)
 _FUNCTIONS = (FunctionType, BuiltinFunctionType, type)
 _LIBRARIES = ("torch.nn.modules.", "torchvision.", "timm.")
@@ -247,17 +247,25 @@ def quicken(
             try:
                 made = _rewritten(base, method, steps, level, inputs[0])
                 run = partial(_call, made, method, level.between)
-                errors = [(run(given) - answer) / 2 for given, answer in zip(inputs, wanted, strict=True)]
+                decibel = _agreement(run, inputs, wanted, level)
             except Exception:  # noqa: S112 - private operations of torch: whatever they say, the plain network goes on
                 continue
-            decibels = [_decibel(error) for samples in errors for error in samples]
-            if level is WHOLE:
-                near = all(error.abs().max() <= EXACT for error in errors)
-            else:
-                near = all(decibel >= DECIBEL + MARGIN for decibel in decibels)
-            if near:
-                return Quick(run, ", ".join((*steps, *level.words)), min(decibels), precision, made_of)
+            if decibel is not None:
+                return Quick(run, ", ".join((*steps, *level.words)), decibel, precision, made_of)
     return plain
+
+
+def _agreement(run: Run, inputs: Sequence[Given], wanted: Sequence[Tensor], level: _Level) -> float | None:
+    """The agreement on the worst sample, in dB; None if that is not enough."""
+    worst = math.inf
+    for given, answer in zip(inputs, wanted, strict=True):
+        errors = (run(given) - answer) / 2
+        decibels = [_decibel(error) for error in errors]
+        near = errors.abs().max() <= EXACT if level is WHOLE else all(x >= DECIBEL + MARGIN for x in decibels)
+        if not near:
+            return None
+        worst = min(worst, *decibels)
+    return worst
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -28,6 +28,9 @@ from zoo.fast import Quick, quicken
 from zoo.reading import Array
 from zoo.verbs import Verbs
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 class Model(nn.Module, Verbs):
     """What :func:`zoo.load` returns: a network with its facts and its verbs.
@@ -35,9 +38,11 @@ class Model(nn.Module, Verbs):
     Attributes:
         precision: how the verbs compute, as :func:`zoo.load` takes it; ``decode`` and ``forward`` are always plain, and
             so are the verbs of a network in training mode, with hooks, or changed since they were first used.
+        frozen: whether no parameter asks for gradients, as after :func:`zoo.load`, until ``train()`` is first called.
     """
 
     precision: str = "exact"
+    frozen: bool = False
     _method = "forward"
 
     @property
@@ -61,6 +66,16 @@ class Model(nn.Module, Verbs):
             made = getattr(self, self._method)(given[0], **given[1])
         answer: Array = made.float().cpu().numpy()
         return answer
+
+    def train(self, mode: bool = True) -> Self:
+        """As in torch; the first time, the parameters of a loaded model become trainable.
+
+        What is frozen after that stays frozen: freeze layers behind the first ``train()``.
+        """
+        if mode and self.frozen:
+            self.frozen = False
+            self.requires_grad_(True)
+        return super().train(mode)
 
     def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
         """As in torch; the verbs look anew for the fastest way."""
