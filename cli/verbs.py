@@ -36,7 +36,7 @@ def model_options(command: Command) -> Command:
             "--precision",
             default="exact",
             show_default=True,
-            help="exact, or fast: bfloat16 where there is hardware for it.",
+            help="exact; fast: bfloat16 where there is hardware for it; or plain: the modules as they are.",
         ),
         click.option("--device", default="cpu", show_default=True, help="Such as cpu, cuda, cuda:1 or mps."),
     )

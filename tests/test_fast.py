@@ -6,6 +6,7 @@ import copy
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import torch
 from click.testing import Result
 from test_tiling import network
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+from torch.utils.flop_counter import FlopCounterMode
 
 import zoo
 from zoo import fast
@@ -21,6 +24,7 @@ from zoo.entry import Format
 from zoo.errors import InputError
 from zoo.loading import build
 from zoo.model import Generator, Model
+from zoo.probe import random_states
 
 BFLOAT16 = fast.has_bfloat16(torch.device("cpu"))
 CASES: list[tuple[str, dict[str, Any], int, int]] = [
@@ -77,17 +81,44 @@ def quick(model: Model) -> Tensor:
 
 
 @pytest.mark.parametrize(("name", "config", "scale", "multiple"), CASES)
-def test_exact_is_exact_and_fast_is_near(name: str, config: dict[str, Any], scale: int, multiple: int) -> None:
+def test_exact_is_exact(name: str, config: dict[str, Any], scale: int, multiple: int) -> None:
     model = quiet(name, config, scale, multiple)
     wanted = plain(model)
     steps = fast.PAYS[model.entry.builder][0]  # type: ignore[union-attr]
     assert model.quick.kind == (", ".join(steps) or "plain")
     assert (quick(model) - wanted).abs().max() < 2e-5
+
+
+@pytest.mark.parametrize(("name", "config", "scale", "multiple"), CASES if BFLOAT16 else CASES[:7])
+def test_fast_is_near_on_every_picture(
+    name: str, config: dict[str, Any], scale: int, multiple: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where torch computes bfloat16 without hardware for it, in which only packed weights cannot be had."""
+    model = quiet(name, config, scale, multiple)
+    if not BFLOAT16:
+        monkeypatch.setattr(fast, "has_bfloat16", lambda device: True)
+        exact, half = fast.PAYS[model.entry.builder]  # type: ignore[union-attr]
+        monkeypatch.setitem(fast.PAYS, model.entry.builder, (exact, tuple(step for step in half if step != "pack")))  # type: ignore[union-attr]
     model.precision = "fast"
-    if BFLOAT16:
+    if name == "dcgan":
         assert "bfloat16" in model.quick.kind
-    error = (quick(model) - wanted) / 2
-    assert -10 * torch.log10(error.square().mean() + 1e-20) >= 45
+    run = model.quick.run
+    for x, _ in [*model.probes(), model.example(3)]:
+        with torch.inference_mode():
+            wanted = model.decode(x) if isinstance(model, Generator) else model(x)
+            error = ((run((x, {})) if run else wanted) - wanted) / 2
+        assert min(map(fast._decibel, error)) >= 45
+
+
+def test_fast_is_near_on_flat_pictures_where_norms_divide_by_their_contrast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fast, "has_bfloat16", lambda device: True)
+    monkeypatch.setitem(fast.PAYS, "zoo.models.cyclegan:CycleGAN", ((), ("fold", "enlarge")))
+    model = zoo.load("cyclegan")
+    x = np.broadcast_to(np.float32([0, 0.5, 0.65, 1])[:, None, None, None], (4, 32, 32, 3))
+    model.precision = "fast"
+    fast_one = model.reconstruct(x).numpy()
+    model.precision = "plain"
+    assert min(map(fast._decibel, torch.from_numpy(fast_one - model.reconstruct(x).numpy()))) >= 45
 
 
 @pytest.mark.parametrize(
@@ -100,12 +131,13 @@ def test_every_rewrite_is_exact_wherever_it_applies(
     scale: int,
     multiple: int,
     steps: tuple[str, ...],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = quiet(name, config, scale, multiple)
-    monkeypatch.setitem(fast.PAYS, model.entry.builder, (steps, ()))  # type: ignore[union-attr]
-    assert model.quick.kind == ", ".join(steps), "or the answer was another, and the plain network is used"
-    assert model.quick.agreement > 100
+    with torch.inference_mode():
+        given = model.example()
+        made = fast._rewritten(model, model._method, steps, fast.WHOLE, given)
+        found = fast._call(made, model._method, torch.float32, given)
+    assert fast._decibel((found - plain(model)) / 2) > 100
 
 
 def test_the_rewrites_take_place() -> None:
@@ -155,24 +187,185 @@ def test_a_network_that_random_input_is_not_for_stays_plain() -> None:
     assert model.quick.kind == "plain"
 
 
-def test_new_weights_are_seen() -> None:
-    """However they got there: in place, by assignment, by another precision; and training is always plain."""
-    model = zoo.load("dcgan")
-    before = model.generate(2, seed=0).numpy()
+def halve(model: Model) -> None:
     with torch.no_grad():
-        model.main[-2].weight.mul_(0.5)  # type: ignore[index,union-attr,operator]
+        convolution(model).weight.mul_(0.5)
+
+
+def convolution(model: Model) -> nn.ConvTranspose2d:
+    return model.main[-2]  # type: ignore[index,return-value]
+
+
+def halve_in_inference_mode(model: Model) -> None:
+    with torch.inference_mode():
+        convolution(model).weight.mul_(0.5)
+
+
+def swap_two_values(model: Model) -> None:
+    x = convolution(model).weight.data.view(-1)
+    far = int((x - x[0]).abs().argmax())
+    x[0], x[far] = x[far].clone(), x[0].clone()
+
+
+def average(model: Model) -> None:
+    for x in model.parameters():
+        x.data.lerp_(torch.randn(x.shape, generator=torch.Generator().manual_seed(0)), 1e-3)
+
+
+class Loud(nn.Module):
+    """Somebody's module."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x
+
+
+# What a user may do to a network after its first use, some of which torch does not count as a change.
+EDITS: dict[str, Callable[[Model], object]] = {
+    "in place": halve,
+    "in inference mode": halve_in_inference_mode,
+    "zeroed": lambda m: convolution(m).weight.data.zero_(),
+    "a single number": lambda m: convolution(m).weight.data.view(-1)[7].add_(0.5),
+    "initialized": lambda m: nn.init.normal_(convolution(m).weight.data),
+    "averaged": average,
+    "another sign": lambda m: m.main[3].weight.data.neg_(),  # type: ignore[index,union-attr,operator]
+    "swapped": swap_two_values,
+    "flipped": lambda m: convolution(m).weight.data.copy_(convolution(m).weight.data.flip(-1)),
+    "shuffled": lambda m: m.main[3].weight.data.copy_(m.main[3].weight.data.flip(0)),  # type: ignore[index,union-attr,operator]
+    "assigned": lambda m: setattr(convolution(m).weight, "data", torch.zeros_like(convolution(m).weight)),
+    "a buffer": lambda m: m.main[1].running_mean.data.add_(1),  # type: ignore[index,union-attr,operator]
+    "another parameter": lambda m: setattr(m.main[-2], "weight", nn.Parameter(convolution(m).weight * 2)),  # type: ignore[index]
+    "a module replaced": lambda m: m.main.__setitem__(5, nn.Identity()),  # type: ignore[operator]
+    "a module of somebody": lambda m: m.main.__setitem__(5, Loud()),  # type: ignore[operator]
+    "a module added": lambda m: m.main.append(nn.Tanh()),  # type: ignore[operator]
+    "a module taken out": lambda m: m.main.__delitem__(2),  # type: ignore[operator]
+    "an attribute": lambda m: setattr(m.main[1], "eps", 1.0),  # type: ignore[index]
+    "a size": lambda m: setattr(m, "size", 20),
+    "a method": lambda m: setattr(m.main[2], "forward", torch.sin),  # type: ignore[index]
+    "its own method": lambda m: setattr(m, "decode", lambda z: torch.zeros(len(z), 1, 28, 28)),
+    "a hook": lambda m: m.main[2].register_forward_hook(lambda module, x, y: y * 2),  # type: ignore[index,union-attr]
+    "a hook before": lambda m: m.main[-1].register_forward_pre_hook(lambda module, x: (x[0] * 2,)),  # type: ignore[index,union-attr]
+    "spectral norm": lambda m: parametrizations.spectral_norm(convolution(m)),
+    "weight norm and more": lambda m: (
+        (parametrizations.weight_norm(convolution(m)), halve(m))
+        and convolution(m).parametrizations.weight.original0.data.zero_()
+    ),
+    "training of a part": lambda m: m.main[1].train(),  # type: ignore[index,union-attr]
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
+def test_verbs_run_the_network_as_it_is(edit: Callable[[Model], object]) -> None:
+    model = copy.deepcopy(dcgan())
+    before = model.generate(2, seed=0).numpy()
+    assert model.quick.run
+    edit(model)
+    with torch.no_grad():
+        wanted = (copy.deepcopy(model).decode(torch.from_numpy(LATENTS)).clamp(-1, 1).numpy() + 1) / 2  # type: ignore[operator]
     after = model.generate(2, seed=0).numpy()
-    assert np.abs(before - after).max() > 0.05
+    np.testing.assert_allclose(after, wanted, rtol=0, atol=1e-5)
+    assert after.shape != before.shape or np.abs(after - before).max() > 1e-4, "or this edit shows nothing"
+
+
+def test_an_edit_before_the_first_use_is_part_of_the_network() -> None:
+    for edit in EDITS.values():
+        model = copy.deepcopy(dcgan())
+        edit(model)
+        with torch.no_grad():
+            wanted = (copy.deepcopy(model).decode(torch.from_numpy(LATENTS)).clamp(-1, 1).numpy() + 1) / 2  # type: ignore[operator]
+        np.testing.assert_allclose(model.generate(2, seed=0).numpy(), wanted, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_hooks_fire_once_for_each_batch_and_never_for_a_probe(used: bool) -> None:
+    model = copy.deepcopy(dcgan())
+    if used:
+        model.generate(1)
+    seen: list[int] = []
+    one = model.main[2].register_forward_hook(lambda module, given, made: seen.append(len(made)))  # type: ignore[index,union-attr]
+    for precision in fast.PRECISIONS:
+        model.precision = precision
+        model.generate(5, batch_size=2)
+    assert seen == 3 * [2, 2, 1]
+    one.remove()
+    everywhere = nn.modules.module.register_module_forward_hook(lambda module, given, made: seen.append(len(given[0])))
+    try:
+        seen.clear()
+        model.generate(3)
+        assert seen == (len(model.main) + 1) * [3]  # type: ignore[arg-type]
+    finally:
+        everywhere.remove()
+    model.precision = "exact"
+    assert model.quick.run, "once they are gone, the fast way is taken again"
+
+
+def test_a_module_of_somebody_sees_no_probe() -> None:
+    seen: list[int] = []
+
+    class Spy(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(len(x))
+            return x
+
+    model = copy.deepcopy(dcgan())
+    model.main.append(Spy())  # type: ignore[operator]
+    model.generate(3)
+    assert seen == [3]
+
+
+def test_the_fast_way_is_looked_for_without_a_trace() -> None:
+    model = copy.deepcopy(dcgan())
+    buffers = copy.deepcopy(dict(model.named_buffers()))
+    states = random_states()
+    model.generate(1, seed=0)
+    assert model.quick.run
+    assert random_states() == states
+    assert all(torch.equal(x, buffers[name]) for name, x in model.named_buffers())
+
+
+def test_autocast_and_modes_are_kept() -> None:
+    model = copy.deepcopy(dcgan())
+    model.generate(1, seed=0)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = model.generate(2, seed=0).numpy()
+        with torch.inference_mode():
+            wanted = (model.decode(torch.from_numpy(LATENTS)).float().numpy() + 1) / 2  # type: ignore[operator]
+    np.testing.assert_allclose(rough, wanted, rtol=0, atol=1e-6)
+    with FlopCounterMode(display=False) as counted:
+        model.generate(1, seed=0)
+    assert counted.get_total_flops() > 1e6
+
+
+def test_plain_runs_the_modules_alone() -> None:
+    model = zoo.load("dcgan", precision="plain")
+    assert model.quick.run is None
+    assert np.array_equal(model.generate(2, seed=0).numpy(), (plain_of(model) + 1) / 2)
+
+
+def test_loaded_and_moved_weights_are_computed_fast_again() -> None:
+    model = copy.deepcopy(dcgan())
+    before = model.generate(2, seed=0).numpy()
+    halve(model)
+    after = model.generate(2, seed=0).numpy()
     assert np.abs(after - (plain_of(model) + 1) / 2).max() < 1e-5
-    model.load_state_dict(zoo.load("dcgan").state_dict(), assign=True)
+    model.load_state_dict(copy.deepcopy(dcgan().state_dict()), assign=True)
     assert np.array_equal(model.generate(2, seed=0).numpy(), before)
     model.train()
     assert np.abs(model.generate(2, seed=0).numpy() - before).max() > 1e-3
     model.eval()  # with the statistics of the two samples
     assert np.abs(model.generate(2, seed=0).numpy() - before).max() > 1e-3
-    model.load_state_dict(zoo.load("dcgan").state_dict())
+    model.load_state_dict(dcgan().state_dict())
+    assert model.quick.run
     model.double()
+    assert model.quick.run is None
     assert np.abs(model.generate(2, seed=0).numpy() - before).max() < 1e-5
+
+
+@cache
+def dcgan() -> Model:
+    return zoo.load("dcgan")
+
+
+LATENTS = np.stack([np.random.default_rng((0, i)).standard_normal(100, dtype=np.float32) for i in range(2)])
 
 
 def plain_of(model: Model) -> np.ndarray:
@@ -193,7 +386,7 @@ def test_copies_and_pickles_leave_the_rewritten_one_behind() -> None:
 def test_the_command_takes_a_precision(tmp_path: Any, zoo_command: Callable[..., Result]) -> None:
     made = zoo_command("generate", "dcgan", "-n", "2", "--seed", "1", "--precision", "fast", "-o", tmp_path / "a.png")
     assert made.exit_code == 0, made.stderr
-    with pytest.raises(InputError, match="precision cannot be 'double': choose exact or fast"):
+    with pytest.raises(InputError, match="precision cannot be 'double': choose exact, fast or plain"):
         zoo.load("dcgan", precision="double")
     shown = zoo_command("info", "dcgan", "--speed")
     assert shown.exit_code == 0, shown.stderr

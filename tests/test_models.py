@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ import zoo
 from zoo import Images
 from zoo.errors import InputError, UnknownNameError, VerbError
 from zoo.loading import build
+from zoo.models.cdcgan import CDCGAN
 from zoo.models.conv_ae import ConvAE
 from zoo.models.dcgan import DCGAN
 from zoo.registry import info, registry
@@ -166,3 +170,58 @@ def test_cdcgan_draws_the_digit_that_is_asked_for() -> None:
     assert len({picture.tobytes() for picture in model.generate(8, seed=1).arrays}) == 8, "without one, it chooses"
     with pytest.raises(InputError, match="digit cannot be 10: choose one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"):
         model.generate(1, digit=10)
+
+
+def test_a_loaded_model_learns_as_the_guide_says() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "guide.md").read_text("utf-8")
+    (block,) = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "optimizer" in block]
+    names: dict[str, Any] = {"zoo": zoo}
+    exec(block, names)
+    before = zoo.load("dcgan")
+    first = (before.decode(names["z"]) - 1).square().mean()  # type: ignore[operator]
+    assert names["loss"] < first
+    pictures = before.generate(8, seed=0).numpy()
+    assert (names["images"].numpy() - pictures).mean() > 0.01, "whiter"
+
+
+def test_what_is_frozen_after_train_stays_so() -> None:
+    model = zoo.load("dcgan")
+    assert not any(x.requires_grad for x in model.parameters())
+    assert all(x.requires_grad for x in model.train().parameters())
+    model.main[0].requires_grad_(False)  # type: ignore[index,union-attr,operator]
+    model.eval()
+    model.train()
+    assert [name for name, x in model.named_parameters() if not x.requires_grad] == ["main.0.weight"]
+    assert not model.generate(1).tensor.requires_grad
+
+
+@pytest.mark.parametrize("dtype", ["float16", "torch.bfloat16", "float64", torch.float16])
+def test_types_by_name(dtype: Any) -> None:
+    model = zoo.load("dcgan", dtype=dtype)
+    assert {str(x.dtype) for x in model.parameters()} == {f"torch.{str(dtype).removeprefix('torch.')}"}
+
+
+@pytest.mark.parametrize("dtype", ["half", "int8", torch.int64, torch.complex64, np.float32, None, 16, "", "FLOAT16"])
+def test_types_that_are_none(dtype: Any) -> None:
+    with pytest.raises(InputError, match=r"dtype cannot be .*: choose float32, bfloat16, float16 or float64\."):
+        zoo.load("dcgan", dtype=dtype)
+
+
+@pytest.mark.parametrize("device", [None, 0, -1, ["cpu"], b"cpu", "", "cpu:x", "gpu"])
+def test_devices_that_are_none(device: Any) -> None:
+    with pytest.raises(InputError, match=r"^The device .* cannot be used: "):
+        zoo.load("dcgan", device=device)
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: DCGAN(size=3), "size must be a whole number from 8"),
+        (lambda: ConvAE(size=20), "size must be divisible by 16"),
+        (lambda: ConvAE(widths=()), "widths"),
+        (lambda: CDCGAN(size=3), "size must be a whole number from 8"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_in_words(build: Callable[[], object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        build()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
 import pickle
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,7 @@ import zoo
 from zoo import weights
 from zoo.errors import InputError, RegistryError, WeightsError
 from zoo.registry import info, registry
+from zoo.schema import to_config
 
 EMBEDDED = [name for name, entry in registry().entries.items() if entry.package == "zoo" and entry.embedded.is_file()]
 
@@ -194,3 +199,149 @@ def test_a_failed_export_leaves_nothing_half_written(tmp_path: Path, monkeypatch
     with pytest.raises(WeightsError, match="No space left"):
         weights.export(entry, entry.embedded, tmp_path / "w")
     assert list((tmp_path / "w").iterdir()) == []
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, bad: float) -> None:
+    state = load_file(info("dcgan").embedded)
+    state["main.1.running_var"][3] = bad
+    with pytest.raises(WeightsError, match=r"main\.1\.running_var holds NaN or infinity"):
+        zoo.load(f"local-dir:{folder_of(tmp_path / 'w', 'dcgan', state)}")
+
+
+def test_weights_that_a_type_does_not_hold_are_refused(tmp_path: Path) -> None:
+    state = {key: x.float() if x.is_floating_point() else x for key, x in load_file(info("dcgan").embedded).items()}
+    state["main.0.weight"][0, 0] = 1e6
+    name = f"local-dir:{folder_of(tmp_path / 'w', 'dcgan', state)}"
+    with pytest.raises(WeightsError, match=r"main\.0\.weight has numbers that float16 does not hold, up to 1e\+06"):
+        zoo.load(name, dtype=torch.float16)
+    assert zoo.load(name, dtype=torch.bfloat16).generate(1, seed=0).numpy().shape[1:] == (1, 28, 28)
+
+
+def folder_of(folder: Path, model: str, state: dict[str, torch.Tensor], **changed: Any) -> Path:
+    """A folder for ``local-dir:`` as a stranger writes it: the facts of a model, some of them others."""
+    folder.mkdir()
+    save_file(state, folder / "model.safetensors")
+    facts = json.loads(to_config(replace(info(model), sha256=None, bytes=None))) | changed
+    (folder / "config.json").write_text(json.dumps(facts))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("model", "changed", "words"),
+    [
+        ("srgan", {"scale": 1}, "`output` declares"),
+        ("srgan", {"scale": 3}, "`output` declares"),
+        ("srgan", {"output": {"channels": 1}}, "`output` declares"),
+        ("srgan", {"input": {"channels": 1}}, "declares an input that the network does not take"),
+        ("srgan", {"input": {"size": [10**6, 10**6]}}, "size or multiple of more than"),
+        ("srgan", {"input": {"multiple": 10**6}}, "size or multiple of more than"),
+        ("conv-ae", {"input": {"size": [32, 32]}}, "does not take"),
+        ("conv-ae", {"output": {"size": [32, 32]}}, "`output` declares"),
+        ("cyclegan", {"input": {"multiple": 1}}, "Height and width must be divisible by 4"),
+        ("pix2pix.emoji", {"input": {"size": [48, 48]}}, "Height and width must be multiples of 64"),
+        ("dcgan", {"output": {"size": [64, 64]}}, "`output` declares"),
+        ("dcgan", {"output": {"channels": 3}}, "`output` declares"),
+        ("srgan", {"config": {"blocks": 10**9}}, "far more than the"),
+        ("srgan", {"config": {"blocks": 1}}, "has also"),
+        ("conv-ae", {"config": {"widths": [8] * 30_000}}, "far more than the|failed"),
+        ("dcgan", {"config": {"latent": 10**9}}, "instead of"),
+        ("dcgan", {"config": {"width": 10**30}}, "failed"),
+        ("dcgan", {"config": {"size": "64"}}, "failed"),
+    ],
+)
+def test_a_config_that_does_not_belong_to_the_weights(
+    tmp_path: Path, model: str, changed: dict[str, Any], words: str
+) -> None:
+    entry = info(model)
+    facts = json.loads(to_config(entry))
+    if "scale" in changed:
+        changed = {"output": changed}
+    changed = {key: {**facts[key], **value} for key, value in changed.items()}
+    folder = folder_of(tmp_path / "w", model, load_file(entry.embedded), **changed)
+    start = time.perf_counter()
+    with pytest.raises((WeightsError, RegistryError), match=words) as error:
+        zoo.load(f"local-dir:{folder}")
+    assert time.perf_counter() - start < 5
+    assert len(str(error.value)) < 1000
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.int8, torch.float8_e4m3fn, torch.bool])
+def test_numbers_of_another_kind_are_refused(tmp_path: Path, dtype: torch.dtype) -> None:
+    state = load_file(info("dcgan").embedded)
+    state["main.0.weight"] = state["main.0.weight"].to(dtype)
+    with pytest.raises(WeightsError, match=r"main\.0\.weight (is|has numbers of the kind) "):
+        zoo.load(f"local-dir:{folder_of(tmp_path / 'w', 'dcgan', state)}")
+
+
+def test_a_file_that_shrinks_under_a_process_harms_it_not(tmp_path: Path) -> None:
+    state = {key: x.float() if x.is_floating_point() else x for key, x in load_file(info("dcgan").embedded).items()}
+    folder = folder_of(tmp_path / "w", "dcgan", state)
+    code = (
+        "import os, sys, zoo; model = zoo.load('local-dir:' + sys.argv[1]); "
+        "os.truncate(sys.argv[1] + '/model.safetensors', 0); print(model.generate(1, seed=0).numpy().shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "(1, 1, 28, 28)\n"), done.stderr
+
+
+def header_of(facts: str | bytes, data: int = 0) -> bytes:
+    text = facts if isinstance(facts, bytes) else facts.encode()
+    return len(text).to_bytes(8, "little") + text + bytes(data)
+
+
+ONE = '{"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}'
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (pickle.dumps([1] * 999, 2), "a pickle"),
+        (pickle.dumps({"a": 1}, 4), "a pickle"),
+        (b"PK\x03\x04{" + bytes(100), "zip archive"),
+        (b"\n<!DOCTYPE html><html>" + bytes(100), "web page"),
+        (b"<html><head>" + bytes(100), "web page"),
+        (gzip.compress(bytes(100)), "compressed file: unpack it"),
+        (b"BZh91AY" + bytes(100), "compressed file: unpack it"),
+        (bytes(257) + b"ustar" + bytes(300), "tar archive"),
+        (b"GGUF" + bytes(100), "another program"),
+        (b'{"a": 1}' + bytes(100), "JSON, not weights"),
+        (header_of("{}"), ""),
+        (header_of(f'{{"a": {ONE}}}', 8), ""),
+        (header_of(f'{{"a": {ONE}, "a": {ONE}}}', 8), "no readable"),
+        (header_of(f'{{"a": {ONE}, "b": {ONE}}}', 8), "no readable"),
+        (header_of('{"a": {"dtype": "F32", "shape": [2], "data_offsets": [8, 16]}}', 16), "no readable"),
+        (header_of('{"a": {"dtype": "F32", "shape": [2], "data_offsets": [-8, 0]}}'), "no readable"),
+        (header_of('{"a": {"dtype": "F32", "shape": [-2, -1], "data_offsets": [0, 8]}}', 8), "no readable"),
+        (header_of('{"a": {"dtype": "F32", "shape": [2.0], "data_offsets": [0, 8]}}', 8), "no readable"),
+        (header_of('{"a": {"dtype": "F32", "shape": [true, 2], "data_offsets": [0, 8]}}', 8), "no readable"),
+        (header_of('{"a": {"dtype": "F32", "shape": [1e999], "data_offsets": [0, 8]}}', 8), "no readable"),
+        (
+            header_of('{"a": {"dtype": "F32", "shape": [1152921504606846977], "data_offsets": [0, 8]}}', 8),
+            "no readable",
+        ),
+        (header_of('{"a": {"dtype": "F99", "shape": [2], "data_offsets": [0, 8]}}', 8), "no readable"),
+        (header_of('{"a": {"dtype": ["F32"], "shape": [2], "data_offsets": [0, 8]}}', 8), "no readable"),
+        (header_of('{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0]}}', 8), "no readable"),
+        (header_of('{"a": {"dtype": "F32", "shape": 2, "data_offsets": [0, 8]}}', 8), "no readable"),
+        (header_of('{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 12]}}', 12), "no readable"),
+        (header_of('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}"), "no readable"),
+        (header_of(b'{"\xff": 1}'), "no readable"),
+        (header_of('{"a": null}'), "no readable"),
+    ],
+)
+def test_headers_of_strangers(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    if not words:
+        weights.read_header(path)
+        return
+    with pytest.raises(WeightsError, match=words):
+        weights.read_header(path)
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path, words in ((tmp_path, "is a folder"), (tmp_path / "no", "does not exist"), (tmp_path / "fifo", "no file")):
+        with pytest.raises(WeightsError, match=words):
+            weights.read_header(path)

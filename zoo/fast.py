@@ -2,29 +2,36 @@
 
 The networks in ``zoo/models`` know nothing of this file. A copy of a network is watched while it runs, so that it is
 known which layer hands its result to which; layers that follow each other are then made into one. The copy must answer
-as the network does, or it is not used.
+as the network does, or it is not used; nor is it once the network is another one than when it was made.
 """
 
 from __future__ import annotations
 
 import copy
 import math
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+import torch.nn.modules.module as torch_module
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._device import DeviceContext
 from torch.utils._pytree import tree_leaves
 
-PRECISIONS = ("exact", "fast")
+PRECISIONS = ("exact", "fast", "plain")
 EXACT = 1e-5  # of the range: how far a rewritten network may be from the plain one
 DECIBEL = 45.0  # how near one in bfloat16 must come
+MARGIN = 3.0  # dB by which it must come nearer on what it is tried with, for there are other inputs
 _PACK = ("fold", "pack")
 _SHUFFLE = ("fold", "shuffle", "pack")
 # The rewrites that were measured to pay (docs/performance.md), in float32 and in bfloat16, by builder.
@@ -58,61 +65,219 @@ class Quick:
     Attributes:
         run: takes and gives what the network does; None where the plain network is used.
         kind: what was done, in words.
-        agreement: with the plain network, on random input, in dB of the range; infinite where it is the same.
-        key: what the network was when this was made.
+        agreement: with the plain network, on the worst of several inputs, in dB of the range; infinite where it is the
+            same.
+        precision: what was asked for.
+        made_of: what the network was when this was made.
+        lasting: whether to keep this; a network with hooks or in training mode may lose them.
     """
 
     run: Run | None
     kind: str
     agreement: float
-    key: tuple[Any, ...]
+    precision: str
+    made_of: State | None = None
+    lasting: bool = True
+
+    def holds(self, network: nn.Module) -> bool:
+        """Whether the network is what it was, so that ``run`` answers as it does."""
+        return self.made_of is not None and self.made_of.is_that_of(network)
 
 
-def key_of(network: nn.Module) -> tuple[Any, ...]:
-    """Something that is another one as soon as weights have changed or moved."""
-    tensors = (*network.parameters(), *network.buffers())
-    return tuple((id(x), x.data_ptr(), x._version if not x.is_inference() else 0, x.dtype, x.device) for x in tensors)
+# What a module has of its own accord; all else in it is looked at.
+_BARE = frozenset(vars(nn.Module()))
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+# What the zoo keeps in a model; no answer depends on it.
+_OURS = frozenset({"_quick", "frozen", "entry", "precision"})
+_VALUES = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, torch.Size)
+_FUNCTIONS = (FunctionType, BuiltinFunctionType, type)
+_LIBRARIES = ("torch.nn.modules.", "torchvision.", "timm.")
+BLOCK = 1024
 
 
-@torch.inference_mode()
-def quicken(network: nn.Module, method: str, builder: str, precision: str, example: Callable[[], Given]) -> Quick:
-    """The fastest way there is to a network's answer.
+class _UnusualError(Exception):
+    """A network, or what is around it, for which no copy can stand in."""
+
+
+class State:
+    """What a network computes: its modules, their attributes, and the values of its tensors.
+
+    Values are compared by a product of each 1024 neighbours with 1024 different numbers, which takes one pass over the
+    memory. In float32 it sees any change of a weight that is more than 1e-5 of the size of its neighbours, a swap or
+    another sign. Short tensors are compared one by one. A change in the usual way, which torch counts, is seen without.
 
     Args:
         network: in eval mode.
+        builder: as in the registry.
+
+    Raises:
+        _UnusualError: for hooks, training mode, modules or methods that are not of the builder's package or of torch,
+            attributes that can change unseen, and where something else listens to what torch does.
+    """
+
+    def __init__(self, network: nn.Module, builder: str) -> None:
+        self.package = builder.partition(":")[0].partition(".")[0]
+        self.structure, self.tensors = self._look(network)  # held, so that no other tensor gets the place of one
+        self.blocks: list[Tensor] = []
+        self.short: dict[torch.dtype, list[Tensor]] = {}
+        for tensor in self.tensors:
+            x = tensor.detach()
+            if x.dtype == torch.float32 and x.numel() >= 4 * BLOCK and x.is_contiguous():
+                whole = x.numel() // BLOCK * BLOCK
+                self.blocks.append(x.view(-1)[:whole].view(-1, BLOCK))
+                x = x.view(-1)[whole:]
+            self.short.setdefault(x.dtype, []).append(x)
+        order = torch.randperm(BLOCK, generator=torch.Generator().manual_seed(0))
+        factors = (order + 0.5) / BLOCK + 0.5  # all different, none near zero
+        self.factors = factors.to(self.blocks[0].device) if self.blocks else factors
+        self.values = self._values()
+
+    def is_that_of(self, network: nn.Module) -> bool:
+        """Whether a network is still the same."""
+        try:
+            structure, _ = self._look(network)
+        except _UnusualError:
+            return False
+        return structure == self.structure and all(map(torch.equal, self._values(), self.values))
+
+    def _values(self) -> list[Tensor]:
+        values = [torch.cat([x.reshape(-1) for x in group]) for group in self.short.values()]
+        return [*values, torch.cat([torch.mv(block, self.factors) for block in self.blocks])] if self.blocks else values
+
+    def _look(self, network: nn.Module) -> tuple[list[Any], list[Tensor]]:
+        """All but the values of tensors, and the tensors."""
+        if _listened_to():
+            raise _UnusualError
+        found: list[Any] = [getattr(type(network), name, None) for name in ("encode", "decode")]
+        tensors: list[Tensor] = []
+        for module in network.modules():
+            own = vars(module)
+            cls: Any = type(module)
+            if module.training or any(own[name] for name in _HOOKS):
+                raise _UnusualError
+            if not cls.__module__.startswith(_LIBRARIES) and not self._is_ours(cls):
+                raise _UnusualError
+            found += [cls, cls.forward, [*own["_modules"].items()]]
+            for held in (own["_parameters"], own["_buffers"]):
+                for name, x in held.items():
+                    found += [name, self._tensor(x, tensors)]
+            for name, value in own.items():
+                if name not in _BARE and name not in _OURS:
+                    found += [name, self._attribute(name, value, cls, tensors)]
+        return found, tensors
+
+    def _is_ours(self, thing: Any) -> bool:
+        return str(thing.__module__).partition(".")[0] == self.package
+
+    def _tensor(self, x: Tensor | None, tensors: list[Tensor]) -> Any:
+        if x is None:
+            return None
+        if type(x) not in (Tensor, nn.Parameter) or x.layout != torch.strided:
+            raise _UnusualError
+        tensors.append(x)
+        return id(x), x.data_ptr(), x.shape, x.stride(), x.dtype, x.device, 0 if x.is_inference() else x._version
+
+    def _attribute(self, name: str, value: Any, cls: type, tensors: list[Tensor]) -> Any:
+        kind = type(value)
+        if kind in _VALUES:
+            return value
+        if kind in (tuple, list, set, frozenset):
+            return kind, [self._attribute("", x, cls, tensors) for x in value]
+        if kind is dict:
+            return [(key, self._attribute("", x, cls, tensors)) for key, x in value.items()]
+        if isinstance(value, Tensor):
+            return self._tensor(value, tensors)
+        if isinstance(value, nn.Module) or (
+            kind in _FUNCTIONS
+            and not callable(getattr(cls, name, None))  # a method that was put in the place of the class's
+            and (self._is_ours(value) or str(value.__module__).partition(".")[0] == "torch")
+        ):
+            return value
+        raise _UnusualError
+
+
+def _listened_to() -> bool:
+    """Whether hooks for all modules, modes of torch or autocast do more than the network itself."""
+    if torch_module._has_any_global_hook() or torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
+        return True
+    if torch._C._len_torch_dispatch_stack():
+        return True
+    modes = map(torch._C._get_function_stack_at, range(torch._C._len_torch_function_stack()))
+    return any(type(mode) is not DeviceContext for mode in modes)
+
+
+@torch.inference_mode()
+def quicken(
+    network: nn.Module, method: str, builder: str, precision: str, probes: Callable[[], Sequence[Given]]
+) -> Quick:
+    """The fastest way there is to a network's answer.
+
+    Args:
+        network: any; one with hooks or in training mode runs as it is.
         method: which of its methods gives the answer: ``forward`` or ``decode``.
         builder: as in the registry.
-        precision: "exact", to 1e-5 of the range, or "fast", with bfloat16, to 45 dB.
-        example: makes arguments of the method, by which the two are compared.
+        precision: "exact", to 1e-5 of the range, "fast", with bfloat16, to 45 dB, or "plain".
+        probes: makes arguments of the method, by which the two are compared; the worst sample counts. The network
+            itself never sees them.
     """
-    key = (precision, *key_of(network))
-    plain = Quick(None, "plain", math.inf, key)
-    parameter = next(network.parameters(), None)
-    if parameter is None or parameter.dtype != torch.float32:
+    plain = Quick(None, "plain", math.inf, precision)
+    parameters = list(network.parameters())
+    if precision == "plain" or not parameters:
         return plain
-    device = parameter.device
+    device = parameters[0].device
+    if any(x.device != device or x.dtype != torch.float32 for x in parameters):
+        return plain
     exact, half = PAYS.get(builder, ((), ())) if device.type == "cpu" else ((), ())
     levels = [(level, half) for level in (HALF, *MIXED) if precision == "fast" and has_bfloat16(device)]
     levels += [(WHOLE, exact)] if exact else []
-    if not levels:
+    if not levels or any(cls.forward is not forward for cls, forward in FORWARDS.items()):
         return plain
-    try:
-        given = example()
-        given = (given[0].to(device), {name: x.to(device) for name, x in given[1].items()})
-        wanted = _call(network, method, torch.float32, given)
-    except Exception:  # a network that random input is not for: it may have fewer classes than the registry says
-        return plain
-    for level, steps in levels:
+    with _same_random_states(device):
         try:
-            made = _rewritten(network, method, steps, level, given)
-            found = _call(made, method, level.between, given)
-        except Exception:  # noqa: S112 - private operations of torch: whatever they say, the plain network goes on
-            continue
-        error = (found - wanted) / 2
-        decibel = _decibel(error)
-        if decibel >= DECIBEL and (level is not WHOLE or error.abs().max() <= EXACT):
-            return Quick(partial(_call, made, method, level.between), ", ".join((*steps, *level.words)), decibel, key)
+            made_of = State(network, builder)
+        except _UnusualError:
+            return replace(plain, lasting=False)
+        try:
+            base = copy.deepcopy(network)
+            inputs = [(x.to(device), {name: y.to(device) for name, y in more.items()}) for x, more in probes()]
+            wanted = [_call(base, method, torch.float32, given) for given in inputs]
+        except Exception:  # a network that these inputs are not for: it may have fewer classes than the registry says
+            return plain
+        for level, steps in levels:
+            try:
+                made = _rewritten(base, method, steps, level, inputs[0])
+                run = partial(_call, made, method, level.between)
+                decibel = _agreement(run, inputs, wanted, level)
+            except Exception:  # noqa: S112 - private operations of torch: whatever they say, the plain network goes on
+                continue
+            if decibel is not None:
+                return Quick(run, ", ".join((*steps, *level.words)), decibel, precision, made_of)
     return plain
+
+
+def _agreement(run: Run, inputs: Sequence[Given], wanted: Sequence[Tensor], level: _Level) -> float | None:
+    """The agreement on the worst sample, in dB; None if that is not enough."""
+    worst = math.inf
+    for given, answer in zip(inputs, wanted, strict=True):
+        errors = (run(given) - answer) / 2
+        decibels = [_decibel(error) for error in errors]
+        near = errors.abs().max() <= EXACT if level is WHOLE else all(x >= DECIBEL + MARGIN for x in decibels)
+        if not near:
+            return None
+        worst = min(worst, *decibels)
+    return worst
+
+
+@contextmanager
+def _same_random_states(device: torch.device) -> Iterator[None]:
+    """Puts the random states of torch, numpy and Python back in the end."""
+    numpys, pythons = np.random.get_state(), random.getstate()
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        np.random.set_state(numpys)
+        random.setstate(pythons)
 
 
 @torch.inference_mode()
@@ -120,7 +285,7 @@ def measure(name: str, pairs: int = 5) -> Iterator[tuple[str, Quick, float]]:
     """For each precision how a model computes, and how many times as fast as the plain network: a median of pairs."""
     from zoo.loading import load
 
-    for precision in PRECISIONS:
+    for precision in PRECISIONS[:2]:
         model = load(name, precision=precision)
         quick = model.quick
         x, conditions = model.example(8)  # a picture of 128 x 144 pixels, if the size is free
@@ -185,6 +350,7 @@ def _rewritten(
 ) -> nn.Module:
     """A copy of a network with some rewrites."""
     made = copy.deepcopy(network)
+    given = given[0][:1], {name: x[:1] for name, x in given[1].items()}
     for step in ("fold", "enlarge", "shuffle"):
         if step in steps:
             for chain in _chains(made, method, given):
@@ -207,6 +373,14 @@ def _rewritten(
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 NORMS: tuple[type[nn.Module], ...] = (nn.InstanceNorm2d, nn.GroupNorm)
+# What the rewrites take these modules to do; who has given a class another method wants that one.
+FORWARDS: dict[Any, Any] = {
+    cls: getattr(cls, "forward")  # noqa: B009 - mypy takes the classes for plain types
+    for cls in (
+        *(*CONVOLUTIONS, nn.BatchNorm2d, *NORMS, nn.Upsample, nn.PixelShuffle),
+        *(nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Tanh, nn.Sigmoid),
+    )
+}
 
 
 class _Watch(TorchFunctionMode):
@@ -277,11 +451,13 @@ def _put(network: nn.Module, name: str, module: nn.Module) -> None:
 def _fold(network: nn.Module, chain: list[str]) -> None:
     """Batch norm after a convolution: into its weights."""
     conv, norm = (network.get_submodule(name) for name in chain[:2])
-    if not isinstance(conv, (nn.Conv2d, nn.ConvTranspose2d)) or not isinstance(norm, nn.BatchNorm2d):
+    if not isinstance(conv, CONVOLUTIONS) or not isinstance(norm, nn.BatchNorm2d):
+        return
+    if type(conv) not in CONVOLUTIONS or type(norm) is not nn.BatchNorm2d:
         return
     if norm.running_var is None or norm.running_mean is None:
         return
-    factor = (norm.running_var.double() + norm.eps).rsqrt()
+    factor: Tensor = (norm.running_var.double() + norm.eps).rsqrt()
     factor = factor * norm.weight.double() if norm.weight is not None else factor
     shift = -norm.running_mean.double() * factor
     shift = shift + norm.bias.double() if norm.bias is not None else shift
@@ -299,7 +475,7 @@ def _enlarge(network: nn.Module, chain: list[str]) -> None:
     With two taps in place of three in each direction that is four ninths of the work.
     """
     double, conv = (network.get_submodule(name) for name in chain[:2])
-    if not isinstance(double, nn.Upsample) or double.mode != "nearest" or double.scale_factor not in (2, 2.0):
+    if type(double) is not nn.Upsample or double.mode != "nearest" or double.scale_factor not in (2, 2.0):
         return
     if type(conv) is not nn.Conv2d or (conv.kernel_size, conv.padding, conv.stride, conv.dilation, conv.groups) != (
         *((3, 3), (1, 1), (1, 1), (1, 1)),
@@ -334,7 +510,7 @@ def _shuffle(network: nn.Module, chain: list[str]) -> None:
     modules = [network.get_submodule(name) for name in chain[:3]]
     act = modules.pop(1) if len(modules) == 3 and _activation(modules[1]) else None
     shuffle, conv = modules[0], modules[1]
-    if not isinstance(shuffle, nn.PixelShuffle) or shuffle.upscale_factor != 2 or type(conv) is not nn.Conv2d:
+    if type(shuffle) is not nn.PixelShuffle or shuffle.upscale_factor != 2 or type(conv) is not nn.Conv2d:
         return
     side = conv.kernel_size[0]
     if conv.kernel_size != (side, side) or conv.padding != (side // 2, side // 2) or conv.out_channels > 4:
@@ -373,15 +549,15 @@ STEPS: dict[str, Callable[[nn.Module, list[str]], None]] = {"fold": _fold, "enla
 
 def _activation(module: nn.Module | None) -> tuple[str, list[float]] | None:
     """An activation as oneDNN knows it."""
-    if isinstance(module, nn.ReLU):
+    if type(module) is nn.ReLU:
         return "relu", []
-    if isinstance(module, nn.LeakyReLU):
+    if type(module) is nn.LeakyReLU:
         return "leaky_relu", [module.negative_slope]
-    if isinstance(module, nn.PReLU) and module.weight.numel() == 1:
+    if type(module) is nn.PReLU and module.weight.numel() == 1:
         return "leaky_relu", [float(module.weight)]
-    if isinstance(module, nn.Tanh):
+    if type(module) is nn.Tanh:
         return "tanh", []
-    if isinstance(module, nn.Sigmoid):
+    if type(module) is nn.Sigmoid:
         return "sigmoid", []
     return None
 

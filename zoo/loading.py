@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import os
+import threading
 from collections.abc import Mapping
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load as parse
 from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 from torch.overrides import TorchFunctionMode
 
-from zoo.entry import Entry
+from zoo.entry import Entry, Format
 from zoo.errors import InputError, RegistryError, WeightsError
 from zoo.fast import PRECISIONS
 from zoo.licenses import note
-from zoo.model import Model
-from zoo.weights import find
+from zoo.model import Generator, Model
+from zoo.weights import find, read_header
 
 if TYPE_CHECKING:
     from zoo.onnx_runtime import OnnxModel
@@ -31,7 +39,7 @@ def load(
     name: str,
     *,
     device: str | torch.device = "cpu",
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | str = torch.float32,
     precision: str = "exact",
     runtime: Literal["torch"] = "torch",
     weights: str | os.PathLike[str] | None = None,
@@ -42,21 +50,22 @@ def load(
     name: str,
     *,
     device: str | torch.device = "cpu",
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | str = torch.float32,
     precision: str = "exact",
     runtime: str = "torch",
     weights: str | os.PathLike[str] | None = None,
 ) -> Model | OnnxModel:
-    """A model with its trained weights, in eval mode.
+    """A model with its trained weights, in eval mode. ``train()`` makes its parameters trainable.
 
     Args:
         name: ``model`` (its first checkpoint), ``model.checkpoint``, ``local-dir:FOLDER``, or
             ``hf-hub:OWNER/REPO[@REVISION]``. The last two name a ``config.json`` that says which registered
             model it is.
         device: where the model computes, such as ``cpu``, ``cuda`` or ``mps``.
-        dtype: what it computes in.
+        dtype: what it computes in: float32, bfloat16, float16 or float64, as torch's or as a name.
         precision: how the verbs compute in float32. "exact" for rewrites that agree with the plain network to 1e-5 of
-            the range, "fast" for bfloat16 as well, where the hardware has it and 45 dB of agreement are kept.
+            the range, "fast" for bfloat16 as well, where the hardware has it and 45 dB of agreement are kept, "plain"
+            for the modules as they are.
         runtime: "torch", or "onnx" for ONNX Runtime on the CPU in float32, for which the three above do not count;
             :func:`zoo.onnx_runtime.load` is the same without importing torch.
         weights: a folder to look in before the Hub, or a safetensors file to load instead.
@@ -75,39 +84,78 @@ def load(
     if runtime != "torch":
         raise InputError(f"runtime cannot be {runtime!r}: choose torch or onnx.")
     if precision not in PRECISIONS:
-        raise InputError(f"precision cannot be {precision!r}: choose {' or '.join(PRECISIONS)}.")
+        raise InputError(f"precision cannot be {precision!r}: choose exact, fast or plain.")
+    chosen, place = _dtype(dtype), _device(device)
     entry, path = find(name, weights)
     note(entry)
-    model = build(entry)
     try:
-        assign(model, read_state(path), path, dtype)
+        header = described(path)
+        model = build(entry, len(header))
+        check_fit(model, header, path)
+        assign(model, read_state(path), path, chosen)
     except WeightsError as error:
         if entry.package == "zoo" or path != entry.embedded:
             raise
         raise WeightsError(
             f"{error} If the network is newer, `zoo embed {entry.model} FILE` brings its weights."
         ) from None
-    model.entry, model.precision = entry, precision
+    model.entry, model.precision, model.frozen = entry, precision, True
+    model.eval()
+    if ":" in name:  # others were checked when they were registered
+        check_formats(model, entry)
     try:
-        return model.eval() if torch.device(device).type == "cpu" else model.eval().to(device)
+        return model if place.type == "cpu" else model.to(place)
     except (RuntimeError, AssertionError) as error:  # torch says so in several ways
         raise InputError(f"The device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from None
 
 
-def build(entry: Entry) -> Model:
+LARGEST = 4096  # pixels of a side to which every picture is padded or resized
+DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+
+
+def _dtype(given: Any) -> torch.dtype:
+    for dtype in DTYPES:
+        if given == dtype or (isinstance(given, str) and given.removeprefix("torch.") == str(dtype)[6:]):
+            return dtype
+    raise InputError(f"dtype cannot be {given!r}: choose float32, bfloat16, float16 or float64.")
+
+
+def _device(given: Any) -> torch.device:
+    try:
+        if not isinstance(given, (str, torch.device)):
+            raise TypeError("give a name such as cpu, cuda or mps")
+        return torch.device(given)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"The device {str(given)!r} cannot be used: {str(error).splitlines()[0]}") from None
+
+
+def build(entry: Entry, tensors: int | None = None) -> Model:
     """The network of an entry, without memory for its weights.
+
+    Args:
+        entry: which.
+        tensors: how many a file has for it; a network that grows far beyond that is not built to its end. None for any
+            number.
 
     Raises:
         RegistryError: if the builder cannot be imported or does not take the configuration.
+        WeightsError: if the network has far more tensors than ``tensors``.
     """
     module, _, attribute = entry.builder.partition(":")
     try:
         builder = getattr(import_module(module), attribute)
-        with torch.device("meta"), _NoInit():
+        with torch.device("meta"), _NoInit(), _Bounded(tensors):
             model = builder(**entry.config)
+    except _TooLargeError:
+        raise WeightsError(
+            f"{entry.name}: the configuration makes a network of far more than the {tensors:,} tensors of the file: "
+            "correct config.json, or take the file that belongs to it."
+        ) from None
     except Exception as error:  # a plugin's code can raise anything
+        said = str(error).strip().rstrip(".")
+        said = said if len(said) < 300 else f"{said[:300]}..."
         raise RegistryError(
-            f"{entry.name}: the builder {entry.builder} failed: {type(error).__name__}: {str(error).rstrip('.')}"
+            f"{entry.name}: the builder {entry.builder} failed: {type(error).__name__}: {said}"
             + ("." if entry.package == "zoo" else f"; {entry.package} has to correct `builder`, `config` or the code.")
         ) from error
     if not isinstance(model, Model):
@@ -116,6 +164,37 @@ def build(entry: Entry) -> Model:
             "or Model."
         )
     return model
+
+
+class _TooLargeError(BaseException):  # which no builder catches
+    """A network with far more tensors than its file."""
+
+
+class _Bounded:
+    """Stops a builder that registers far more tensors or modules than a file with so many tensors is for."""
+
+    def __init__(self, tensors: int | None) -> None:
+        self.left = None if tensors is None else 20 * tensors + 2000
+        self.thread = threading.get_ident()
+        self.handles: list[Any] = []
+
+    def __enter__(self) -> None:
+        if self.left is not None:
+            self.handles = [
+                register_module_parameter_registration_hook(self.count),
+                register_module_buffer_registration_hook(self.count),
+                register_module_module_registration_hook(self.count),
+            ]
+
+    def __exit__(self, *error: object) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def count(self, module: nn.Module, name: str, registered: Any) -> None:
+        if self.left is not None and threading.get_ident() == self.thread:  # the hooks are those of all threads
+            self.left -= 1
+            if self.left < 0:
+                raise _TooLargeError
 
 
 class _NoInit(TorchFunctionMode):
@@ -129,16 +208,74 @@ class _NoInit(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+def described(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file without their values, on the meta device.
+
+    Raises:
+        WeightsError: if it is no safetensors file.
+    """
+    made = {}
+    for key, facts in read_header(path).items():
+        if key == "__metadata__":
+            continue
+        if facts["dtype"] not in _STORED:
+            raise WeightsError(
+                f"{path}: {key} has numbers of the kind {facts['dtype']}, which no network here computes with: "
+                "save the weights in float32 or float16."
+            )
+        made[key] = torch.empty(facts["shape"], dtype=_STORED[facts["dtype"]], device="meta")
+    return made
+
+
+# By their names in safetensors.
+_STORED = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+
+
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file.
+    """The tensors of a safetensors file, in memory of their own: what becomes of the file matters no more.
 
     Raises:
         WeightsError: if it is damaged inside.
     """
     try:
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
+        return parse(path.read_bytes())
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path} is no sound safetensors file ({error}): get it again.") from None
+
+
+def check_finite(state: Mapping[str, Tensor], path: Path, dtype: torch.dtype | None = None) -> None:
+    """Refuse weights that are not numbers, of which a network makes pictures that are none.
+
+    Args:
+        state: the tensors of a file by name.
+        path: the file, for the message.
+        dtype: what they will be cast to; None for what they are in.
+
+    Raises:
+        WeightsError: naming the first tensor that holds NaN or infinity, or would in ``dtype``.
+    """
+    for key, x in state.items():
+        if not x.is_floating_point() or not x.numel():
+            continue
+        low, high = (float(value) for value in torch.aminmax(x if x.itemsize > 1 else x.float()))  # or NaN, both
+        if not math.isfinite(low) or not math.isfinite(high):
+            raise WeightsError(f"{path}: {key} holds NaN or infinity: get the file again, or take another checkpoint.")
+        if dtype and max(-low, high) > torch.finfo(dtype).max:
+            raise WeightsError(
+                f"{path}: {key} has numbers that {str(dtype).removeprefix('torch.')} does not hold, up to "
+                f"{max(-low, high):.3g}: float32 and bfloat16 do."
+            )
 
 
 def halved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -146,14 +283,73 @@ def halved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key: (x.half() if x.is_floating_point() else x).contiguous().cpu() for key, x in state.items()}
 
 
-def assign(model: Model, state: dict[str, Tensor], path: Path, dtype: torch.dtype) -> None:
-    """Give a model on the meta device its tensors; all must be there, none too many, every shape right."""
-    floats = {key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()}
+def check_fit(model: Model, state: Mapping[str, Tensor], path: Path) -> None:
+    """Make sure that tensors are those of a network: all there, none too many, and of its shapes and kinds.
+
+    Args:
+        model: may be on the meta device.
+        state: likewise.
+        path: the file, for the message.
+
+    Raises:
+        WeightsError: naming what does not fit.
+    """
+    if said := _misfit(model.state_dict(), state):
+        raise WeightsError(f"{path} does not fit {type(model).__name__}: {said}.")
+
+
+@torch.inference_mode()
+def check_formats(model: Model, entry: Entry) -> None:
+    """Make sure that a network takes and gives the pictures that its ``config.json`` declares.
+
+    It is run once on the smallest input; one with conditions that are texts or pictures is taken at its word.
+
+    Args:
+        model: in eval mode.
+        entry: what is declared.
+
+    Raises:
+        WeightsError: saying what was declared, and what the network does.
+    """
+    where = f"{entry.name}: config.json"
+    given, made = entry.input or Format(), entry.output
+    if not {given.kind, made.kind} <= {"image"} or any(c.kind not in ("choice", "number") for c in entry.conditions):
+        return
+    if max(given.multiple, *(given.size or (0,)), *(made.size or (0,))) > LARGEST:
+        raise WeightsError(f"{where} has a size or multiple of more than {LARGEST:,} pixels: correct it.")
+    conditions = {c.name: np.zeros(1, np.int64 if c.kind == "choice" else np.float32) for c in entry.conditions}
+    size: tuple[int, ...] = made.size or ()
+    if "reconstruct" in entry.verbs:
+        # Odd numbers of blocks, and two different ones: sides that are divisible by no more than is declared.
+        height, width = given.size or (given.multiple * (4 // given.multiple * 2 + odd) for odd in (1, 3))
+        x = np.zeros((1, given.channels or 3, height, width), np.float32)
+        size = size or (height * made.scale, width * made.scale)
+    elif isinstance(model, Generator):
+        x = np.zeros((1, *model.latent_shape), np.float32)
+    else:
+        return
     try:
-        model.load_state_dict(floats, strict=True, assign=True)
+        found = tuple(model(model.tensor(x), **{name: model.tensor(value) for name, value in conditions.items()}).shape)
+    except Exception as error:  # whatever a network's code makes of it
+        said = next(iter(str(error).splitlines()), type(error).__name__)[:200]
+        raise WeightsError(f"{where} declares an input that the network does not take, {x.shape}: {said}") from None
+    wanted = (1, made.channels or found[1], *(size or found[2:])) if len(found) == 4 else ("N", "C", "H", "W")
+    if found != wanted:
+        raise WeightsError(
+            f"{where} does not fit the network: of {x.shape} it makes {found}, and `output` declares {wanted}."
+        )
+
+
+def assign(model: Model, state: dict[str, Tensor], path: Path, dtype: torch.dtype) -> None:
+    """Give a model on the meta device its tensors; all must be there, none too many, every shape and kind right."""
+    check_fit(model, state, path)
+    check_finite(state, path, dtype)
+    cast = {key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()}
+    try:
+        model.load_state_dict(cast, strict=True, assign=True)
     except RuntimeError as error:
-        said = _misfit(model.state_dict(), state) or f"it is refused ({str(error).splitlines()[0]})"
-        raise WeightsError(f"{path} does not fit {type(model).__name__}: {said}.") from None
+        said = str(error).splitlines()[0]
+        raise WeightsError(f"{path} does not fit {type(model).__name__}: it is refused ({said}).") from None
     for key, tensor in chain(model.named_parameters(), model.named_buffers()):
         if tensor.is_meta:
             raise WeightsError(f"{type(model).__name__}.{key} is not in the state dict: make it a persistent buffer.")
@@ -161,15 +357,21 @@ def assign(model: Model, state: dict[str, Tensor], path: Path, dtype: torch.dtyp
 
 
 def _misfit(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
-    """What is wrong with a state dict, in words; nothing if its names and shapes are right."""
+    """What is wrong with a state dict, in words; nothing if its names, shapes and kinds of numbers are right."""
     missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
     wrong = [
         f"{key} is {tuple(state[key].shape)} instead of {tuple(wanted[key].shape)}"
         for key in wanted.keys() & state.keys()
         if state[key].shape != wanted[key].shape
     ]
+    kinds = [
+        f"{key} is {str(state[key].dtype)[6:]}"
+        for key in wanted.keys() & state.keys()
+        if state[key].is_floating_point() != wanted[key].is_floating_point() or state[key].is_complex()
+    ]
     parts = [f"it lacks {_some(missing)}"] * bool(missing) + [f"it has also {_some(extra)}"] * bool(extra)
     parts += [f"it has other shapes: {_some(sorted(wrong))}"] * bool(wrong)
+    parts += [f"it has numbers of another kind: {_some(sorted(kinds))}"] * bool(kinds)
     return "; ".join(parts)
 
 

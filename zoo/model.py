@@ -16,47 +16,75 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import InputError
-from zoo.fast import Quick, key_of, quicken
+from zoo.fast import Quick, quicken
 from zoo.reading import Array
 from zoo.verbs import Verbs
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Model(nn.Module, Verbs):
     """What :func:`zoo.load` returns: a network with its facts and its verbs.
 
     Attributes:
-        precision: how the verbs compute, as :func:`zoo.load` takes it; ``decode`` and ``forward`` are always plain.
+        precision: how the verbs compute, as :func:`zoo.load` takes it; ``decode`` and ``forward`` are always plain, and
+            so are the verbs of a network in training mode, with hooks, or changed since they were first used.
+        frozen: whether no parameter asks for gradients, as after :func:`zoo.load`, until ``train()`` is first called.
     """
 
     precision: str = "exact"
+    frozen: bool = False
     _method = "forward"
 
     @property
     def quick(self) -> Quick:
-        """How the verbs compute: made when they are first used, and again when the weights are others."""
+        """How the verbs compute: made when they are first used, and when weights were loaded or moved since."""
         quick: Quick | None = self.__dict__.get("_quick")
-        if quick is None or quick.key != (self.precision, *key_of(self)):
+        if quick is None or quick.precision != self.precision:
             builder = self.entry.builder if self.entry else ""
-            quick = quicken(self, self._method, builder, self.precision, self.example)
-            self.__dict__["_quick"] = quick
+            quick = quicken(self, self._method, builder, self.precision, self.probes)
+            if quick.lasting:
+                self.__dict__["_quick"] = quick
         return quick
 
     @torch.inference_mode()
     def _answer(self, x: Array, conditions: Mapping[str, Any]) -> Array:
         given = self.tensor(x), {name: self.tensor(value) for name, value in conditions.items()}
-        if self.training or (run := self.quick.run) is None:
-            made: Tensor = getattr(self, self._method)(given[0], **given[1])
+        quick = self.quick
+        if quick.run and quick.holds(self):
+            made = quick.run(given)
         else:
-            made = run(given)
+            made = getattr(self, self._method)(given[0], **given[1])
         answer: Array = made.float().cpu().numpy()
         return answer
+
+    def train(self, mode: bool = True) -> Self:
+        """As in torch; the first time, the parameters of a loaded model become trainable.
+
+        What is frozen after that stays frozen: freeze layers behind the first ``train()``.
+        """
+        if mode and self.frozen:
+            self.frozen = False
+            self.requires_grad_(True)
+        return super().train(mode)
+
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """As in torch; the verbs look anew for the fastest way."""
+        self.__dict__.pop("_quick", None)
+        return super().load_state_dict(*args, **kwargs)
+
+    def _apply(self, *args: Any, **kwargs: Any) -> Any:  # to(), half(), cuda() and the like
+        self.__dict__.pop("_quick", None)
+        return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def tensor(self, values: Any) -> Any:
         """An array as the network takes it: on its device, and what are no numbers of their own in its precision."""
@@ -76,20 +104,48 @@ class Model(nn.Module, Verbs):
         Raises:
             InputError: for a condition that is no choice.
         """
-        assert self.entry
         random = torch.Generator().manual_seed(n)
-        x = self._example(n, random)
+        return self._example(n, random), self._choices(n, random)
+
+    def probes(self) -> list[tuple[Tensor, dict[str, Tensor]]]:
+        """Batches of the kinds of input that occur, by which two ways to compute are compared; as :meth:`example`."""
+        random = torch.Generator().manual_seed(0)
+        return [(x, self._choices(len(x), random)) for x in self._kinds(random)]
+
+    def _choices(self, n: int, random: torch.Generator) -> dict[str, Tensor]:
         conditions = {}
-        for condition in self.entry.conditions:
+        for condition in self.entry.conditions if self.entry else ():
             if condition.kind != "choice":
                 raise InputError(f"{self._name} has a condition that is no choice: {condition.name}.")
             conditions[condition.name] = torch.randint(len(condition.choices), (n,), generator=random)
-        return x, conditions
+        return conditions
+
+    @property
+    def _side(self) -> int:
+        """A side that the network takes, if it takes any size: from 16 pixels on."""
+        return -(-16 // self._input.multiple) * self._input.multiple
 
     def _example(self, n: int, random: torch.Generator) -> Tensor:
-        given = self._input
-        side = -(-16 // given.multiple) * given.multiple
-        return torch.rand(n, given.channels or 3, *(given.size or (side * n, side * (n + 1))), generator=random) * 2 - 1
+        size = self._input.size or (self._side * n, self._side * (n + 1))
+        return torch.rand(n, self._input.channels or 3, *size, generator=random) * 2 - 1
+
+    def _kinds(self, random: torch.Generator) -> list[Tensor]:
+        """Noise, a texture, edges, a gradient, low contrast, black, grey and white; the first three larger, too."""
+        size = self._input.size
+        if size:
+            return [self._pictures(*size, random)]
+        return [self._pictures(side, side, random)[:n] for side, n in ((2 * self._side, 8), (6 * self._side, 3))]
+
+    def _pictures(self, height: int, width: int, random: torch.Generator) -> Tensor:
+        noise = torch.rand(1, self._input.channels or 3, height, width, generator=random) * 2 - 1
+        y = torch.linspace(-1, 1, height)[:, None].expand(height, width)
+        x = torch.linspace(-1, 1, width).expand(height, width)
+        coarse = [F.interpolate(noise[..., ::i, ::i], (height, width), mode="bilinear") for i in (1, 2, 4, 8)]
+        texture = sum(coarse, torch.zeros_like(noise)) / 3
+        edges = (1 - 2 * ((3 * x > y) ^ (y > 0.3)).float()).expand_as(noise)
+        gradient = ((x + y) / 2).expand_as(noise)
+        flat = [torch.full_like(noise, value) for value in (-1, 0, 1)]
+        return torch.cat([noise, texture, edges, gradient, 0.02 * coarse[2] - 0.3, *flat]).clamp(-1, 1)
 
     @property
     def _needed(self) -> set[str]:
@@ -115,6 +171,11 @@ class Generator(Model):
 
     def _example(self, n: int, random: torch.Generator) -> Tensor:
         return torch.randn(n, *self.latent_shape, generator=random)
+
+    def _kinds(self, random: torch.Generator) -> list[Tensor]:
+        """Four latents, one between two of them, the mean of all, and one three times as far as usual."""
+        z = self._example(5, random)
+        return [torch.cat([z[:4], (z[:1] + z[1:2]) / 2, torch.zeros_like(z[:1]), 3 * z[4:]])]
 
     def forward(self, z: Tensor, **conditions: Any) -> Tensor:
         """The same as :meth:`decode`."""

@@ -13,7 +13,7 @@ from safetensors.torch import save
 from zoo.entry import Entry
 from zoo.errors import InputError, UnknownNameError, WeightsError, ZooError
 from zoo.files import atomic_write
-from zoo.loading import assign, build, halved, read_state
+from zoo.loading import assign, build, check_finite, halved, read_state
 from zoo.registry import info, own_registry
 from zoo.schema import NAME, parse
 from zoo.weights import WEIGHTS_FILE, read_header
@@ -147,7 +147,9 @@ def embed(name: str, source: Path) -> Path:
     if not path.is_file():
         raise InputError(f"{path} does not exist: name the folder of a run, or a safetensors file.")
     read_header(path)
-    state = halved(read_state(path))
+    state = read_state(path)
+    check_finite(state, path, torch.float16)
+    state = halved(state)
     try:
         assign(build(entry), dict(state), path, torch.float32)
     except WeightsError as error:
@@ -155,11 +157,6 @@ def embed(name: str, source: Path) -> Path:
         raise WeightsError(
             f"{error} registry.yaml has the config {{{config}}}: correct that, if the network was trained with another."
         ) from None
-    bad = [key for key, x in state.items() if x.is_floating_point() and not torch.isfinite(x).all()]
-    if bad:
-        raise WeightsError(
-            f"{path} has values that float16 does not hold, in {bad[0]}: they are infinite, or no number."
-        )
     content = save(state)
     registry = own_registry()[0] if entry.package == "zoo" else entry.folder / "registry.yaml"
     text = _stamped(registry, entry, hashlib.sha256(content).hexdigest(), len(content))

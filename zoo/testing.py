@@ -12,6 +12,7 @@ is what to do when it is broken.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import pickle
 import re
@@ -373,6 +374,21 @@ def _weights(model: Model) -> None:
         assert same(ours.numpy(), theirs.numpy(), 0), "The answer changed."
 
 
+@_rule("Compute from the parameters each time, and keep nothing made of them in the model.")
+def _edits(model: Model) -> None:
+    """When its weights are changed, the verbs answer as the changed network does."""
+    edited = copy.deepcopy(model)
+    before = run(edited)
+    for x in edited.parameters():
+        x.data.mul_(0.9)
+    after = run(edited)
+    edited.precision = "plain"
+    for old, new, plain in zip(before, after, run(edited), strict=True):
+        same_as_before = all(np.array_equal(a, b) for a, b in zip(old.arrays, new.arrays, strict=True))
+        assert not same_as_before or not list(edited.parameters()), "The answer is the old one."
+        assert same(new.numpy(), plain.numpy(), TOLERANCE), "The answer is not that of the modules."
+
+
 @_rule("Make new tensors with the dtype and device of those that come in.")
 def _precision(model: Model) -> None:
     """In bfloat16 the network gives about the same as in float32."""
@@ -386,8 +402,8 @@ def _pickles(model: Model) -> None:
     """Pickled and unpickled, for another process, it gives the same answer."""
     if "cannot be pickled" in str(type(model).__doc__):
         return
-    copy = pickle.loads(pickle.dumps(model))  # noqa: S301 - what we have just pickled ourselves
-    for ours, theirs in zip(answers(model), run(copy), strict=True):
+    again = pickle.loads(pickle.dumps(model))  # noqa: S301 - what we have just pickled ourselves
+    for ours, theirs in zip(answers(model), run(again), strict=True):
         assert same(ours.numpy(), theirs.numpy(), 0), "The answer changed."
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import warnings
@@ -41,34 +42,102 @@ def sha256_of(path: Path) -> str:
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """The header of a safetensors file: name to dtype, shape and offsets.
+    """The header of a safetensors file: name to dtype, shape and offsets; the values are not read.
 
     Raises:
-        WeightsError: if the file is anything else; an extension proves nothing.
+        WeightsError: if the file is anything else, which an extension does not tell, or is damaged or cut off.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(8)
-        length = int.from_bytes(start, "little")
-        # A header's length may begin with these bytes, too; but then the header itself follows.
-        if (start[:4] == b"PK\x03\x04" or start[:1] == b"\x80") and file.read(1) != b"{":
-            raise WeightsError(
-                f"{path} is a PyTorch pickle, whatever its name says, and pickles can run code: "
-                "convert it to safetensors where you trust it."
-            )
-        if start.startswith(b"version "):
-            raise WeightsError(f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull`.")
-        if len(start) < 8 or not 2 <= length <= min(size - 8, 100_000_000):
-            raise WeightsError(f"{path} is no safetensors file, or it is cut off: get it again.")
-        try:
+    try:
+        if not path.is_file():  # to open a FIFO would wait for ever
+            what = "is a folder" if path.is_dir() else "is no file" if path.exists() else "does not exist"
+            raise WeightsError(f"{path} {what}: name a .safetensors file.")
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(512)
+            length = int.from_bytes(start[:8], "little")
+            if start[8:9] != b"{" and (said := _other_kind(start)):
+                raise WeightsError(f"{path} is {said}")
+            if len(start) < 10 or not 2 <= length <= min(size - 8, LONGEST_HEADER):
+                raise WeightsError(f"{path} is no safetensors file, or it is cut off: get it again.")
             file.seek(8)
-            header = json.loads(file.read(length))
-            end = max((facts["data_offsets"][1] for key, facts in header.items() if key != "__metadata__"), default=0)
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
-            raise WeightsError(f"{path} has no readable safetensors header: get it again.") from None
-    if not isinstance(end, int) or 8 + length + end != size:
-        raise WeightsError(f"{path} should have {8 + length + end} bytes and has {size}: get it again.")
+            text = file.read(length)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}.") from None
+    try:
+        header = json.loads(text.decode("utf-8"), object_pairs_hook=_once)
+        end = _end(header)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError):
+        raise WeightsError(f"{path} has no readable safetensors header: get it again.") from None
+    if 8 + length + end != size:
+        raise WeightsError(f"{path} should have {8 + length + end:,} bytes and has {size:,}: get it again.")
     return dict(header)
+
+
+LONGEST_HEADER = 100_000_000  # bytes, as in the safetensors library
+MOST_TENSORS = 100_000  # in a file
+# Bits of a number, by its kind as safetensors names it.
+BITS = {
+    **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
+    **dict.fromkeys(("F32", "I32", "U32"), 32),
+    **dict.fromkeys(("F16", "BF16", "I16", "U16"), 16),
+    **dict.fromkeys(("F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "I8", "U8", "BOOL"), 8),
+    **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
+    "F4": 4,
+}
+
+
+def _other_kind(start: bytes) -> str:
+    """What a file is that begins like this and is no safetensors file, and what to do; nothing if it is not known."""
+    pickled = "whatever its name says, and pickles can run code: `zoo import` reads what it can without running any."
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start[:1] == b"\x80" and start[1:2] in b"\x01\x02\x03\x04\x05":
+        return f"a pickle, {pickled}"
+    if start[:2] == b"PK":
+        return f"a PyTorch pickle or another zip archive, {pickled}"
+    if text.startswith(b"version ") and b"git-lfs" in text:
+        return "a Git LFS pointer, not the file itself: run `git lfs pull`."
+    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        return "a web page, not the file that it speaks of: download the file itself."
+    if (
+        start[:2] == b"\x1f\x8b"
+        or start[:4] == b"\x28\xb5\x2f\xfd"
+        or start[:6] == b"\xfd7zXZ\x00"
+        or start[:3] == b"BZh"
+    ):
+        return "a compressed file: unpack it."
+    if start[257:262] == b"ustar":
+        return "a tar archive: unpack it."
+    if start.startswith((b"GGUF", b"\x89HDF\r\n\x1a\n", b"\x93NUMPY")):
+        return "no safetensors file but one of another program (GGUF, HDF5 or NumPy): convert it."
+    if text[:1] == b"{":
+        return "JSON, not weights: name the .safetensors file."
+    return ""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key comes twice")
+    return found
+
+
+def _end(header: Any) -> int:
+    """Where the last tensor ends; each must have the bytes that its shape and kind make, and begin where one ends.
+
+    Raises:
+        ValueError: if that is not so; likewise the other errors of a wrong structure.
+    """
+    facts = [value for key, value in header.items() if key != "__metadata__"]
+    if len(facts) > MOST_TENSORS:
+        raise ValueError("too many")
+    end = 0
+    for begin, after, shape, dtype in sorted((*one["data_offsets"], one["shape"], one["dtype"]) for one in facts):
+        if not all(type(n) is int and 0 <= n < 1 << 60 for n in (begin, after, *shape)) or len(shape) > 64:
+            raise ValueError("not a number of bytes")
+        if begin != end or (after - begin) * 8 != math.prod(shape) * BITS[dtype]:
+            raise ValueError("a gap, an overlap, or another size")
+        end = after
+    return end
 
 
 def check(

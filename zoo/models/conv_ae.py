@@ -7,6 +7,7 @@ Auto-Encoders for Hierarchical Feature Extraction", 2011, https://doi.org/10.100
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -54,6 +55,9 @@ class ConvAE(Autoencoder):
         patch: side of the patches.
         widths: channels at each resolution, from the finest.
         blocks: residual blocks that repair the picture at the end.
+
+    Raises:
+        ValueError: for another size, or no widths.
     """
 
     def __init__(
@@ -66,6 +70,11 @@ class ConvAE(Autoencoder):
         blocks: int = 3,
     ) -> None:
         super().__init__()
+        if not widths or patch < 1:
+            raise ValueError(f"widths must name at least one, and patch be at least 1, not {list(widths)} and {patch}.")
+        divisor = math.lcm(2, patch << (len(widths) - 1))
+        if size < divisor or size % divisor:
+            raise ValueError(f"size must be divisible by {divisor}, not {size}.")
         self.coarse = (channels, size // 2, size // 2)
         pixels = channels * (size // 2) ** 2
         side = size // patch >> (len(widths) - 1)

@@ -27,10 +27,15 @@ class DCGAN(Generator):
         width: channels of the last hidden map; the map at 4x4 has ``width * 2 ** (doublings - 1)``.
             64 px and width 128 are the network in figure 1 of the paper.
         latent: length of the latent vector, standard normal.
+
+    Raises:
+        ValueError: for a smaller size.
     """
 
     def __init__(self, size: int = 64, channels: int = 3, width: int = 128, latent: int = 100) -> None:
         super().__init__()
+        if size < 8:
+            raise ValueError(f"size must be a whole number from 8, not {size}.")
         doublings = (size - 1).bit_length() - 2  # 4 * 2 ** doublings >= size
         self.size = size
         self.latent_shape = (latent,)
