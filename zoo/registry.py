@@ -258,14 +258,23 @@ def from_config(text: str, where: str) -> Entry:
         where: the file's name, for errors.
     """
     try:
-        raw = bounded(json.loads(text), where)
+        raw = json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise RegistryError(f"{where} is not JSON: {error}.") from None
-    facts = Facts(raw, where)
+    facts = Facts(bounded(raw, where), where)
     model = info(facts.get("model", str))
     shared = {key: getattr(model, key) for key in OF_MODEL}
     facts.raw.setdefault("license", "unknown")
     return checkpoint(facts.get("checkpoint", str, "local"), facts.raw, where, shared)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in made:
+            raise ValueError(f"the key {key!r} comes twice")
+        made[key] = value
+    return made
 
 
 def refusal(model: str, verb: str) -> VerbError:
