@@ -653,3 +653,9 @@ def test_a_config_that_strangers_wrote_is_one_sentence(tmp_path: Path, content: 
         zoo.load(f"local-dir:{tmp_path}")
     assert str(tmp_path / "config.json") in str(error.value)
     assert str(error.value).isprintable()
+
+
+def test_the_zoos_own_registry_keeps_the_rules_for_strangers() -> None:
+    """They are not checked when it is read, which is at every start."""
+    path, folder = module.own_registry()
+    assert len(parse(path.read_text("utf-8"), "registry.yaml", "a stranger", folder)) > 10

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +54,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
     The folder is made if it is missing. A file that is there is replaced in one go; where ``path`` is a link, the file
     that it leads to. A device or a FIFO is written to directly.
     """
+    import secrets  # which imports what listing does without
+
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file() and not path.is_dir():
         yield path

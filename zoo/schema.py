@@ -381,8 +381,9 @@ def parse(raw: Any, where: str, package: str, folder: Path) -> list[Entry]:
 
 def _load(text: str, where: str, trusted: bool) -> Any:
     try:
-        if not trusted:  # what is the zoo's own is read at every start
-            _check_events(text, where)
+        if trusted:  # the zoo's own is read at every start
+            return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+        _check_events(text, where)
         return bounded(yaml.load(text, Loader=_Loader), where)  # noqa: S506 - a safe loader
     except RegistryError:
         raise
