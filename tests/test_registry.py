@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -659,3 +661,21 @@ def test_the_zoos_own_registry_keeps_the_rules_for_strangers() -> None:
     """They are not checked when it is read, which is at every start."""
     path, folder = module.own_registry()
     assert len(parse(path.read_text("utf-8"), "registry.yaml", "a stranger", folder)) > 10
+
+
+def test_a_dotted_package_that_only_an_editable_install_knows(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its finder knows the package by its whole name, and what is above it has no folder."""
+    make_plugin(site, "zoo_dotted", None, package="far.toys")
+    elsewhere = site.parent / "elsewhere"
+    (site / "far.toys").rename(elsewhere)
+    (elsewhere / "registry.yaml").write_text(yaml.safe_dump({"fine": GOOD["toy"]}))
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+            if name != "far.toys":
+                return None
+            return spec_from_file_location(name, elsewhere / "__init__.py", submodule_search_locations=[str(elsewhere)])
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    assert info("fine").folder == elsewhere
