@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from fnmatch import fnmatchcase
@@ -15,26 +17,34 @@ import click
 from zoo import weights
 from zoo.entry import VERBS, Entry, Format
 from zoo.errors import InputError, WeightsError, ZooError, near
+from zoo.files import is_file
 from zoo.licenses import commercial, terms
-from zoo.registry import info, registry, search
+from zoo.registry import registry, search
+from zoo.schema import printable
 
 
 def complete_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Names for the shell's completion."""
-    names = [*registry().models, *registry().entries]
+    """Names for the shell's completion, which may print nothing else."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        names = [*registry().models, *registry().entries, "local-dir:", "hf-hub:"]
     return [name for name in names if name.startswith(incomplete)]
 
 
 def as_json(value: Any) -> None:
-    """Print for a script to read."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print for a script to read, in ASCII: any terminal and any pipe takes that."""
+    click.echo(json.dumps(value, indent=2))
 
 
 def entry_facts(entry: Entry) -> dict[str, Any]:
     """All facts of an entry, for JSON."""
-    made = {"name": entry.name, **asdict(entry), "embedded": entry.embedded.is_file()}
+    made = {"name": entry.name, **asdict(entry), "embedded": _embedded(entry)}
     del made["folder"]
     return made
+
+
+def _embedded(entry: Entry) -> bool:
+    return not entry.source and is_file(entry.embedded)
 
 
 def describe(given: Format | None) -> str:
@@ -54,6 +64,7 @@ def megabytes(size: int | None) -> str:
 
 def table(rows: Sequence[Sequence[str]]) -> None:
     """Print rows in aligned columns; the first row is the heading."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -78,7 +89,7 @@ def list_(pattern: str, verb: str | None, license: str | None, json_: bool) -> N
     foreign = any(entry.package != "zoo" for entry in found)
     rows = [["NAME", "VERB", "OUTPUT", "SIZE", "LICENSE", *["PACKAGE"] * foreign, "SUMMARY"]]
     for e in found:
-        size = megabytes(e.bytes) + (", Hub" if e.hub and not e.embedded.is_file() else "")
+        size = megabytes(e.bytes) + (", Hub" if e.hub and not _embedded(e) else "")
         facts = [e.name, ", ".join(e.verbs), describe(e.output), size, e.license]
         rows.append([*facts, *[e.package] * foreign, e.summary])
     if found:
@@ -95,12 +106,12 @@ def list_(pattern: str, verb: str | None, license: str | None, json_: bool) -> N
 def info_(name: str, speed: bool, json_: bool) -> None:
     """Show what a model or checkpoint is, how good it is, and who may use it.
 
-    NAME may be local-dir: and a folder, too.
+    NAME may be local-dir:FOLDER or hf-hub:OWNER/REPO, too, as in all commands.
     """
-    entry = weights.find(name)[0] if name.startswith("local-dir:") else info(name)
+    entry = weights.entry_of(name)
     if json_:
         return as_json(entry_facts(entry))
-    where = "embedded" if entry.embedded.is_file() else f"on the Hub, {entry.hub.repo}" if entry.hub else "yours"
+    where = "embedded" if _embedded(entry) else f"on the Hub, {entry.hub.repo}" if entry.hub else "yours"
     lines = {
         "Paper": entry.paper,
         "Verbs": ", ".join(entry.verbs),
@@ -116,17 +127,17 @@ def info_(name: str, speed: bool, json_: bool) -> None:
         "Package": entry.package,
         "Others": ", ".join(e.name for e in registry().models[entry.model] if e is not entry),
     }
-    click.echo(f"{entry.name}: {entry.summary}\n")
+    click.echo(f"{entry.name}: {printable(entry.summary)}\n")
     for title, text in lines.items():
         if text:
-            click.echo(f"{title:<9}{text}")
+            click.echo(f"{title:<9}{printable(text)}")
     for condition in entry.conditions:
         values = ", ".join(map(str, condition.choices)) or condition.kind
         if condition.default is not None:
             values += f"; {condition.default} by default"
-        click.echo(f"\n-c {condition.name}=... ({values}): {condition.help}")
+        click.echo(f"\n-c {printable(f'{condition.name}=... ({values}): {condition.help}')}")
     for metric in entry.metrics:
-        click.echo(f"\n{metric.name} = {metric.value:g}\n  {metric.protocol}")
+        click.echo(f"\n{printable(metric.name)} = {metric.value:g}\n  {printable(metric.protocol)}")
     if speed:
         from zoo.fast import measure
 
@@ -147,14 +158,14 @@ def _origin(entry: Entry) -> str:
 
 
 def entries_of(names: Iterable[str]) -> list[Entry]:
-    """The entries that names and shell patterns stand for, each once."""
+    """The entries that names, as :func:`zoo.load` takes them, and shell patterns stand for, each once."""
     found: list[Entry] = []
     for name in names:
-        matches = search(name) if set(name) & set("*?[") else [info(name)]
+        matches = search(name) if set(name) & set("*?[") and ":" not in name else [weights.entry_of(name)]
         if not matches:
             raise InputError(f"No model matches {name!r}; `zoo list` shows all.")
         found += matches
-    return list({entry.name: entry for entry in found}.values())
+    return list({entry.address: entry for entry in found}.values())
 
 
 @click.command("licenses")
@@ -168,13 +179,14 @@ def licenses_(names: tuple[str, ...], json_: bool) -> None:
         parts = [("code", code), ("weights", entry.license)]
         parts += [(f"data: {entry.data.name}", entry.data.license)] if entry.data else []
         found = [{"of": what, **asdict(terms(name))} for what, name in parts]
-        rows.append({"name": entry.name, "commercial": commercial(entry), "parts": found})
+        rows.append({"name": entry.address, "commercial": commercial(entry), "parts": found})
     if json_:
         return as_json(rows)
     for row in rows:
         click.echo(f"{row['name']}: commercial use {'is allowed' if row['commercial'] else 'is not allowed'}")
         for part in row["parts"]:  # type: ignore[attr-defined]
-            click.echo(f"  {part['of']}, {part['license']}: {part['duties']}")
+            said = f"{part['of']}, {part['license']}: {part['duties']}"
+            click.echo(f"  {printable(said)}")
     return None
 
 
@@ -192,18 +204,23 @@ def download(names: tuple[str, ...], all_: bool, to: Path | None, force: bool) -
     if bool(names) == all_:
         raise InputError("Name what to download, or give --all.")
     entries = entries_of(["*"] if all_ else names)
+    folders: dict[str, str] = {}
+    for entry in entries:
+        if to and folders.setdefault(entry.name, entry.address) != entry.address:
+            both = f"{folders[entry.name]} and {entry.address}"
+            raise InputError(f"{both} would both be {to / entry.name}: download them to two folders.")
     failed = []
     for entry in entries:
         try:
             path = weights.fetch(entry, force=force)
             if to is not None:
                 path = weights.export(entry, path, to / entry.name)
-            click.echo(f"{entry.name}: {path}")
+            click.echo(f"{entry.address}: {path}")
         except WeightsError as error:
             if len(entries) == 1:
                 raise
-            failed.append(entry.name)
-            click.echo(f"{entry.name}: {error}", err=True)
+            failed.append(entry.address)
+            click.echo(f"{entry.address}: {error}", err=True)
     if failed:
         raise WeightsError(f"{len(failed)} of {len(entries)} could not be had: {', '.join(failed)}.")
 
@@ -222,11 +239,12 @@ def verify(names: tuple[str, ...], json_: bool) -> None:
         for path in files:
             try:
                 weights.check(path, entry, anew=True)
-                rows.append({"name": entry.name, "status": "good", "detail": str(path)})
+                rows.append({"name": entry.address, "status": "good", "detail": str(path)})
             except WeightsError as error:
-                rows.append({"name": entry.name, "status": "wrong", "detail": str(error)})
+                rows.append({"name": entry.address, "status": "wrong", "detail": str(error)})
         if not files:
-            rows.append({"name": entry.name, "status": "absent", "detail": f"`zoo download {entry.name}` gets it"})
+            cure = f"`zoo download {shlex.quote(entry.address)}` gets it" if entry.hub else "it is not on the Hub"
+            rows.append({"name": entry.address, "status": "absent", "detail": cure})
     if json_:
         as_json(rows)
     else:
@@ -241,26 +259,26 @@ def cache() -> None:
     """Show or delete downloaded weights of the zoo in the Hub's cache."""
 
 
-def _cached() -> list[tuple[Entry, Any]]:
-    """Entries with their repository in the Hub's cache; other programs' repositories are not looked at."""
+def _cached() -> dict[str, Any]:
+    """The repositories in the Hub's cache, by ``owner/name``."""
     from huggingface_hub import scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
     try:
-        repos = {repo.repo_id: repo for repo in scan_cache_dir().repos if repo.repo_type == "model" and repo.nb_files}
-    except CacheNotFound:
-        return []
-    entries = registry().entries.values()
-    return [(entry, repos[entry.hub.repo]) for entry in entries if entry.hub and entry.hub.repo in repos]
+        return {repo.repo_id: repo for repo in scan_cache_dir().repos if repo.repo_type == "model" and repo.nb_files}
+    except (CacheNotFound, OSError, RuntimeError, ValueError):  # there is none, or no home for it, or no folder
+        return {}
 
 
 @cache.command("list")
 @click.option("--json", "json_", is_flag=True, help="For a script.")
 def cache_list(json_: bool) -> None:
     """Show which weights were downloaded, their size, and when they were last used."""
+    repos, entries = _cached(), registry().entries.values()
     rows = [
         {"name": e.name, "bytes": repo.size_on_disk, "used": repo.last_accessed_str, "path": str(repo.repo_path)}
-        for e, repo in _cached()
+        for e in entries
+        if e.hub and (repo := repos.get(e.hub.repo))
     ]
     if json_:
         return as_json(rows)
@@ -273,13 +291,15 @@ def cache_list(json_: bool) -> None:
 @click.argument("names", nargs=-1, shell_complete=complete_names)
 @click.option("--all", "all_", is_flag=True, help="All of the zoo's weights.")
 def cache_clear(names: tuple[str, ...], all_: bool) -> None:
-    """Delete downloaded weights; embedded ones stay."""
+    """Delete downloaded weights, of hf-hub:OWNER/REPO those of all revisions; embedded ones stay."""
     from huggingface_hub import scan_cache_dir
 
     if bool(names) == all_:
         raise InputError("Name what to delete, or give --all.")
-    wanted = {entry.name for entry in entries_of(["*"] if all_ else names)}
-    repos = {repo.repo_id: repo for entry, repo in _cached() if entry.name in wanted}
+    wanted = {weights.repository(name)[0] for name in names if name.startswith("hf-hub:")}
+    entries = entries_of(["*"] if all_ else [name for name in names if not name.startswith("hf-hub:")])
+    wanted |= {entry.hub.repo for entry in entries if entry.hub}
+    repos = {name: repo for name, repo in _cached().items() if name in wanted}
     commits = [revision.commit_hash for repo in repos.values() for revision in repo.revisions]
     if commits:
         scan_cache_dir().delete_revisions(*commits).execute()

@@ -302,9 +302,9 @@ def check(names: Sequence[str], rules: bool) -> None:
         table([["RULE", "PROMISE"], *([rule.id, rule.promise] for rule in RULES)])
     broken = 0
     for entry in entries_of(names) if names else ():
-        found = complaints(entry.name)
+        found = complaints(entry.address)
         broken += bool(found)
         says = f"breaks {len(found)} of {len(RULES)} rules" if found else f"keeps {len(RULES)} rules"
-        click.echo("\n".join([f"{entry.name}: {says}", *(f"  {complaint}" for complaint in found)]))
+        click.echo("\n".join([f"{entry.address}: {says}", *(f"  {complaint}" for complaint in found)]))
     if broken:
         raise ZooError("The contract is broken: see above.")

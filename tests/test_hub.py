@@ -25,7 +25,7 @@ from safetensors.torch import save
 
 import zoo
 from zoo.entry import Data
-from zoo.errors import ResearchOnly
+from zoo.errors import InputError, ResearchOnly
 from zoo.licenses import commercial
 from zoo.registry import info, registry
 from zoo.schema import to_config
@@ -384,3 +384,114 @@ def test_licences(zoo_command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("zoo.loading.find", lambda name, weights: (replace(entry, data=data), entry.embedded))
     with pytest.warns(ResearchOnly, match="dcgan.fashion-mnist is for research: `zoo licenses dcgan.fashion-mnist`"):
         zoo.load("dcgan")
+
+
+def test_every_command_takes_a_repository_by_its_own_name(machine: Machine, hub: Hub) -> None:
+    """Also what a message advises; afterwards the same without a network."""
+    hub.repos["me/private-use"] = Repo()
+    entry = replace(info("dcgan"), license="CC-BY-NC-4.0", checkpoint="mine")
+    files = {"model.safetensors": info("dcgan").embedded.read_bytes(), "config.json": to_config(entry).encode()}
+    hub.repos["me/private-use"].commit(files)
+    name = "hf-hub:me/private-use"
+    assert f"{name}: commercial use is not allowed" in machine.zoo("licenses", name)
+    assert "on the Hub, me/private-use" in machine.zoo("info", name)
+    folder = machine.folder / "carried"
+    assert machine.zoo("download", name, "--to", str(folder)).startswith(f"{name}: {folder}")
+    local = f"local-dir:{folder}/dcgan.mine"
+    made = machine.start("generate", name, "-n", "1", "-o", "a.png", HF_HUB_OFFLINE="1")
+    _, error = made.communicate()
+    assert made.returncode == 0, error
+    assert f"Warning: {name} is for research: `zoo licenses {name}` says what" in error
+    with pytest.warns(ResearchOnly, match=f"{local} is for research: `zoo licenses {local}` says"):
+        zoo.load(local)
+    for known in (name, local):
+        assert machine.zoo("verify", known, HF_HUB_OFFLINE="1").startswith(f"{known}  good")
+        assert machine.zoo("licenses", known, HF_HUB_OFFLINE="1").startswith(f"{known}: commercial use is not")
+        assert machine.zoo("download", known, HF_HUB_OFFLINE="1").startswith(f"{known}: /")
+        assert "dcgan.mine: " in machine.zoo("info", known, HF_HUB_OFFLINE="1")
+    both = machine.start("download", name, local, "--to", "two")
+    assert f"{name} and {local} would both be two/dcgan.mine: download them to two folders." in both.communicate()[1]
+    machine.zoo("cache", "clear", name)
+    error = machine.zoo("licenses", name, fails=True, HF_HUB_OFFLINE="1")
+    assert f"run `zoo download {name} --to FOLDER` and here load local-dir: and the folder in it." in error
+
+
+def test_what_was_downloaded_by_commit_is_found_without_a_network(machine: Machine, hub: Hub) -> None:
+    """By that commit, by its beginning, and where no branch is named."""
+    (commit,) = hub.repos[NAME].commits
+    machine.zoo("download", f"hf-hub:{NAME}@{commit}")
+    asked = len(hub.log)
+    for revision in (f"@{commit}", f"@{commit[:7]}", ""):
+        machine.zoo("download", f"hf-hub:{NAME}{revision}", HF_HUB_OFFLINE="1")
+    made = machine.start("info", f"hf-hub:{NAME}", HF_ENDPOINT="http://127.0.0.1:1")
+    _, error = made.communicate()
+    assert f"the commit {commit} is used, the newest on this machine." in error
+    assert len(hub.log) == asked
+    error = machine.zoo("info", f"hf-hub:{NAME}@v2", fails=True, HF_HUB_OFFLINE="1")
+    assert f"Of {NAME}, this machine has @{commit}." in error, "what another branch is, nobody here can say"
+
+
+@pytest.mark.parametrize("damaged", ["snapshot", "both"])
+def test_a_damaged_cache_without_links(machine: Machine, hub: Hub, damaged: str) -> None:
+    """As a copy of a cache has it: it is set aside, and the first run succeeds."""
+    machine.zoo("download", "ramp")
+    (snapshot,) = machine.home.rglob("snapshots/*/model.safetensors")
+    blob = snapshot.resolve()
+    snapshot.unlink()
+    snapshot.write_bytes(OTHER)
+    if damaged == "both":
+        blob.write_bytes(OTHER)
+        assert machine.zoo("download", "ramp").endswith("model.safetensors\n")
+    else:
+        path = Path(machine.zoo("download", "ramp", HF_HUB_OFFLINE="1").removeprefix("ramp.first: ").strip())
+        assert path == blob, "the good copy is found without a network"
+    assert snapshot.with_name("model.safetensors.wrong").read_bytes() == OTHER
+    assert [row["status"] for row in json.loads(machine.zoo("verify", "ramp", "--json"))] == ["good"]
+
+
+def test_a_damaged_cache_without_links_and_without_a_network(machine: Machine, hub: Hub) -> None:
+    machine.zoo("download", "ramp")
+    (snapshot,) = machine.home.rglob("snapshots/*/model.safetensors")
+    snapshot.resolve().unlink()
+    snapshot.unlink()
+    snapshot.write_bytes(OTHER)
+    error = machine.zoo("download", "ramp", fails=True, HF_HUB_OFFLINE="1")
+    assert error.count("its sha256 begins") == 1
+    assert "is not on this machine and the Hub cannot be reached" in error
+
+
+def test_a_config_of_gigabytes_is_not_downloaded(machine: Machine, hub: Hub) -> None:
+    hub.repos[NAME].commit({"config.json": b" " * 5_000_000})
+    hub.log.clear()
+    error = machine.zoo("info", f"hf-hub:{NAME}", fails=True)
+    assert f"{NAME}/config.json has 5,000,000 bytes: that is no config.json." in error
+    assert not [line for line in hub.log if line.startswith("GET")]
+
+
+@pytest.mark.parametrize(
+    "name", ["me", "me/x@../../y", "me/x@", "me/x@a b", "../x", "me/x/y", "me/x@-f", "me/a..b", ""]
+)
+def test_what_is_no_repository(name: str) -> None:
+    with pytest.raises(InputError, match="is no repository: use owner/name"):
+        zoo.load(f"hf-hub:{name}")
+
+
+def test_completion_offers_prefixes_and_says_nothing_else(machine: Machine) -> None:
+    (machine.folder / "mine" / "registry.yaml").write_text("a: [")  # a plugin that is left out with a warning
+    code = "import sys; from zoo.cli import main\ntry: main(prog_name='zoo')\nfinally: print('torch' in sys.modules)"
+    for given, wanted in (("l", "local-dir:"), ("h", "hf-hub:"), ("dcg", "dcgan")):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={
+                **machine.environment,
+                "_ZOO_COMPLETE": "bash_complete",
+                "COMP_WORDS": f"zoo info {given}",
+                "COMP_CWORD": "2",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stderr == ""
+        assert f"plain,{wanted}\n" in done.stdout
+        assert done.stdout.endswith("False\n")

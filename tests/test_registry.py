@@ -7,8 +7,11 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,7 @@ from zoo.entry import Entry
 from zoo.errors import InputError, RegistryError, UnknownNameError, WeightsError
 from zoo.loading import build
 from zoo.registry import from_config, info, list_models, registry
-from zoo.schema import read, to_config
+from zoo.schema import parse, read, to_config
 
 GOOD: dict[str, Any] = {
     "toy": {
@@ -423,3 +426,256 @@ def test_a_network_without_checkpoints_is_for_weights_that_users_bring(zoo_comma
     with pytest.raises(UnknownNameError, match="srvgg has no checkpoint 'x4': it has none"):
         info("srvgg.x4")
     assert "Weights  none: `zoo import`" in zoo_command("info", "srvgg").stdout
+
+
+def break_plugin(name: str, site: Path) -> None:
+    """Damage an installed plugin in the way that a name says."""
+    folder = site / "zoo_broken-1.0.dist-info"
+    metadata, points = folder / "METADATA", folder / "entry_points.txt"
+    if name == "no metadata":
+        metadata.unlink()
+    elif name == "no name":
+        metadata.write_text("Metadata-Version: 2.1\nVersion: 1.0\n")
+    elif name == "an escape as name":
+        metadata.write_text("Metadata-Version: 2.1\nName: \x1b[31mred\nVersion: 1.0\n")
+    elif name == "empty metadata":
+        metadata.write_text("")
+    elif name == "latin-1 metadata":
+        metadata.write_bytes("Name: zoo_broken\nAuthor: Müller\n".encode("latin-1"))
+    elif name == "latin-1 entry points":
+        points.write_bytes("[zoo.plugins]\nmüller = zoo_broken\n".encode("latin-1"))
+    elif name == "a folder as metadata":
+        metadata.unlink()
+        metadata.mkdir()
+    elif name == "a fifo as metadata":
+        metadata.unlink()
+        os.mkfifo(metadata)
+    elif name == "a broken link as metadata":
+        metadata.unlink()
+        metadata.symlink_to("nowhere")
+    elif name == "no equals sign":
+        points.write_text("[zoo.plugins]\nzoo_broken\n")
+    elif name == "no equals sign elsewhere":
+        points.write_text("[console_scripts]\nx\n[zoo.plugins]\nzoo_broken = zoo_broken\n")
+    elif name == "an attribute":
+        points.write_text("[zoo.plugins]\nzoo_broken = zoo_broken:plugin\n")
+    elif name == "a path":
+        points.write_text("[zoo.plugins]\nzoo_broken = ../zoo_broken\n")
+    elif name == "nothing":
+        points.write_text("[zoo.plugins]\nzoo_broken =\n")
+    elif name == "a module":
+        points.write_text("[zoo.plugins]\nzoo_broken = json.decoder\n")
+    else:
+        registry_file = site / "zoo_broken" / "registry.yaml"
+        registry_file.unlink()
+        if name == "a fifo as registry":
+            os.mkfifo(registry_file)
+        elif name == "a device as registry":
+            registry_file.symlink_to("/dev/zero")
+        elif name == "a folder as registry":
+            registry_file.mkdir()
+        elif name == "an enormous registry":
+            with registry_file.open("wb") as file:
+                file.truncate(10**9)
+        elif name == "latin-1 registry":
+            registry_file.write_bytes("a: ü".encode("latin-1"))
+        else:
+            registry_file.symlink_to("registry.yaml")  # a loop
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("no metadata", "METADATA: No such file"),
+        ("no name", "its metadata have no Name"),
+        ("an escape as name", "its metadata have no Name"),
+        ("empty metadata", "its metadata have no Name"),
+        ("latin-1 metadata", "METADATA: it is not UTF-8"),
+        ("latin-1 entry points", "can't decode|not in list"),
+        ("a folder as metadata", "METADATA: Is a directory"),
+        ("a fifo as metadata", "METADATA: it is no regular file"),
+        ("a broken link as metadata", "METADATA: No such file"),
+        ("no equals sign", "are damaged"),
+        ("no equals sign elsewhere", "are damaged"),
+        ("an attribute", "'zoo_broken:plugin': it must name a package that has a registry.yaml"),
+        ("a path", "'../zoo_broken': it must name a package"),
+        ("nothing", "'': it must name a package"),
+        ("a module", "'json.decoder' that its entry point names is not installed"),
+        ("a fifo as registry", "registry.yaml cannot be read: it is no regular file"),
+        ("a device as registry", "registry.yaml cannot be read: it is no regular file"),
+        ("a folder as registry", "registry.yaml cannot be read: Is a directory"),
+        ("an enormous registry", "registry.yaml cannot be read: it has more than 4,000,000 bytes"),
+        ("latin-1 registry", "registry.yaml cannot be read: it is not UTF-8 at byte 3"),
+        ("a loop as registry", "registry.yaml cannot be read: Too many levels"),
+    ],
+)
+def test_a_damaged_plugin_costs_one_warning_and_nothing_where_it_is_not_chosen(
+    site: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    make_plugin(site, "zoo_broken", yaml.safe_dump({"gone": GOOD["toy"]}))
+    make_plugin(site, "zoo_toys", yaml.safe_dump({"fine": GOOD["toy"]}))
+    break_plugin(name, site)
+    with pytest.warns(UserWarning) as warned:
+        models = list_models()
+    assert "fine" in models
+    assert "gone" not in models
+    (warning,) = warned
+    assert re.search(f"^The plugin zoo_broken is left out: .*({words})", str(warning.message))
+    assert "\x1b" not in str(warning.message)
+    for chosen in ("none", "zoo-toys"):
+        monkeypatch.setenv("ZOO_PLUGINS", chosen)
+        registry.cache_clear()
+        assert ("fine" in list_models()) == (chosen == "zoo-toys")
+
+
+def test_what_only_looks_like_a_distribution_costs_nothing(site: Path) -> None:
+    make_plugin(site, "zoo_toys", yaml.safe_dump({"fine": GOOD["toy"]}))
+    (site / "file-1.0.dist-info").touch()
+    (site / "loop-1.0.dist-info").symlink_to("loop-1.0.dist-info")
+    (site / "gone-1.0.dist-info").symlink_to("nowhere")
+    (site / "a-1.0.dist-info" / "entry_points.txt").mkdir(parents=True)
+    (site / "b-1.0.dist-info").mkdir()
+    os.mkfifo(site / "b-1.0.dist-info" / "entry_points.txt")
+    assert "fine" in list_models()
+
+
+def test_with_plugins_none_nothing_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_PLUGINS", "none")
+    monkeypatch.setenv("ZOO_PATH", "~nobody/x:nowhere")
+    monkeypatch.setattr("os.scandir", lambda path: pytest.fail(f"{path} is looked at"))
+    registry.cache_clear()
+    try:
+        assert {entry.package for entry in registry().entries.values()} == {"zoo"}
+    finally:
+        registry.cache_clear()
+
+
+@pytest.mark.parametrize("above", ["my", "my.own"])
+def test_a_dotted_package_is_found_and_nothing_of_it_is_imported(site: Path, above: str) -> None:
+    """The packages above it may be namespaces, without an __init__.py."""
+    make_plugin(site, "zoo_dotted", None, package=f"{above}.toys")
+    (site / f"{above}.toys").rename(site / "toys")
+    (site / above.replace(".", "/")).mkdir(parents=True)
+    (site / "toys").rename(site / above.replace(".", "/") / "toys")
+    (site / above.replace(".", "/") / "toys" / "registry.yaml").write_text(yaml.safe_dump({"fine": GOOD["toy"]}))
+    assert info("fine").folder == site / above.replace(".", "/") / "toys"
+    assert "my" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: .nan",
+        "a: [.inf]",
+        "a: 2020-01-01",
+        "a: 2020-99-99",
+        "a: 99999999999999999999",
+        f"a: {'9' * 6000}",
+        f"a: 0x{'f' * 6000}",
+        "a: !!bool maybe",
+        "a: !!int ''",
+        "a: !!int {}",
+        "a: !!timestamp x",
+        "a: !!binary aGk=",
+        "a: !!set {x}",
+        "a: !!omap [x: 1]",
+        "a: !!python/name:os.system",
+        "a: !<tag:example.org,2002:y> 1",
+        "~: {}",
+        "1: {}",
+        "on: {}",
+        "2020-01-01: {}",
+        "{a: 1}: {}",
+        "<<: x",
+        "&a {b: *a}",
+        "&a {<<: *a, b: 1}",
+        'a: "\\e[31m"',
+        'a: "\\0"',
+        'a: "\\ud800"',
+        'a: "\\u202e"',
+        f"a: [{', '.join([':'.join(['59'] * 3300)] * 390)}]",  # to the base 60
+        f"a: !!float '{':'.join(['59'] * 400_000)}'",
+        f"a: [{'{},' * 300_000}]",
+        "".join(f"k{i}: 1\n" for i in range(200_000)),
+        "a0: &a0 {x: 1, y: 2}\n"
+        + "\n".join(f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 9)}]}}" for i in range(1, 12)),
+        "a0: &a0 {x: 1}\n" + "\n".join(f"a{i}: &a{i} {{<<: *a{i - 1}}}" for i in range(1, 5000)),
+        "a: 1\n---\nb: 2",
+        "%YAML 9.9\n---\na: 1",
+    ],
+    ids=lambda text: text[:30],
+)
+def test_yaml_that_nobody_writes_is_one_sentence_soon(text: str) -> None:
+    start = time.process_time()
+    with pytest.raises(RegistryError) as error:
+        parse(text, "registry.yaml", "toys", Path())
+    assert time.process_time() - start < 5
+    assert str(error.value).startswith("registry.yaml")
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("file", ["../x.safetensors", "/x.safetensors", "a\\b.safetensors", "C:x.safetensors", "./x.safetensors"]),
+        ("file", ["a/../b.safetensors", "a//b.safetensors", "a/./b.safetensors", "x.pth", "a\nb.safetensors"]),
+        ("revision", ["", "..", "../x", "/x", "x/", "a b", "-x", "a\nb", "a/../b", "a?b", "a#b", "\x1b[0m"]),
+        ("repo", ["me/a--b", "me/a..b", "../x", "me", "a/b/c", "me/x\n", "https://huggingface.co/me/x"]),
+        ("mirrors", [["file:///etc/passwd"], ["ftp://a/b"], ["https://"], ["https:///x"], ["https://a/ b"], ["//a/b"]]),
+    ],
+)
+def test_names_of_the_hub_that_lead_elsewhere_are_refused(tmp_path: Path, key: str, values: list[Any]) -> None:
+    for value in values:
+        with pytest.raises(RegistryError):
+            entries(changed(GOOD, f"toy.checkpoints.x4.hub.{key}", value), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"model": "dcgan", "model": "srgan"}', "not JSON: the key 'model' comes twice"),
+        (b'{"model": "dcgan", "config": {"a": NaN}}', "nan is no finite number"),
+        (b'{"model": "dcgan", "config": {"a": 1e999}}', "inf is no finite number"),
+        (b'{"model": "dcgan", "license": "\\ud800"}', "control characters"),
+        (b'{"model": "dcgan", "license": "\\u001b[31m"}', "control characters"),
+        (b'{"model": "d\xfcgan"}', "it is not UTF-8 at byte 12"),
+        ('{"model": "dcgan"}'.encode("utf-16"), "it is not UTF-8 at byte 0"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[" * 60 + b"]" * 60, "nested more than 50 deep"),
+        (b"[" + b"{}," * 1_000_000 + b"{}]", "more than 100,000 values"),
+        (b" " * 5_000_000, "it has more than 4,000,000 bytes"),
+        (b"\xef\xbb\xbf{}", "the key 'model' is missing"),
+    ],
+    ids=lambda x: str(x)[:30],
+)
+def test_a_config_that_strangers_wrote_is_one_sentence(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(RegistryError, match=re.escape(words)) as error:
+        zoo.load(f"local-dir:{tmp_path}")
+    assert str(tmp_path / "config.json") in str(error.value)
+    assert str(error.value).isprintable()
+
+
+def test_the_zoos_own_registry_keeps_the_rules_for_strangers() -> None:
+    """They are not checked when it is read, which is at every start."""
+    path, folder = module.own_registry()
+    assert len(parse(path.read_text("utf-8"), "registry.yaml", "a stranger", folder)) > 10
+
+
+def test_a_dotted_package_that_only_an_editable_install_knows(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its finder knows the package by its whole name, and what is above it has no folder."""
+    make_plugin(site, "zoo_dotted", None, package="far.toys")
+    elsewhere = site.parent / "elsewhere"
+    (site / "far.toys").rename(elsewhere)
+    (elsewhere / "registry.yaml").write_text(yaml.safe_dump({"fine": GOOD["toy"]}))
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+            if name != "far.toys":
+                return None
+            return spec_from_file_location(name, elsewhere / "__init__.py", submodule_search_locations=[str(elsewhere)])
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    assert info("fine").folder == elsewhere

@@ -167,7 +167,7 @@ def test_a_damaged_local_file_is_passed_over_for_a_good_one(tmp_path: Path) -> N
         ("local-dir:.", {"weights": "x"}, InputError, "leave out"),
         ("file:x", {}, InputError, "no prefix"),
         ("hf-hub:me/mine", {}, WeightsError, "Hub cannot be reached"),
-        ("hf-hub:not a repo", {}, WeightsError, "use owner/name"),
+        ("hf-hub:not a repo", {}, InputError, "use owner/name"),
         ("dcgan", {"device": "abacus"}, InputError, "'abacus' cannot be used"),
         ("dcgan", {"device": "cuda:99"}, InputError, "'cuda:99' cannot be used"),
     ],

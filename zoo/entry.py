@@ -140,6 +140,7 @@ class Entry:
         verified: whether we have loaded these weights; False for files that were only read about.
         license: of the weights, as an SPDX identifier where there is one.
         origin: the files that the weights were imported from, if they were.
+        source: ``local-dir:FOLDER`` or ``hf-hub:OWNER/REPO`` as it was asked for, of what no registry names.
     """
 
     model: str
@@ -164,6 +165,12 @@ class Entry:
     metrics: tuple[Metric, ...] = ()
     verified: bool = True
     origin: Origin | None = None
+    source: str = ""
+
+    @property
+    def address(self) -> str:
+        """The name under which :func:`zoo.load` and every command find these weights."""
+        return self.source or self.name
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from dataclasses import dataclass
 
@@ -63,7 +64,8 @@ def note(entry: Entry) -> None:
     """Say of weights that are for research alone that they are."""
     if not commercial(entry):
         warnings.warn(
-            f"{entry.name} is for research: `zoo licenses {entry.name}` says what its licence and its data allow.",
+            f"{entry.address} is for research: `zoo licenses {shlex.quote(entry.address)}` says what its licence and "
+            "its data allow.",
             ResearchOnly,
             stacklevel=3,
         )

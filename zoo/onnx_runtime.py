@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,12 @@ import numpy as np
 from zoo import __version__
 from zoo.entry import Entry
 from zoo.errors import InputError, ZooError
+from zoo.files import is_file
 from zoo.licenses import note
 from zoo.reading import Array
 from zoo.schema import to_config
 from zoo.verbs import Verbs
-from zoo.weights import cache_folder, find, sha256_of
+from zoo.weights import cache_folder, find, keep, sha256_of
 
 
 class OnnxModel(Verbs):
@@ -53,7 +55,7 @@ def load(name: str, *, weights: str | os.PathLike[str] | None = None) -> OnnxMod
     """A model with its trained weights, in ONNX Runtime, on the CPU, in float32.
 
     The ONNX file is written when a model is first loaded, which takes torch and some seconds, and kept in the zoo's
-    cache.
+    cache, if that can be written.
 
     Args:
         name: as :func:`zoo.load` takes it.
@@ -71,10 +73,19 @@ def load(name: str, *, weights: str | os.PathLike[str] | None = None) -> OnnxMod
     entry, path = find(name, weights)
     note(entry)
     what = f"{__version__} {to_config(entry)} {entry.sha256 or sha256_of(path)}"
-    file = cache_folder() / "onnx" / f"{entry.name}-{hashlib.sha256(what.encode()).hexdigest()[:16]}.onnx"
-    if not file.is_file():
+    cache = cache_folder()
+    kept = cache and cache / "onnx" / f"{entry.name}-{hashlib.sha256(what.encode()).hexdigest()[:16]}.onnx"
+    if kept and is_file(kept):
+        try:
+            return OnnxModel(entry, kept)
+        except Exception:  # noqa: S110 - whatever a damaged file causes in ONNX Runtime: it is written anew
+            pass
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "model.onnx"
         _write(name, weights, file)
-    return OnnxModel(entry, file)
+        made = OnnxModel(entry, file)
+        keep(kept, file.read_bytes())
+    return made
 
 
 def _write(name: str, weights: str | os.PathLike[str] | None, file: Path) -> None:

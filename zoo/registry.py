@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,8 +18,9 @@ from typing import Any
 
 from zoo.entry import VERBS, Entry
 from zoo.errors import InputError, RegistryError, UnknownNameError, VerbError, near
+from zoo.files import is_file, read_small, read_text
 from zoo.licenses import commercial
-from zoo.schema import OF_MODEL, Facts, bounded, checkpoint, parse, read
+from zoo.schema import OF_MODEL, Facts, bounded, checkpoint, parse, printable, read
 
 PLUGIN_GROUP = "zoo.plugins"
 PLUGINS_VARIABLE = "ZOO_PLUGINS"  # `none`, or the only ones to take, joined by commas
@@ -89,13 +91,17 @@ def own_registry() -> tuple[Path, Path]:
     return (inside if inside.exists() else folder.parent / "registry.yaml"), folder
 
 
-def _plugins() -> Iterator[tuple[str, str]]:
-    """Distribution and package of every installed plugin.
+Reader = Callable[[], list[Entry]]
+
+
+def _plugins() -> Iterator[tuple[str, Reader]]:
+    """Name of every installed distribution that says that it is a plugin, and how its entries are read.
 
     ``importlib.metadata.entry_points`` parses the metadata of everything that is installed, which takes
     longer than all else that `zoo list` does; here only files that mention the group are parsed.
     """
     group = f"[{PLUGIN_GROUP}]".encode()
+    seen = set()
     for place in dict.fromkeys(sys.path):
         try:
             found = [item.path for item in os.scandir(place or ".") if item.name.endswith((".dist-info", ".egg-info"))]
@@ -103,49 +109,79 @@ def _plugins() -> Iterator[tuple[str, str]]:
             continue
         for path in sorted(found):
             try:
-                with open(f"{path}/entry_points.txt", "rb") as file:
-                    if group not in file.read():
-                        continue
+                if group not in read_small(f"{path}/entry_points.txt"):
+                    continue
             except OSError:
                 continue
-            from importlib.metadata import PathDistribution
+            name, packages = _distribution(Path(path))
+            if (name, packages) not in seen:  # an environment may see the same one in several places
+                seen.add((name, packages))
+                yield name, partial(_read_plugin, name, packages)
 
-            distribution = PathDistribution(Path(path))
-            for point in distribution.entry_points.select(group=PLUGIN_GROUP):
-                yield distribution.metadata["Name"], point.value
+
+def _distribution(path: Path) -> tuple[str, tuple[str, ...] | RegistryError]:
+    """The name of an installed distribution and the packages of its entry points, or what is wrong with it."""
+    from importlib.metadata import PathDistribution
+
+    name = path.stem.partition("-")[0]
+    try:
+        read_text(path / ("METADATA" if path.suffix == ".dist-info" else "PKG-INFO"))  # which may be anything
+        distribution = PathDistribution(path)
+        stated = distribution.metadata["Name"]
+        if not re.fullmatch(r"\w[\w.-]*", stated or ""):
+            raise ValueError("its metadata have no Name")
+        return stated, tuple(point.value for point in distribution.entry_points.select(group=PLUGIN_GROUP))
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}"
+    except Exception as error:  # whatever damaged texts cause in the parsers; a line without = is a TypeError
+        reason = str(error)
+    return name, RegistryError(f"its metadata in {path} are damaged ({reason}): install it again.")
+
+
+def _read_plugin(distribution: str, packages: tuple[str, ...] | RegistryError) -> list[Entry]:
+    if isinstance(packages, RegistryError):
+        raise packages
+    folders = [_plugin_folder(package) for package in packages]
+    return [entry for folder in folders for entry in read(folder / "registry.yaml", distribution, folder)]
 
 
 def _plugin_folder(package: str) -> Path:
-    from importlib.util import find_spec  # finds the package without importing it
+    """Where a package lies. It is not imported, nor are those above a dotted one."""
+    from importlib.util import find_spec
 
-    spec = find_spec(package) if package.isidentifier() else None
-    if spec is None or not spec.submodule_search_locations:
+    if not all(part.isidentifier() for part in package.split(".")):
+        raise RegistryError(
+            f'its entry point names {package!r}: it must name a package that has a registry.yaml, as "zoo_blobs" or '
+            '"my.blobs", and nothing in it.'
+        )
+    top, *rest = package.split(".")
+    spec = find_spec(top)
+    places = [Path(place, *rest) for place in (spec and spec.submodule_search_locations) or ()]
+    for finder in sys.meta_path if rest else ():  # those of editable installs know a dotted package by its whole name
+        found = finder.find_spec(package, [])
+        places += [Path(place) for place in (found and found.submodule_search_locations) or ()]
+    places = [place for place in places if place.is_dir()]
+    if not places:
         raise RegistryError(f"the package {package!r} that its entry point names is not installed.")
-    return Path(next(iter(spec.submodule_search_locations)))
+    return next((place for place in places if is_file(place / "registry.yaml")), places[0])
 
 
-def _sources() -> Iterator[tuple[str, Callable[[], list[Entry]]]]:
+def _sources() -> Iterator[tuple[str, Reader]]:
     """Name of every folder on ``ZOO_PATH`` and of every plugin, and how its entries are read."""
     for place in filter(None, os.environ.get(PATH_VARIABLE, "").split(os.pathsep)):
-        folder = Path(place).expanduser().absolute()
-        yield folder.name, partial(_read_folder, folder)
-    for distribution, package in dict.fromkeys(_plugins()):
-        yield distribution, partial(_read_plugin, distribution, package)
+        yield Path(place).name or place, partial(_read_folder, place)
+    yield from _plugins()
 
 
-def _read_folder(folder: Path, package: str | None = None) -> list[Entry]:
+def _read_folder(place: str | os.PathLike[str], package: str | None = None) -> list[Entry]:
     """The entries of a folder of one's own; its builders are modules in it."""
+    folder = Path(os.path.expanduser(place)).absolute()  # noqa: PTH111 - Path's raises where nobody has a home
     if not folder.is_dir():
         raise RegistryError(f"{folder} is no folder: correct {'the path' if package else PATH_VARIABLE}.")
     entries = read(folder / "registry.yaml", package or folder.name, folder)
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
     return entries
-
-
-def _read_plugin(distribution: str, package: str) -> list[Entry]:
-    folder = _plugin_folder(package)
-    return read(folder / "registry.yaml", distribution, folder)
 
 
 @cache
@@ -156,18 +192,21 @@ def registry() -> Registry:
     made.add(read(path, "zoo", folder))
     chosen = os.environ.get(PLUGINS_VARIABLE)
     wanted = None if chosen is None else {_normal(name) for name in chosen.split(",")} - {"none", ""}
+    if wanted is not None and not wanted:
+        return made
     found = []
     for name, entries in _sources():
-        found.append(name)
+        found.append(printable(name))
         if wanted is not None and _normal(name) not in wanted:
             continue
         try:
             made.add(entries())
         except Exception as error:
-            warnings.warn(f"The plugin {name} is left out: {error}", stacklevel=2)
+            warnings.warn(f"The plugin {printable(name)} is left out: {printable(str(error))}", stacklevel=2)
     if unknown := (wanted or set()) - {_normal(name) for name in found}:
         there = f"there are {', '.join(found)}" if found else "there are none"
-        warnings.warn(f"{PLUGINS_VARIABLE} names {', '.join(sorted(unknown))}: {there}.", stacklevel=2)
+        said = printable(", ".join(sorted(unknown)))
+        warnings.warn(f"{PLUGINS_VARIABLE} names {said}: {there}.", stacklevel=2)
     return made
 
 
@@ -193,7 +232,7 @@ def register(stanza: Mapping[str, Any] | str | os.PathLike[str]) -> list[str]:
     if isinstance(stanza, Mapping) or (isinstance(stanza, str) and "\n" in stanza):
         entries = parse(stanza, "the stanza", REGISTERED, Path.cwd())
     else:
-        entries = _read_folder(Path(stanza).expanduser().absolute(), REGISTERED)
+        entries = _read_folder(stanza, REGISTERED)
     here = registry()
     names = list(dict.fromkeys(entry.model for entry in entries))
     before = {name: here.models[name] for name in names if name in here.models}
@@ -258,18 +297,27 @@ def from_config(text: str, where: str) -> Entry:
         where: the file's name, for errors.
     """
     try:
-        raw = bounded(json.loads(text), where)
+        raw = json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise RegistryError(f"{where} is not JSON: {error}.") from None
-    facts = Facts(raw, where)
+    facts = Facts(bounded(raw, where), where)
     model = info(facts.get("model", str))
     shared = {key: getattr(model, key) for key in OF_MODEL}
     facts.raw.setdefault("license", "unknown")
     return checkpoint(facts.get("checkpoint", str, "local"), facts.raw, where, shared)
 
 
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in made:
+            raise ValueError(f"the key {key!r} comes twice")
+        made[key] = value
+    return made
+
+
 def refusal(model: str, verb: str) -> VerbError:
     """The error for a verb that a model lacks, naming models that have it."""
     able = search(verb=verb)
-    others = list(dict.fromkeys(e.model for e in able if e.embedded.is_file())) or [e.model for e in able]
+    others = list(dict.fromkeys(e.model for e in able if is_file(e.embedded))) or [e.model for e in able]
     return VerbError(f"{model} cannot {verb}: {', '.join(others[:5])} can." if others else f"No model can {verb}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import reprlib
 from collections.abc import Mapping, Sequence
@@ -14,16 +15,33 @@ import yaml
 
 from zoo.entry import CONDITION_KINDS, KINDS, VERBS, Condition, Data, Entry, Format, Hub, Metric, Origin
 from zoo.errors import InputError, RegistryError, near
+from zoo.files import read_text
 
 MOST, DEEPEST = 100_000, 50  # values in a registry or configuration, and how deep they are nested
+LARGEST = 2**63 - 1
+# A terminal obeys control characters, and shows text out of order after the marks for right-to-left script; half a
+# surrogate pair cannot be printed or saved.
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+REPO = r"(?!.*(\.\.|--))\w[\w.-]*/\w[\w.-]*"
+REVISION = r"(?!.*\.\.)\w[\w.+-]*(/\w[\w.+-]*)*"
+FILE = r"(?!.*\.\.)[^./\\:\s][^/\\:\n\t]*(/[^./\\:\s][^/\\:\n\t]*)*\.safetensors"
+LINK = re.compile(r"https?://[^\s/?#@\\]+/\S*")
 _A = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", dict: "a mapping", list: "a list"}
 REQUIRED = object()
 OF_MODEL = ("model", "package", "folder", "builder", "summary", "paper", "aliases", "verbs", "conditions")
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # in C, where there is one
-    """Safe YAML in which no key comes twice: plain YAML would silently keep the last."""
+    """Safe YAML in which no key comes twice, as plain YAML would silently keep the last, and merging has an end."""
+
+    merged = 0
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)  # which comes back here for each mapping that a key `<<` copies
+        self.merged += len(node.value)
+        if self.merged > MOST:
+            raise yaml.constructor.ConstructorError(None, None, f"more than {MOST:,} keys", node.start_mark)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -37,6 +55,17 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
             seen.add(key.value)
         made: dict[Any, Any] = super().construct_mapping(node, deep)
         return made
+
+
+def _number(loader: _Loader, node: yaml.ScalarNode) -> Any:
+    """A number of YAML; `1:1:1...` is one to the base 60, which takes the square of its length to read."""
+    if len(node.value) > 100:
+        raise yaml.constructor.ConstructorError(None, None, "a number of more than 100 characters", node.start_mark)
+    return yaml.SafeLoader.yaml_constructors[node.tag](loader, node)
+
+
+for _tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float"):
+    _Loader.add_constructor(_tag, _number)
 
 
 class Facts:
@@ -113,22 +142,51 @@ def _show(value: Any) -> str:
 
 
 def bounded(value: Any, where: str) -> Any:
-    """The same, if it is of a size that somebody may have written: aliases of YAML make much out of little."""
-    left = [MOST]
+    """The same, if somebody may have written it, and JSON has it: mappings, lists, texts, numbers, true, false, null.
 
-    def visit(value: Any) -> None:
-        left[0] -= 1
-        if left[0] < 0:
+    Raises:
+        RegistryError: for other values, numbers that are not finite, control characters, keys that are no text, and
+            more values than ``MOST``: aliases of YAML make much out of little.
+    """
+    left = MOST
+
+    def visit(value: Any, depth: int) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
             raise RegistryError(f"{where}: more than {MOST:,} values: that is no registry.")
-        for inner in (*value.keys(), *value.values()) if isinstance(value, dict) else value:
-            if isinstance(inner, (dict, list)):
-                visit(inner)
-            else:
-                left[0] -= 1
+        if depth > DEEPEST:
+            raise RegistryError(f"{where}: nested more than {DEEPEST} deep: that is no registry.")
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                if not isinstance(key, str):
+                    raise RegistryError(f"{where}: the key {_show(key)} is no text: put it in quotes.")
+                visit(key, depth)
+                visit(inner, depth + 1)
+        elif isinstance(value, (list, tuple)):
+            for inner in value:
+                visit(inner, depth + 1)
+        elif problem := _problem(value):
+            raise RegistryError(f"{where}: {_show(value)} {problem}.")
 
-    if isinstance(value, (dict, list)):
-        visit(value)
+    visit(value, 0)
     return value
+
+
+def printable(text: str) -> str:
+    """A text that strangers wrote, on one line, without what a terminal would obey."""
+    return UNPRINTABLE.sub("?", " ".join(text.split()))
+
+
+def _problem(value: Any) -> str:
+    """What is wrong with a text, a number or another single value."""
+    if isinstance(value, str):
+        return "has control characters: delete them" if UNPRINTABLE.search(value) else ""
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else "is no finite number"
+    if isinstance(value, int):
+        return "" if abs(value) <= LARGEST else "is too large a number"
+    return "" if value is None else f"is a {type(value).__name__}, no text or number: put it in quotes"
 
 
 def _format(facts: Facts | None) -> Format | None:
@@ -168,14 +226,12 @@ def _hub(facts: Facts | None) -> Hub | None:
     if facts is None:
         return None
     made = Hub(
-        facts.matching("repo", r"\w[\w.-]*/\w[\w.-]*", "owner/name"),
-        facts.matching(
-            "file", r"(?!/)(?!.*\.\.).+\.safetensors", "the path of a .safetensors file", "model.safetensors"
-        ),
-        facts.get("revision", str, "main"),
+        facts.matching("repo", REPO, "owner/name"),
+        facts.matching("file", FILE, "the path of a .safetensors file", "model.safetensors"),
+        facts.matching("revision", REVISION, "a branch, tag or commit", "main"),
         facts.list_of("mirrors", (str,), ()),
     )
-    if bad := [url for url in made.mirrors if not url.startswith(("https://", "http://"))]:
+    if bad := [url for url in made.mirrors if not LINK.fullmatch(url)]:
         raise RegistryError(f"{facts.where}: mirrors: expected links, got {_show(bad[0])}.")
     facts.done()
     return made
@@ -307,20 +363,17 @@ def read(path: Path, package: str, folder: Path) -> list[Entry]:
         RegistryError: naming the file, the model, the key and what was expected.
     """
     try:
-        text = path.read_text("utf-8")
+        text = read_text(path)
     except OSError as error:
         raise RegistryError(
             f"{path} cannot be read: {error.strerror}; put it there, or install {package} again."
         ) from None
-    except UnicodeDecodeError as error:
-        raise RegistryError(f"{path} is not UTF-8: {error}.") from None
     return parse(text, str(path), package, folder)
 
 
 def parse(raw: Any, where: str, package: str, folder: Path) -> list[Entry]:
     """The entries of what a registry file holds, as :func:`read`; ``raw`` is a mapping or YAML text from ``where``."""
-    if isinstance(raw, str):
-        raw = _load(raw, where, trusted=package == "zoo")
+    raw = _load(raw, where, trusted=package == "zoo") if isinstance(raw, str) else bounded(raw, where)
     facts = Facts({} if raw is None else raw, where)
     _check_version(facts, package)
     if not facts.raw:
@@ -334,22 +387,29 @@ def parse(raw: Any, where: str, package: str, folder: Path) -> list[Entry]:
 
 def _load(text: str, where: str, trusted: bool) -> Any:
     try:
-        if not trusted:
-            _check_depth(text, where)
+        if trusted:  # the zoo's own is read at every start
+            return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+        _check_events(text, where)
         return bounded(yaml.load(text, Loader=_Loader), where)  # noqa: S506 - a safe loader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except RegistryError:
+        raise
+    except Exception as error:  # yaml lets whatever a value causes through: for `!!bool maybe` a KeyError
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
-        raise RegistryError(f"{where} is not YAML{line}: {getattr(error, 'problem', None) or error}.") from None
+        said = getattr(error, "problem", None) or (error if isinstance(error, ValueError) else repr(error))
+        raise RegistryError(f"{where} is not YAML{line}: {printable(str(said)[:200])}.") from None
 
 
-def _check_depth(text: str, where: str) -> None:
-    """Refuse what is nested so deeply that the loader, which calls itself, would end the process."""
-    depth = 0
+def _check_events(text: str, where: str) -> None:
+    """Refuse what is nested so deeply that the loader, which calls itself, would end the process, or would be large."""
+    depth = values = 0
     for event in yaml.parse(text, Loader=_Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
             raise RegistryError(f"{where}: nested more than {DEEPEST} deep: that is no registry.")
+        values += isinstance(event, yaml.NodeEvent)
+        if values > MOST:
+            raise RegistryError(f"{where}: more than {MOST:,} values: that is no registry.")
 
 
 def _check_version(facts: Facts, package: str) -> None:

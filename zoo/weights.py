@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+import shlex
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -17,18 +18,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from zoo.entry import Entry, Metric
-from zoo.errors import InputError, WeightsError
-from zoo.files import atomic_write
+from zoo.entry import Entry, Hub, Metric
+from zoo.errors import InputError, RegistryError, UnknownNameError, WeightsError
+from zoo.files import SMALL, atomic_write, is_file, read_text
 from zoo.registry import from_config, info
-from zoo.schema import to_config
+from zoo.schema import REPO, REVISION, to_config
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 SAMPLES_FILE = "samples.png"
 FOLDER_VARIABLE = "ZOO_WEIGHTS"
 CACHE_VARIABLE = "ZOO_CACHE"
-COMMIT = re.compile("[0-9a-f]{40}")
+COMMIT, SHORT = re.compile("[0-9a-f]{40}"), re.compile("[0-9a-f]{7,40}")
 BUSY = (429, 500, 502, 503, 504)  # statuses after which huggingface_hub tries again
 
 
@@ -172,33 +173,54 @@ def _hash(path: Path, anew: bool) -> str:
     """The sha256 of a file, out of memory where that is the same file as before."""
     facts = path.stat()
     key, now = str(path.resolve()), [facts.st_size, facts.st_mtime_ns, facts.st_ino]
-    memory = cache_folder() / "verified.json"
-    try:
-        known = json.loads(memory.read_text("utf-8"))
-        if not anew and known[key][:3] == now and re.fullmatch("[0-9a-f]{64}", known[key][3]):
-            return str(known[key][3])
-    except (OSError, ValueError, LookupError, TypeError):
-        known = {}
+    folder = cache_folder()
+    memory = folder / "verified.json" if folder else None
+    known = _remembered(memory) if memory else {}
+    match known.get(key):
+        case [*before, str(digest)] if not anew and before == now and re.fullmatch("[0-9a-f]{64}", digest):
+            return digest
     digest = sha256_of(path)
-    try:
-        with atomic_write(memory) as aside:
-            aside.write_text(json.dumps({**dict(list(known.items())[-999:]), key: [*now, digest]}), "utf-8")
-    except OSError:
-        pass  # where nothing can be written, it is read again each time
+    known.pop(key, None)
+    keep(memory, json.dumps({**dict(list(known.items())[-999:]), key: [*now, digest]}).encode())
     return digest
 
 
-def cache_folder() -> Path:
-    """Where the zoo keeps what can be had again: ``ZOO_CACHE``, or a folder in the user's cache."""
+def _remembered(memory: Path) -> dict[str, Any]:
+    """What an earlier process has written there; nothing if that cannot be read."""
+    try:
+        known = json.loads(read_text(memory))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def keep(path: Path | None, content: bytes) -> None:
+    """Put something that can be had again into the cache, if there is one and it takes it."""
+    try:
+        if path and (path.is_file() or not path.exists()):  # writing into a FIFO may never end
+            with atomic_write(path) as aside:
+                aside.write_bytes(content)
+    except OSError:
+        pass
+
+
+def cache_folder() -> Path | None:
+    """Where the zoo keeps what can be had again: ``ZOO_CACHE``, or a folder in the user's cache.
+
+    None for a user without a home, as in a container that runs under any number.
+    """
     if os.environ.get(CACHE_VARIABLE):
         return Path(os.environ[CACHE_VARIABLE])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "generative-zoo"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "generative-zoo"
+    except RuntimeError:
+        return None
 
 
 def in_folder(folder: Path, entry: Entry) -> Path | None:
     """Where ``zoo download --to FOLDER`` puts an entry, or the folder's own weights, if either is there."""
     places = (folder / entry.name / WEIGHTS_FILE, folder / f"{entry.name}.safetensors", folder / WEIGHTS_FILE)
-    return next((path for path in places if path.is_file()), None)
+    return next((path for path in places if is_file(path)), None)
 
 
 def on_disk(entry: Entry, folder: Path | None = None) -> Iterator[Path]:
@@ -208,20 +230,69 @@ def on_disk(entry: Entry, folder: Path | None = None) -> Iterator[Path]:
         entry: which.
         folder: a folder of the caller's; else that in the environment variable ``ZOO_WEIGHTS``, if set.
     """
-    if entry.embedded.is_file():
-        yield entry.embedded
-    folder = folder or (Path(os.environ[FOLDER_VARIABLE]) if os.environ.get(FOLDER_VARIABLE) else None)
-    local = in_folder(folder, entry) if folder else None
-    if local:
-        yield local
+    if local := _local_folder(entry):
+        if is_file(local / WEIGHTS_FILE):
+            yield local / WEIGHTS_FILE
+        return
+    if not entry.source:  # what has the name of a checkpoint of ours may be another one
+        if is_file(entry.embedded):
+            yield entry.embedded
+        folder = folder or (Path(os.environ[FOLDER_VARIABLE]) if os.environ.get(FOLDER_VARIABLE) else None)
+        if folder and (found := in_folder(folder, entry)):
+            yield found
     if entry.hub:
-        from huggingface_hub import try_to_load_from_cache  # 0.2 s: only where the embedded file is not enough
-
-        cached = try_to_load_from_cache(entry.hub.repo, entry.hub.file, revision=entry.hub.revision)
-        if isinstance(cached, str):
-            yield Path(cached)
-    if (mirrored := _mirrored(entry)) and mirrored.is_file():
+        yield from _cached(entry.hub, entry.sha256)
+    if (mirrored := _mirrored(entry)) and is_file(mirrored):
         yield mirrored
+
+
+def _local_folder(entry: Entry) -> Path | None:
+    prefix, _, rest = entry.source.partition(":")
+    return Path(os.path.expanduser(rest)) if prefix == "local-dir" else None  # noqa: PTH111 - needs no home
+
+
+def _cached(hub: Hub, sha256: str | None) -> Iterator[Path]:
+    """The files in the Hub's cache that may be this one: at its revision, and the one whose name is its hash."""
+    found = _in_cache(hub.repo, hub.file, hub.revision)
+    if found:
+        yield found
+    if sha256:
+        blob = _repo_cache(hub.repo) / "blobs" / sha256
+        if is_file(blob) and not (found and is_file(found) and found.samefile(blob)):
+            yield blob
+
+
+def _repo_cache(repo: str) -> Path:
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
+
+
+def _in_cache(repo: str, file: str, revision: str | None) -> Path | None:
+    """A file in the Hub's cache, by branch, tag or commit; a commit may be cut short."""
+    from huggingface_hub import try_to_load_from_cache  # 0.2 s: only where the embedded file is not enough
+
+    try:
+        found = try_to_load_from_cache(repo, file, revision=revision)
+    except (OSError, ValueError):  # a name that is none, or a damaged cache
+        return None
+    if isinstance(found, str):
+        return Path(found)
+    if revision is None or not SHORT.fullmatch(revision):
+        return None
+    known = [path for commit, path in _snapshots(repo, file).items() if commit.startswith(revision)]
+    return known[0] if len(known) == 1 else None
+
+
+def _snapshots(repo: str, file: str) -> dict[str, Path]:
+    """A file at every commit in the Hub's cache, the newest first."""
+    try:
+        commits = sorted(
+            (_repo_cache(repo) / "snapshots").iterdir(), key=lambda path: path.stat().st_mtime, reverse=True
+        )
+    except OSError:
+        return {}
+    return {commit.name: commit / file for commit in commits if is_file(commit / file)}
 
 
 def fetch(entry: Entry, weights: str | os.PathLike[str] | None = None, *, force: bool = False) -> Path:
@@ -238,28 +309,40 @@ def fetch(entry: Entry, weights: str | os.PathLike[str] | None = None, *, force:
     """
     if not entry.checkpoint:
         raise WeightsError(f"{entry.name} has no weights here: `zoo import {entry.name} FILE -o FOLDER` takes yours.")
+    if local := _local_folder(entry):
+        path = local / WEIGHTS_FILE
+        if not is_file(path):
+            raise WeightsError(f"{local} has no {WEIGHTS_FILE}: get the folder again.")
+        check(path, entry, cure="get the folder again")
+        return path
     folder = None
     if weights is not None:
-        given = Path(weights)
-        if given.is_file():
-            check(given, entry, cure="weights of your own are for `zoo embed`, or a folder with a config.json")
-            return given
-        if not given.is_dir():
-            raise InputError(f"{given} does not exist: name a folder with weights or a .safetensors file.")
-        folder = given
-    problems = []
+        folder = Path(weights)
+        if is_file(folder):
+            check(folder, entry, cure="weights of your own are for `zoo embed`, or a folder with a config.json")
+            return folder
+        try:
+            problem = "" if folder.is_dir() else "is no file and no folder" if folder.exists() else "does not exist"
+        except OSError as error:
+            problem = f"cannot be read ({error.strerror})"
+        if problem:
+            raise InputError(f"{folder} {problem}: name a folder with weights or a .safetensors file.")
+    if force and entry.hub:
+        _refuse_offline()
+    problems, wrong = [], False
     for path in () if force else on_disk(entry, folder):
         try:
             check(path, entry)
             return path
         except WeightsError as error:
             problems.append(str(error))
-            if "blobs" in path.resolve().parts:  # the Hub's cache would give it again
+            if entry.hub and path.is_relative_to(_repo_cache(entry.hub.repo)):  # which would give it again
                 problems.append(_set_aside(path))
+                wrong = True
     sources: list[Callable[[], Path]] = []
     if entry.hub:
         hub = entry.hub
-        sources.append(lambda: download(hub.repo, hub.file, hub.revision, entry, force))
+        sources.append(lambda: download(hub.repo, hub.file, hub.revision, entry, force or wrong))
         sources += [partial(_from_mirror, url, entry) for url in hub.mirrors]
     for source in sources:
         try:
@@ -271,6 +354,13 @@ def fetch(entry: Entry, weights: str | os.PathLike[str] | None = None, *, force:
         or f"{entry.name} has no weights: {entry.embedded} does not exist, and its stanza names no `hub`; put the file "
         "there, or name one with `weights`."
     )
+
+
+def _refuse_offline() -> None:
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        raise WeightsError("HF_HUB_OFFLINE is set, so nothing can be downloaded anew: unset it, or leave out --force.")
 
 
 def _set_aside(path: Path) -> str:
@@ -287,9 +377,10 @@ def _set_aside(path: Path) -> str:
 
 def _mirrored(entry: Entry) -> Path | None:
     """Where a file from a mirror is kept."""
-    if not entry.hub or not entry.hub.mirrors or not entry.sha256:
+    folder = cache_folder()
+    if not folder or not entry.hub or not entry.hub.mirrors or not entry.sha256:
         return None
-    return cache_folder() / "mirrors" / f"{entry.sha256}.safetensors"
+    return folder / "mirrors" / f"{entry.sha256}.safetensors"
 
 
 def _from_mirror(url: str, entry: Entry) -> Path:
@@ -299,7 +390,12 @@ def _from_mirror(url: str, entry: Entry) -> Path:
 
     path = _mirrored(entry)
     if path is None:
-        raise WeightsError(f"{url} cannot be used: {entry.name} has no sha256 on record.")
+        lacks = (
+            f"{entry.name} has no sha256 on record"
+            if cache_folder()
+            else f"nobody has a home here: set {CACHE_VARIABLE}"
+        )
+        raise WeightsError(f"{url} cannot be used: {lacks}.")
     if constants.HF_HUB_OFFLINE:
         raise WeightsError(f"{url} is not asked: HF_HUB_OFFLINE is set.")
     try:
@@ -315,20 +411,32 @@ def _from_mirror(url: str, entry: Entry) -> Path:
     return path
 
 
-def download(repo: str, file: str, revision: str | None, entry: Entry | None = None, force: bool = False) -> Path:
+def download(
+    repo: str,
+    file: str,
+    revision: str | None,
+    entry: Entry | None = None,
+    force: bool = False,
+    *,
+    name: str = "",
+    most: int | None = None,
+) -> Path:
     """A file of a Hub repository, from the cache where it is; checked if it is an entry's weights.
+
+    Args:
+        repo: ``owner/name``.
+        file: its path there.
+        revision: branch, tag or commit; None for the branch `main`.
+        entry: what the file should be.
+        force: download even what is in the cache.
+        name: what `zoo download` takes elsewhere, if this machine has no network.
+        most: how many bytes it may have.
 
     Raises:
         WeightsError: saying whether the Hub cannot be reached, lacks the repository or file, keeps it from you, or has
             another one; a wrong file is set aside.
     """
-    from huggingface_hub import (
-        constants,
-        get_hf_file_metadata,
-        hf_hub_download,
-        hf_hub_url,
-        try_to_load_from_cache,
-    )
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import (
         EntryNotFoundError,
         GatedRepoError,
@@ -339,30 +447,33 @@ def download(repo: str, file: str, revision: str | None, entry: Entry | None = N
     )
 
     what = f"{repo}@{revision}/{file}" if revision else f"{repo}/{file}"
-    if force and constants.HF_HUB_OFFLINE:
-        raise WeightsError("HF_HUB_OFFLINE is set, so nothing can be downloaded anew: unset it, or leave out --force.")
+    cached = None if force else _in_cache(repo, file, revision)
+    path = cached if COMMIT.fullmatch(str(revision)) else None  # a commit never changes
     try:
-        cached = None if force else try_to_load_from_cache(repo, file, revision=revision)
-        path = Path(cached) if isinstance(cached, str) and COMMIT.fullmatch(str(revision)) else None  # never changes
         if path is None:
             try:
                 # Without a network this fails at once; hf_hub_download would try again for 23 seconds.
-                get_hf_file_metadata(hf_hub_url(repo, file, revision=revision), timeout=constants.HF_HUB_ETAG_TIMEOUT)
+                facts = get_hf_file_metadata(
+                    hf_hub_url(repo, file, revision=revision), timeout=constants.HF_HUB_ETAG_TIMEOUT
+                )
+                if most and facts.size and facts.size > most:
+                    raise WeightsError(f"{what} has {facts.size:,} bytes: that is no {file}.")
             except HfHubHTTPError as error:
                 if error.response.status_code not in BUSY:
                     raise
+            except WeightsError:
+                raise
             except Exception as error:  # which ones depends on the HTTP library behind huggingface_hub
                 if isinstance(error, OSError) and error.filename:  # a file here, not the network
                     raise
-                if not isinstance(cached, str):
-                    size = f" ({entry.bytes:,} bytes)" if entry and entry.bytes else ""
-                    raise WeightsError(
-                        f"{what}{size} is not on this machine and the Hub cannot be reached: connect, or elsewhere "
-                        f"run `zoo download {entry.name if entry else 'NAME'} --to FOLDER` and set "
-                        f"{FOLDER_VARIABLE}=FOLDER here."
-                    ) from error
-                path = Path(cached)
+                path = cached or (None if force else _newest(repo, file, revision))
+                if path is None:
+                    raise WeightsError(_absent(repo, file, revision, what, entry, name)) from error
+        if path is None and constants.HF_HUB_CACHE.startswith("~"):
+            raise WeightsError(f"{what} cannot be kept, as this user has no home: set HF_HOME to a folder.")
         path = path or Path(hf_hub_download(repo, file, revision=revision, force_download=force))
+    except WeightsError:
+        raise
     except HFValidationError:
         raise WeightsError(f"{repo!r} is no name of a repository: use owner/name.") from None
     except GatedRepoError:
@@ -374,7 +485,7 @@ def download(repo: str, file: str, revision: str | None, entry: Entry | None = N
         raise WeightsError(
             f"The Hub has no {what}, or not for you: check the name, or log in with `hf auth login`."
         ) from None
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except Exception as error:  # which ones depends on the HTTP library behind huggingface_hub
         first = str(error).strip().splitlines()
         raise WeightsError(f"{what} could not be downloaded: {first[0] if first else type(error).__name__}.") from None
     if entry:
@@ -385,30 +496,108 @@ def download(repo: str, file: str, revision: str | None, entry: Entry | None = N
             raise WeightsError(f"{what} is not what is on record: {reason}. {_set_aside(path)}") from None
         if not entry.sha256:
             warnings.warn(
-                f"{entry.name} has no sha256 on record: {what} has {sha256_of(path)}, {path.stat().st_size:,} bytes.",
+                f"{entry.address} has no sha256 on record: {what} has {sha256_of(path)}, "
+                f"{path.stat().st_size:,} bytes.",
                 stacklevel=2,
             )
     return path
 
 
-def local_entry(folder: Path) -> tuple[Entry, Path]:
-    """Entry and verified weights of a folder with ``config.json`` and ``model.safetensors``."""
+def _newest(repo: str, file: str, revision: str | None) -> Path | None:
+    """What the cache has of a repository that was downloaded by commit, where nobody can say which one `main` is."""
+    if revision not in (None, "main"):
+        return None
+    commit, path = next(iter(_snapshots(repo, file).items()), ("", None))
+    if path:
+        warnings.warn(
+            f"The Hub cannot be reached: of {repo}, the commit {commit} is used, the newest on this machine.",
+            stacklevel=2,
+        )
+    return path
+
+
+def _absent(repo: str, file: str, revision: str | None, what: str, entry: Entry | None, name: str) -> str:
+    """That a file is not here, and what to do."""
+    size = f" ({entry.bytes:,} bytes)" if entry and entry.bytes else ""
+    name = (entry.address if entry else name) or f"hf-hub:{repo}"
+    use = "here load local-dir: and the folder in it" if ":" in name else f"set {FOLDER_VARIABLE}=FOLDER here"
+    here = ", ".join(f"@{commit}" for commit in _snapshots(repo, file))
+    return (
+        f"{what}{size} is not on this machine and the Hub cannot be reached: connect, or elsewhere "
+        f"run `zoo download {shlex.quote(name)} --to FOLDER` and {use}."
+    ) + (f" Of {repo}, this machine has {here}." if here else "")
+
+
+def repository(name: str) -> tuple[str, str | None]:
+    """Repository and revision of a name with the prefix ``hf-hub:``.
+
+    Raises:
+        InputError: if it names none.
+    """
+    rest = name.removeprefix("hf-hub:")
+    repo, at, revision = rest.partition("@")
+    if not re.fullmatch(REPO, repo) or (at and not re.fullmatch(REVISION, revision)):
+        raise InputError(
+            f"{rest!r} is no repository: use owner/name, as in hf-hub:OWNER/NAME or hf-hub:OWNER/NAME@REVISION."
+        )
+    return repo, revision or None
+
+
+def entry_of(name: str) -> Entry:
+    """The facts behind a name, without its weights; for ``hf-hub:`` the ``config.json`` is downloaded.
+
+    Args:
+        name: as :func:`zoo.load` takes it, with its prefixes.
+
+    Raises:
+        InputError: for a name, prefix or folder that does not exist.
+        RegistryError: for a ``config.json`` that does not say what it must.
+        WeightsError: if the Hub cannot be reached or has no such repository.
+    """
+    if not isinstance(name, str):
+        raise InputError(f"The name of a model is a text, as in 'dcgan', not {name!r}.")
+    prefix, colon, rest = name.partition(":")
+    if not colon:
+        try:
+            return info(name)
+        except UnknownNameError as error:
+            if not is_file(Path(name) / CONFIG_FILE):
+                raise
+            raise UnknownNameError(f"There is no model {name!r}; for the folder write local-dir:{name}.") from error
+    if prefix == "local-dir":
+        if not rest:
+            raise InputError("local-dir: names no folder: use local-dir:FOLDER.")
+        return _local_entry(name, Path(os.path.expanduser(rest)))  # noqa: PTH111 - needs no home
+    if prefix == "hf-hub":
+        return _hub_entry(name)
+    raise InputError(f"{prefix}: is no prefix: use local-dir:FOLDER or hf-hub:OWNER/REPO.")
+
+
+def _local_entry(name: str, folder: Path) -> Entry:
     config = folder / CONFIG_FILE
-    if not config.is_file():
-        raise InputError(f"{folder} has no {CONFIG_FILE}: local-dir: takes a folder that `zoo download --to` wrote.")
-    entry = from_config(config.read_text("utf-8"), str(config))
-    path = folder / WEIGHTS_FILE
-    if not path.is_file():
-        raise WeightsError(f"{folder} has no {WEIGHTS_FILE}: download it again.")
-    check(path, entry)
-    return entry, path
+    try:
+        text = read_text(config)
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # the last for a name that no file can have
+        reason = "it is no folder" if isinstance(error, NotADirectoryError) else "there is no such folder"
+        if folder.is_dir():
+            reason = "local-dir: takes a folder that `zoo import`, `zoo train` or `zoo download --to` wrote"
+        raise InputError(f"{folder} has no {CONFIG_FILE}: {reason}.") from None
+    except OSError as error:
+        raise RegistryError(f"{config} cannot be read: {error.strerror}.") from None
+    return replace(from_config(text, str(config)), hub=None, source=name)
 
 
-def hub_entry(repo: str, revision: str | None) -> tuple[Entry, Path]:
-    """Entry and verified weights of a Hub repository with ``config.json`` and ``model.safetensors``."""
-    config = download(repo, CONFIG_FILE, revision)
-    entry = from_config(config.read_text("utf-8"), f"{repo}/{CONFIG_FILE}")
-    return entry, download(repo, WEIGHTS_FILE, revision, entry)
+def _hub_entry(name: str) -> Entry:
+    repo, revision = repository(name)
+    where = f"{repo}/{CONFIG_FILE}"
+    config = download(repo, CONFIG_FILE, revision, name=name, most=SMALL)
+    try:
+        text = read_text(config)
+    except OSError as error:
+        raise RegistryError(f"{where} cannot be read: {error.strerror}.") from None
+    # Weights and configuration are of one commit, even if another one comes in between.
+    commit = config.parent.name if COMMIT.fullmatch(config.parent.name) else revision or "main"
+    return replace(from_config(text, where), hub=Hub(repo, WEIGHTS_FILE, commit), source=name)
 
 
 def find(name: str, weights: str | os.PathLike[str] | None = None) -> tuple[Entry, Path]:
@@ -418,17 +607,9 @@ def find(name: str, weights: str | os.PathLike[str] | None = None) -> tuple[Entr
         name: as :func:`zoo.load` takes it, with its prefixes.
         weights: likewise.
     """
-    prefix, colon, rest = name.partition(":")
-    if colon:
-        if weights is not None:
-            raise InputError(f"{name} brings its own weights: leave out `weights`.")
-        if prefix == "local-dir":
-            return local_entry(Path(rest).expanduser())
-        if prefix == "hf-hub":
-            repo, _, revision = rest.partition("@")
-            return hub_entry(repo, revision or None)
-        raise InputError(f"{prefix}: is no prefix: use local-dir:FOLDER or hf-hub:OWNER/REPO.")
-    entry = info(name)
+    if weights is not None and isinstance(name, str) and name.startswith(("local-dir:", "hf-hub:")):
+        raise InputError(f"{name} brings its own weights: leave out `weights`.")
+    entry = entry_of(name)
     return entry, fetch(entry, weights)
 
 
