@@ -30,7 +30,7 @@ from zoo.cli import main
 from zoo.errors import InputError, WeightsError, ZooError
 from zoo.foreign import read
 from zoo.importing import convert, is_averaged
-from zoo.weights import local_entry
+from zoo.weights import find
 
 Command = Callable[..., Result]
 State = dict[str, Tensor]
@@ -122,7 +122,7 @@ def test_averaged_weights_are_preferred_and_the_others_named(
     items = left.removeprefix(f"Left out of {path.name}: ").removesuffix(".").split(", ")
     rest = [] if how == "safetensors" else ["epoch", "optimizer"]
     assert sorted(items) == sorted([f"{within}{name} ({len(plain)} tensors)", f"{within}critic (2 tensors)", *rest])
-    entry, _ = local_entry(tmp_path / "mine")
+    entry, _ = find(f"local-dir:{tmp_path / 'mine'}")
     assert entry.origin
     assert entry.origin.taken == {path.name: within + better}
     assert entry.origin.left_out == {path.name: ", ".join(items)}
@@ -185,7 +185,7 @@ def test_an_average_of_another_network_is_a_question(plain: State, tmp_path: Pat
 def test_all_that_is_not_used_is_named(plain: State, tmp_path: Path) -> None:
     """Values in the state dict itself, statistics of norms that have none, metadata."""
     convert([saved(tmp_path, {**plain, "iteration": 7})], tmp_path / "a")  # type: ignore[dict-item]
-    entry, _ = local_entry(tmp_path / "a")
+    entry, _ = find(f"local-dir:{tmp_path / 'a'}")
     assert entry.origin
     assert entry.origin.left_out == {"netG.pth": "iteration"}
     assert entry.origin.taken == {}

@@ -31,7 +31,7 @@ from zoo import importing, schema
 from zoo.loading import build, read_state
 from zoo.registry import from_config, info, own_registry
 from zoo.training.data import Source
-from zoo.weights import local_entry, read_header
+from zoo.weights import entry_of, read_header
 
 from . import words
 from .mutate import Chance, as_json, chunked, damaged, opcodes, repickled, retagged, shaken, with_tokens, zipped
@@ -162,14 +162,21 @@ def pickles(rng: Chance) -> Case:
     else:
         content = b"\x80\x02" + repickled(rng, [rng.choice(pool) for _ in range(rng.randrange(1, 30))], pool) + b"."
     key = rng.pick((None,), ("state_dict", "netG", "a.b", "", "x" * 99))
-    return Case({"net.pth": content}, lambda folder: sound_state(importing.read(folder / "net.pth", key)))
+    return Case({"net.pth": content}, partial(_import, key))
+
+
+def _import(key: str | None, folder: Path) -> None:
+    contents = importing.read(folder / "net.pth")
+    sound_state(contents.tensors)
+    if key is not None:
+        importing.recognise([contents], key=key)
 
 
 def zips(rng: Chance) -> Case:
     """Zip archives: of torch.save, and of pictures."""
     if rng.one_in(2):
         content = zipped(rng, dict(rng.pick(pickled()[0][:_SOUND])), stored=not rng.one_in(9) or rng.calm)
-        return Case({"net.pth": content}, lambda folder: sound_state(importing.read(folder / "net.pth")))
+        return Case({"net.pth": content}, partial(_import, None))
     content = zipped(rng, {f"{name}/{i}.png": png for i, (name, png) in enumerate(_PICTURES)})
     inner = rng.pick(("",), ("/train", "/a", "/train/0.png", "/x", "/.."))
     return Case({"data.zip": content}, partial(_train, f"data.zip{inner}", rng.randrange(9)))
@@ -297,7 +304,7 @@ def json_(rng: Chance) -> Case:
             return zoo.load(f"local-dir:{folder}")
         if strict:
             return from_config(text.decode("utf-8", "replace"), "config.json")
-        return local_entry(folder)
+        return entry_of(f"local-dir:{folder}")
 
     return Case({"config.json": text, "model.safetensors": weights if deep else b"\2".ljust(8, b"\0") + b"{}"}, read)
 
