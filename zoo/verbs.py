@@ -19,6 +19,7 @@ from PIL import Image
 from zoo.entry import Condition, Entry, Format
 from zoo.errors import InputError, UnknownNameError, check_count, near
 from zoo.images import Images, fit, write_bands
+from zoo.memory import free_memory
 from zoo.reading import Array
 from zoo.registry import refusal
 from zoo.tiling import bands, check_tiles, tile_side
@@ -298,20 +299,6 @@ def _check_memory(n: int, output: Format) -> None:
             f"{n:,} samples need {n * each / 1e9:,.1f} GB of memory and {free / 1e9:,.1f} GB are free: "
             f"ask for at most {free // each:,} at a time."
         )
-
-
-def free_memory() -> int:
-    """Bytes that can be had without swapping; more than anybody needs where the system does not tell."""
-    try:
-        with open("/proc/meminfo") as file:
-            facts = dict(line.split(":") for line in file)
-        return int(facts["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        pass
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return 1 << 60
 
 
 def _chunks(rows: Sequence[int], size: int) -> Iterator[Sequence[int]]:

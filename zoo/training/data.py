@@ -15,9 +15,9 @@ from torch import Tensor
 
 from zoo.errors import InputError, NoSplitError, PictureError
 from zoo.images import fit
+from zoo.memory import free_memory
 from zoo.reading import Array
 from zoo.training.places import ACCEPTED, Bytes, Place, check_memory, join, locate, open_place, some
-from zoo.verbs import free_memory
 
 Size = int | tuple[int, int] | None
 

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from zoo.errors import InputError, NoSplitError, PictureError, ZooError
+from zoo.memory import free_memory
 from zoo.reading import READS, Array, decode, files_below, from_array
-from zoo.verbs import free_memory
 
 Bytes = npt.NDArray[np.uint8]
 

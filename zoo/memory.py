@@ -1,0 +1,47 @@
+"""How much memory can be had."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_GROUPS = (
+    ("/sys/fs/cgroup/memory.max", "memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
+
+
+def free_memory() -> int:
+    """Bytes that can be had without swapping; more than anybody needs where the system does not tell.
+
+    The limits of a container and of the process (``ulimit -v``) count.
+    """
+    return max(min(_limits(), default=1 << 60), 0)
+
+
+def _limits() -> Iterator[int]:
+    try:
+        facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        yield int(facts["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        try:
+            yield os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        except (AttributeError, OSError, ValueError):
+            pass
+    for limit_file, used in _GROUPS:
+        try:
+            group = Path(limit_file)
+            stat = dict(line.split() for line in group.with_name("memory.stat").read_text().splitlines())
+            cached = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))  # given back when it is needed
+            yield int(group.read_text()) - int(group.with_name(used).read_text()) + cached
+        except (OSError, ValueError):  # "max", for no limit, is no number
+            pass
+    try:
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            yield limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except (ImportError, OSError, ValueError):
+        pass
