@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 _GROUPS = (
@@ -25,23 +26,17 @@ def _limits() -> Iterator[int]:
         facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
         yield int(facts["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
-        try:
+        with suppress(AttributeError, OSError, ValueError):
             yield os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        except (AttributeError, OSError, ValueError):
-            pass
-    for limit_file, used in _GROUPS:
-        try:
-            group = Path(limit_file)
+    for name, used in _GROUPS:
+        with suppress(OSError, ValueError):  # "max", for no limit, is no number
+            group = Path(name)
             stat = dict(line.split() for line in group.with_name("memory.stat").read_text().splitlines())
             cached = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))  # given back when it is needed
             yield int(group.read_text()) - int(group.with_name(used).read_text()) + cached
-        except (OSError, ValueError):  # "max", for no limit, is no number
-            pass
-    try:
+    with suppress(ImportError, OSError, ValueError):
         import resource
 
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
         if limit != resource.RLIM_INFINITY:
             yield limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    except (ImportError, OSError, ValueError):
-        pass

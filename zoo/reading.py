@@ -2,122 +2,513 @@
 
 from __future__ import annotations
 
+import io
 import os
-import warnings
+import re
+import stat
+import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms
 
 from zoo.errors import InputError, PictureError
+from zoo.memory import free_memory
 
 Array = npt.NDArray[np.float32]
 
-# What Pillow's decoders raise for damaged files.
-DAMAGE = (OSError, ValueError, SyntaxError, EOFError, IndexError, MemoryError)
-READS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm")
+# Endings of pictures that are read; in folders, files with other endings or none are looked into.
+# fmt: off
+READS = (
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".pbm",
+    ".pnm", ".pfm", ".avif", ".jp2", ".j2k", ".jpx", ".tga", ".ico", ".dds",
+)
+# What TIFF readers take for a picture, and in which they find a thumbnail.
+_RAW = (
+    ".dng", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".cr2", ".pef", ".srw", ".3fr", ".iiq", ".erf", ".kdc", ".dcr",
+    ".mos", ".rw2", ".orf",
+)
+# fmt: on
+_HEAD = 64  # bytes that tell what a file is
+# A prefix for each format; those of AVIF, JPEG 2000, BMP, ICO and TGA need a closer look.
+_MAGIC = (
+    (rb"\x89PNG\r\n\x1a\n", "PNG"),
+    (rb"\xff\xd8\xff", "JPEG"),
+    (rb"RIFF....WEBP", "WEBP"),
+    (rb"GIF8[79]a", "GIF"),
+    (rb"II[*+]\0|MM\0[*+]", "TIFF"),
+    (rb"P[1-6]\s+(#[^\n]*\s+)*[0-9#]|Pf\s+[0-9]", "PPM"),
+    (rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000"),
+    (rb"DDS \x7c\0\0\0", "DDS"),
+    (rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", "BMP"),
+    (rb"....ftyp(avif|avis|(mif1|msf1).{4,44}(avif|avis))", "AVIF"),
+    (rb"\0\0\x01\0[\x01-\xff]\0..[^\0]?\0", "ICO"),
+    # No map of colours and a kind without one, or a map and a kind with one; depth, and descriptor without rare bits.
+    (rb".(\0[\x02\x03\x0a\x0b]\0{5}|\x01[\x01\x09].{5}).{4}(?!\0\0)..(?!\0\0)..[\x08\x0f\x10\x18\x20][\0-\x2f]", "TGA"),
+)
+_MAGICS = tuple((re.compile(pattern, re.DOTALL), kind) for pattern, kind in _MAGIC)
+_FORMATS = "PNG, JPEG, WebP, AVIF, TIFF, GIF, BMP, PNM, JPEG 2000, TGA, ICO or DDS"
+
+# What is said of a picture beside its pixels, in EXIF: description, make, model, software, date, artist, copyright.
+_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
+_EXIF, _GPS = 0x8769, 0x8825
+# The maker's note breaks where it is moved; the others describe the pixels that were.
+_STALE = (0x927C, 0xA001, 0xA002, 0xA003, 0xA005)
 
 
-def files_below(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
+class Info(NamedTuple):
+    """What a file says of its picture beside the pixels, and what is written into the file of a result.
+
+    Attributes:
+        exif: a block of EXIF without rotation and thumbnail; empty where there is none.
+        dpi: pixels per inch, across and down.
+        srgb: whether the file had a colour profile: the colours are converted to sRGB, and the result says so.
+    """
+
+    exif: bytes = b""
+    dpi: tuple[float, float] | None = None
+    srgb: bool = False
+
+
+LeftOut = list[tuple[Path, str]]
+
+
+def files_below(folder: Path, above: frozenset[str] = frozenset(), left_out: LeftOut | None = None) -> Iterator[Path]:
     """The files of a folder and of those inside it, in the order of their names.
 
     Links to folders are followed, but for those that lead back to one ``above``; an unreadable folder counts as empty.
+
+    Args:
+        folder: where to look.
+        above: the real paths of the folders that led here.
+        left_out: takes the path of all that is neither file nor folder, or cannot be read, and why.
     """
     try:
-        items = sorted(folder.iterdir())
+        with os.scandir(folder) as found:
+            items = sorted(found, key=lambda item: item.name)
     except PermissionError:
+        if left_out is not None:
+            left_out.append((folder, "may not be read"))
         return
     above |= {os.path.realpath(folder)}
-    for path in items:
-        if path.is_file():
+    for item in items:
+        path = folder / item.name
+        if item.is_file():
             yield path
-        elif path.is_dir() and os.path.realpath(path) not in above:
-            yield from files_below(path, above)
+        elif item.is_dir():
+            if os.path.realpath(path) not in above:
+                yield from files_below(path, above, left_out)
+        elif left_out is not None:
+            left_out.append((path, "leads nowhere" if item.is_symlink() else "is no file"))
 
 
-def picture_files(folder: Path) -> list[Path]:
+def picture_files(folder: Path, left_out: LeftOut | None = None) -> list[Path]:
     """The picture files of a folder and of those inside it, hidden ones left out, in the order of their names.
+
+    A picture is what begins like one, whatever it is called, and what is called like one, whatever it holds: so a
+    damaged picture is not passed over.
+
+    Args:
+        folder: where to look.
+        left_out: takes the path of every other file, and why it is none.
 
     Raises:
         InputError: if there are none.
     """
-    files = [
-        path
-        for path in files_below(folder)
-        if path.suffix.lower() in READS and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
+    skipped: LeftOut = []
+    files = []
+    depth = len(folder.parts)
+    for path in files_below(folder, left_out=skipped):
+        if any(part.startswith(".") for part in path.parts[depth:]):
+            skipped.append((path, "hidden"))
+        elif path.suffix.lower() in READS:
+            files.append(path)
+        elif reason := _no_picture(path):
+            skipped.append((path, reason))
+        else:
+            files.append(path)
+    if left_out is not None:
+        left_out += skipped
     if not files:
-        raise InputError(f"{folder} holds no pictures ({', '.join(READS)}).")
+        raise InputError(f"{folder} holds no pictures: give {_FORMATS}.")
     return files
 
 
-def named_files(path: Path) -> list[tuple[str, Path]]:
-    """Name and path of a picture file, or of each one in a folder: relative to the folder, without the ending."""
-    if path.is_dir():
-        return [(str(file.relative_to(path).with_suffix("")), file) for file in picture_files(path)]
-    return [(path.stem, path)]
+def _no_picture(path: Path) -> str:
+    """Why a file is no picture; empty if it is one."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            head = file.read(_HEAD)
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    return "" if format_of(head, path.name) else _refusal(head, path.name)
 
 
-def read_file(path: Path, alpha: bool = False) -> Array:
-    """One picture file as ``(C, H, W)`` in [0, 1]."""
+def _refusal(head: bytes, name: str) -> str:
+    """Why what begins with ``head`` is not read."""
+    if not head:
+        return "empty (0 bytes)"
+    if Path(name).suffix.lower() in _RAW:
+        return "a camera's raw file"
+    if re.match(rb"....ftyp(hei|hev|mif1|msf1)", head, re.DOTALL):
+        return "HEIC, which is not read"
+    return "not a picture"
+
+
+def format_of(head: bytes, name: str = "") -> str:
+    """Pillow's name for the format of a file, by its content; empty if it is none that is read.
+
+    Only what is found here is given to Pillow, and only to that decoder: others start programs (EPS) or are little
+    tested.
+
+    Args:
+        head: the first 64 bytes, or more.
+        name: of the file. TGA has no mark at its beginning: it is believed where the name ends so, or has no ending.
+    """
+    ending = Path(name).suffix.lower()
+    if ending in _RAW:
+        return ""
+    for pattern, kind in _MAGICS:
+        if pattern.match(head) and (kind != "TGA" or ending in (".tga", ".icb", ".vda", ".vst", "")):
+            return kind
+    return ""
+
+
+def named_files(path: Path, left_out: LeftOut | None = None) -> list[tuple[str, Path]]:
+    """Name and path of a picture file, or of each one in a folder: relative to the folder, without the ending.
+
+    Args:
+        path: a file or a folder.
+        left_out: as for :func:`picture_files`.
+    """
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+        return [(_bare(file.relative_to(path)), file) for file in picture_files(path, left_out)]
+    return [(_bare(Path(path.name)), path)]
+
+
+def _bare(path: Path) -> str:
+    """A path without the ending of a picture: ``v1.2`` keeps all of its name."""
+    return str(path.with_suffix("") if path.suffix.lower() in READS else path)
+
+
+def read_file(path: Path, alpha: bool = False, max_pixels: int | None = None) -> Array:
+    """One picture file as ``(C, H, W)`` in [0, 1]; see :func:`read_path`."""
+    return read_path(path, alpha, max_pixels)[0]
+
+
+def read_path(path: Path, alpha: bool = False, max_pixels: int | None = None) -> tuple[Array, Info]:
+    """One picture file, device or FIFO as ``(C, H, W)`` in [0, 1], and what it says beside.
+
+    Args:
+        path: of the file.
+        alpha: as for :meth:`zoo.Images.of`.
+        max_pixels: likewise.
+
+    Raises:
+        InputError: if there is none.
+        PictureError: if it cannot be read.
+    """
     try:
         with path.open("rb") as file:
-            return decode(file, str(path), path.stat().st_size, alpha)
+            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            return read_open(file if regular else _drained(file, str(path)), str(path), alpha, max_pixels)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None
     except OSError as error:
         raise PictureError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{str(path)!r} is no path: {error}.") from None  # as with a NUL in it
 
 
-def decode(file: BinaryIO, what: str, size: int, alpha: bool = False) -> Array:
-    """One picture of an open file of ``size`` bytes as ``(C, H, W)`` in [0, 1]; errors call it ``what``."""
-    if size == 0:
+def _drained(file: BinaryIO, what: str) -> BinaryIO:
+    """All of a file that cannot be read twice; what begins like no picture may have no end, and is not read on."""
+    parts = [head := file.read(_HEAD)]
+    if format_of(head):
+        most = free_memory() // 2
+        while part := file.read(1 << 20):
+            parts.append(part)
+            most -= len(part)
+            if most < 0:
+                raise PictureError(f"{what}: needs more memory than is free: make a file of it.")
+    return io.BytesIO(b"".join(parts))
+
+
+def read_open(file: BinaryIO, what: str, alpha: bool = False, max_pixels: int | None = None) -> tuple[Array, Info]:
+    """One picture of an open file as ``(C, H, W)`` in [0, 1], and what it says beside; errors call it ``what``.
+
+    The file is read from its beginning, wherever it stands.
+    """
+    file.seek(0)
+    head = file.read(_HEAD)
+    name = Path(what).name
+    if not head:
         raise PictureError(f"{what}: empty (0 bytes): get the file again.")
+    kind = format_of(head, name)
+    if not kind:
+        raise PictureError(f"{what}: {_refusal(head, name)}, whatever the name says: use {_FORMATS}.")
+    limit = max_pixels or Image.MAX_IMAGE_PIXELS
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)  # Pillow goes on up to twice its limit
-            picture = Image.open(file)
-        with picture:
-            return from_pil(picture, what, alpha)
+        with _allowing(max_pixels), _opened(file, kind) as picture:
+            pixels = picture.width * picture.height
+            if limit and pixels > limit:
+                raise Image.DecompressionBombError
+            _check_memory(picture, what)
+            return _convert(picture, what, alpha, _words(picture, file, kind))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PictureError(
-            f"{what}: more than {Image.MAX_IMAGE_PIXELS:,} pixels, as in a decompression bomb: "
-            "shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it."
+            f"{what}: more than {limit:,} pixels, as in a decompression bomb: shrink it, or, if you trust it, "
+            "raise max_pixels (--max-pixels)."
         ) from None
-    except UnidentifiedImageError:
-        raise PictureError(
-            f"{what}: not a picture, whatever the name says: use PNG, JPEG, WebP, TIFF, GIF or BMP."
-        ) from None
-    except InputError:
+    except MemoryError:
+        raise PictureError(f"{what}: needs more memory than is free: shrink it.") from None
+    except InputError as error:
+        raise PictureError(str(error)) from None
+    except PictureError:
         raise
-    except DAMAGE as error:
-        raise PictureError(f"{what}: damaged or cut off ({error}): get the file again.") from None
+    except KeyError as error:
+        if error.args != (kind,):
+            raise _damaged(what, error) from None
+        raise PictureError(f"{what}: this Pillow reads no {kind}: pip install --upgrade pillow.") from None
+    except Exception as error:  # of all kinds: decoders do not agree on what they raise for damaged files
+        raise PictureError(
+            f"{what}: damaged or cut off ({error or type(error).__name__}): get the file again."
+        ) from None
 
 
-def from_pil(picture: Image.Image, what: str, alpha: bool = False) -> Array:
-    """One PIL picture as ``(C, H, W)`` in [0, 1]; errors call it ``what``."""
-    picture = ImageOps.exif_transpose(picture)
+def _damaged(what: str, error: Exception) -> PictureError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return PictureError(f"{what}: damaged or cut off ({reason}): get the file again.")
+
+
+def decode(file: BinaryIO, what: str, *, alpha: bool = False, max_pixels: int | None = None) -> Array:
+    """One picture of an open file as ``(C, H, W)`` in [0, 1]; errors call it ``what``."""
+    return read_open(file, what, alpha, max_pixels)[0]
+
+
+def _opened(file: BinaryIO, kind: str) -> Image.Image:
+    """A picture whose header is read, by the one decoder that is meant.
+
+    ``Image.open`` does the same, and warns of large pictures; nothing can stop that in one thread alone.
+    """
+    Image.preinit()
+    if kind not in Image.OPEN:
+        Image.init()
+    file.seek(0)
+    return Image.OPEN[kind][0](file, "")
+
+
+_raising = threading.Lock()
+
+
+@contextmanager
+def _allowing(max_pixels: int | None) -> Iterator[None]:
+    """Lets the decoders that compare with Pillow's limit themselves take a larger picture."""
+    if not max_pixels or not Image.MAX_IMAGE_PIXELS or max_pixels <= Image.MAX_IMAGE_PIXELS:
+        yield
+        return
+    with _raising:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _check_memory(picture: Image.Image, what: str) -> None:
+    """Refuse by its header what does not fit: a byte and a float for each value."""
+    need = picture.width * picture.height * max(3, len(picture.getbands())) * 5
+    if need > 10_000_000 and need > (free := free_memory()):
+        raise PictureError(
+            f"{what}: needs more memory than is free ({need / 1e9:,.1f} GB of {free / 1e9:,.1f} GB): shrink it."
+        )
+
+
+def _words(picture: Image.Image, file: BinaryIO, kind: str) -> npt.NDArray[np.uint16] | None:
+    """The 16 bits ``(H, W, C)`` of colour pictures, of which Pillow keeps 8; None where there are no more than these.
+
+    Pillow's unpackers take the high bytes of words in one order. Those of the other order take the low bytes.
+    """
+    layout = re.fullmatch(r"(LA|RGBA?);16([BLN])", _rawmode(picture))
+    if kind not in ("PNG", "TIFF") or not layout:
+        return None
+    if layout[1] == "LA":  # the words lie as four bytes
+        _unpack(picture, "RGBA")
+        return np.asarray(picture).view(">u2").astype(np.uint16)
+    order = layout[2].replace("N", sys.byteorder[0].upper())
+    high = np.asarray(picture).astype(np.uint16)
+    with _opened(file, kind) as again:
+        _unpack(again, f"{layout[1]};16{'L' if order == 'B' else 'B'}")
+        words: npt.NDArray[np.uint16] = high << 8 | np.asarray(again)
+    return words
+
+
+def _rawmode(picture: Image.Image) -> str:
+    """How the file lays out its values, where Pillow decodes all of it in one way."""
+    found = {tile[3] if isinstance(tile[3], str) else (tile[3] or ("",))[0] for tile in getattr(picture, "tile", ())}
+    return str(found.pop()) if len(found) == 1 else ""
+
+
+def _unpack(picture: Any, rawmode: str) -> None:
+    """Have Pillow take the values of a file in another way."""
+    picture.tile = [
+        (*tile[:3], rawmode if isinstance(tile[3], str) else (rawmode, *tile[3][1:])) for tile in picture.tile
+    ]
+
+
+def from_pil(picture: Image.Image, what: str, alpha: bool = False) -> tuple[Array, Info]:
+    """One PIL picture as ``(C, H, W)`` in [0, 1], and what it says beside; errors call it ``what``."""
+    try:
+        _check_memory(picture, what)
+        return _convert(picture, what, alpha)
+    except MemoryError:
+        raise PictureError(f"{what}: needs more memory than is free: shrink it.") from None
+    except (InputError, PictureError):
+        raise
+    except Exception as error:  # it may come from a file that is read only here
+        raise PictureError(
+            f"{what}: damaged or cut off ({error or type(error).__name__}): get the file again."
+        ) from None
+
+
+def _convert(
+    picture: Image.Image, what: str, alpha: bool, words: npt.NDArray[np.uint16] | None = None
+) -> tuple[Array, Info]:
+    picture.load()
+    turn, info = _facts(picture)
+    values = _values(picture, what) if words is None else _colour_managed(words, picture.info.get("icc_profile"))
+    return from_array(_upright(values, turn), alpha, what)[0], info
+
+
+def _values(picture: Image.Image, what: str) -> npt.NDArray[Any]:
+    """The values ``(H, W)`` or ``(H, W, C)`` of a picture in grey or sRGB: uint8, uint16 or float."""
     if picture.mode.startswith("I;16"):
-        return from_array(np.asarray(picture).astype(np.uint16))[0]
-    if picture.mode == "I":  # Pillow's name for 16-bit grey in some files, and for 32 bits in others
-        values = np.asarray(picture)
-        if values.min() < 0 or values.max() > 65535:
+        words = np.asarray(picture).astype(np.uint16)
+        bits = _bits(picture)
+        return words / np.float32(2**bits - 1) if bits < 16 else words
+    if picture.mode == "I":  # integers whose range no file tells
+        numbers = np.asarray(picture)
+        if numbers.min() < 0 or numbers.max() > 65535:
             raise InputError(f"{what}: 32-bit integers have no range to go by: convert it to 8 or 16 bits.")
-        return from_array(values.astype(np.uint16))[0]
+        return numbers.astype(np.uint16 if numbers.max() > 255 or _bits(picture) == 16 else np.uint8)
     if picture.mode == "F":
-        return from_array(np.asarray(picture))[0]
+        return np.asarray(picture)
+    transparency = None
+    grey = picture.mode in ("1", "L", "LA", "La")
     if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        if not alpha:
-            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-    elif picture.mode in ("1", "L"):
-        picture = picture.convert("L")
+        clear = picture.convert("RGBA")
+        transparency = np.asarray(clear.getchannel("A"))
+        picture, profile = clear.getchannel("R") if grey else clear.convert("RGB"), picture.info.get("icc_profile")
     else:
-        picture = picture.convert("RGB")
-    return from_array(np.asarray(picture), alpha)[0]
+        profile = picture.info.get("icc_profile")
+        if picture.mode not in ("L", "RGB", "CMYK"):
+            picture = picture.convert("L" if grey else "RGB")
+    if profile:
+        picture = _to_srgb(picture, profile)
+    values = np.asarray(picture.convert("RGB") if picture.mode == "CMYK" else picture)
+    return values if transparency is None else np.dstack([values, transparency])
+
+
+def _bits(picture: Image.Image) -> int:
+    """How many bits a value has in the file of a picture; 32 where that is not known."""
+    if picture.format == "TIFF":
+        found = getattr(picture, "tag_v2", {}).get(258, (32,))
+        return int(found[0] if isinstance(found, tuple) else found)
+    return 16 if picture.format in ("PNG", "PPM", "JPEG2000") or picture.mode != "I" else 32
+
+
+def _facts(picture: Image.Image) -> tuple[int, Info]:
+    """How a picture is to be turned (EXIF's orientation), and its info. What is not well formed counts as missing."""
+    turn, block = 1, b""
+    try:
+        exif = picture.getexif()
+        turn = exif.get(0x0112, 1)
+        kept = Image.Exif()
+        for tag in _TAGS:
+            if tag in exif:
+                kept[tag] = exif[tag]
+        for tag in (_EXIF, _GPS):
+            if found := {key: value for key, value in exif.get_ifd(tag).items() if key not in _STALE}:
+                kept[tag] = found
+        block = kept.tobytes() if len(kept) else b""
+    except Exception:  # of all kinds, by tags of all kinds
+        block = b""
+    dpi = picture.info.get("dpi")
+    try:
+        across, down = (float(value) for value in dpi)  # type: ignore[union-attr]
+        dots = (across, down) if 1 <= across < 1e5 and 1 <= down < 1e5 else None
+    except (TypeError, ValueError, ZeroDivisionError):
+        dots = None
+    return turn if turn in range(1, 9) else 1, Info(block, dots, bool(picture.info.get("icc_profile")))
+
+
+def _upright(values: npt.NDArray[Any], turn: int) -> npt.NDArray[Any]:
+    """Values ``(H, W, ...)``, turned or mirrored as EXIF's orientation asks."""
+    if turn in (5, 6, 7, 8):
+        values = values.swapaxes(0, 1)
+    if turn in (3, 4, 7, 8):
+        values = values[::-1]
+    if turn in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    return values
+
+
+def _to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
+    """A picture (L, RGB or CMYK) from the colours of its profile to sRGB; as it is if the profile is broken."""
+    transform = _transform(profile, picture.mode)
+    if not transform:
+        return picture
+    if picture.mode != "L":
+        return transform.apply(picture)
+    made = transform.apply(picture.convert(transform.input_mode))
+    return made.getchannel("G")
+
+
+@lru_cache(16)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """From the colours of a profile to sRGB; None where that changes nothing, or is not possible."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        taken = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}[source.profile.xcolor_space.strip()]
+        if taken != mode and (taken, mode) != ("RGB", "L"):
+            return None
+        transform = ImageCms.ImageCmsTransform(
+            source,
+            ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")),
+            taken,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+        steps = np.arange(0, 256, 17, dtype=np.uint8)
+        cube = Image.fromarray(np.stack(np.meshgrid(steps, steps, steps), -1).reshape(16, 256, 3))
+        same = taken != "CMYK" and _distance(transform.apply(cube.convert(taken)), cube.convert(taken)) <= 1
+        return None if same else transform
+    except Exception:  # a profile is optional, and may be broken in any way; so is Pillow's support of them
+        return None
+
+
+def _distance(a: Image.Image, b: Image.Image) -> int:
+    return int(np.abs(np.asarray(a.convert("RGB"), np.int16) - np.asarray(b.convert("RGB"), np.int16)).max())
+
+
+def _colour_managed(words: npt.NDArray[np.uint16], profile: bytes | None) -> npt.NDArray[Any]:
+    """Colours of 16 bits to sRGB; those of a profile that is not sRGB go through 8 bits."""
+    if not profile:
+        return words
+    grey = words.shape[2] < 3
+    colour = (words[..., : 1 if grey else 3] // 257).astype(np.uint8)
+    if not _transform(profile, "L" if grey else "RGB"):
+        return words
+    made = np.asarray(_to_srgb(Image.fromarray(colour[..., 0] if grey else colour), profile)).reshape(colour.shape)
+    return np.concatenate([made.astype(np.uint16) * 257, words[..., colour.shape[2] :]], 2)
 
 
 def opaque(array: Array) -> Array:
@@ -125,14 +516,15 @@ def opaque(array: Array) -> Array:
     if array.shape[0] not in (2, 4):
         return array
     colour, alpha = array[:-1], array[-1:]
-    made: Array = colour * alpha + (1 - alpha)
+    made: Array = np.minimum(colour * alpha + (1 - alpha), 1)
     return made
 
 
-def from_array(values: npt.NDArray[Any], alpha: bool = False) -> list[Array]:
+def from_array(values: npt.NDArray[Any], alpha: bool = False, what: str = "The array") -> list[Array]:
     """``(H, W)``, ``(H, W, C)`` or ``(N, H, W, C)`` of uint8, uint16, bool or float to arrays ``(C, H, W)``.
 
-    With ``alpha`` a picture that is transparent somewhere keeps its last channel; else it is laid on white.
+    With ``alpha`` a picture that is transparent somewhere keeps its last channel; else it is laid on white. Errors call
+    the array ``what``.
     """
     shape = values.shape
     if values.ndim == 2:
@@ -141,27 +533,33 @@ def from_array(values: npt.NDArray[Any], alpha: bool = False) -> list[Array]:
         values = values[None]
     if values.ndim != 4 or values.shape[-1] not in (1, 2, 3, 4):
         raise InputError(
-            f"An array of pictures is (H, W), (H, W, C) or (N, H, W, C) with C from 1 to 4, not {shape}; "
+            f"{what} of pictures must be (H, W), (H, W, C) or (N, H, W, C) with C from 1 to 4, not {shape}; "
             "a torch tensor has C before H."
         )
     if 0 in values.shape[1:]:
-        raise InputError(f"An array of shape {shape} has no pixels.")
-    if values.dtype in (np.uint8, np.uint16):
-        floats = values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
-    elif values.dtype == np.bool_ or np.issubdtype(values.dtype, np.floating):
-        _check_range(values)
-        floats = np.clip(values.astype(np.float32), 0, 1)
-    else:
-        raise InputError(f"An array of {values.dtype} has no range to go by: give uint8, uint16, or float in [0, 1].")
-    arrays = [np.ascontiguousarray(picture.transpose(2, 0, 1)) for picture in floats]
-    return [x if alpha and x.shape[0] in (2, 4) and x[-1].min() < 1 else opaque(x) for x in arrays]
+        raise InputError(f"{what} of shape {shape} has no pixels.")
+    floats = values.dtype == np.bool_ or np.issubdtype(values.dtype, np.floating)
+    if floats:
+        _check_range(values, what)
+    elif values.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"{what} of {values.dtype} has no range to go by: give uint8, uint16, or float in [0, 1].")
+    arrays = []
+    for picture in values.transpose(0, 3, 1, 2):
+        x: Array = np.empty(picture.shape, np.float32)
+        if floats:
+            np.clip(picture.astype(np.float32), 0, 1, out=x)
+        else:
+            np.divide(picture, np.float32(np.iinfo(values.dtype).max), out=x)
+        arrays.append(x if alpha and x.shape[0] in (2, 4) and x[-1].min() < 1 else opaque(x))
+    return arrays
 
 
-def _check_range(values: npt.NDArray[Any]) -> None:
+def _check_range(values: npt.NDArray[Any], what: str) -> None:
     if not np.isfinite(values).all():
-        raise InputError("The picture has NaN or infinite values: repair it first, with numpy.nan_to_num for instance.")
+        raise InputError(f"{what} has NaN or infinite values: repair it first, with numpy.nan_to_num for instance.")
     low, high = float(values.min(initial=1)), float(values.max(initial=0))
     if low < -1e-3 or high > 1 + 1e-3:  # rounding may leave the range by a little
         raise InputError(
-            f"Floats of a picture are in [0, 1], these reach from {low:.4g} to {high:.4g}: rescale them, or give uint8."
+            f"{what} must have its floats in [0, 1], and they reach from {low:.4g} to {high:.4g}: rescale them, give "
+            "uint8, or zoo.Images.from_network for what a network made in [-1, 1]."
         )

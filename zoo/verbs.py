@@ -18,7 +18,7 @@ from PIL import Image
 
 from zoo.entry import Condition, Entry, Format
 from zoo.errors import InputError, UnknownNameError, ZooError, check_count, check_natural, near
-from zoo.images import Images, fit, write_bands
+from zoo.images import Images, check_output, colours, fit, is_folder, write_bands
 from zoo.memory import free_memory
 from zoo.reading import Array
 from zoo.registry import refusal
@@ -109,7 +109,7 @@ class Verbs:
         size = self.entry.output.size if self.entry else None
         shape = (1, *self.latent_shape)
         pixels = size[0] * size[1] if size else None
-        at_once = self._at_once(shape, pixels, _take(values, [0]), "a sample", min(n, batch_size))
+        at_once = self._at_once(shape, pixels, _take(values, [0]), "a sample", min(int(n), int(batch_size)))
         made: list[Array] = []
         with _Progress(n, progress) as tick:
             for rows in _chunks(range(n), at_once):
@@ -159,7 +159,7 @@ class Verbs:
         check_count("batch_size", batch_size)
         self.check_tiles(tile, overlap)
         images = Images.of(inputs, alpha=self._input.size is None)
-        arrays = [self._fit(_colours(array)) for array in images.arrays]
+        arrays = [self._fit(colours(array)) for array in images.arrays]
         multiple = self._input.multiple
         values = self.checked(conditions, len(arrays))
         made: list[Array] = []
@@ -178,14 +178,14 @@ class Verbs:
                 _, height, width = padded = _pad(arrays[ready[0]], multiple).shape
                 pixels = height * width * self._scale**2
                 given, name = _take(values, ready[:1]), images.names[ready[0]]
-                at_once = self._at_once((1, *padded), pixels, given, name, min(batch_size, len(ready)))
+                at_once = self._at_once((1, *padded), pixels, given, name, min(int(batch_size), len(ready)))
                 for rows in _chunks(ready, at_once):
                     x = np.stack([_pad(arrays[i], multiple) for i in rows])
                     y = self._checked_answer(x * 2 - 1, _take(values, rows), [images.names[i] for i in rows])
                     made += _to_arrays(y[..., : shape[1] * self._scale, : shape[2] * self._scale])
                     tick(len(rows))
         made = [_with_alpha(y, x) for y, x in zip(made, images.arrays, strict=True)]
-        return Images(made, images.names)
+        return Images(made, images.names, infos=images.infos)
 
     def reconstruct_to(
         self,
@@ -194,6 +194,8 @@ class Verbs:
         *,
         tile: int | str | None = "auto",
         overlap: int | None = None,
+        format: str | None = None,
+        bits: int = 8,
         **conditions: Any,
     ) -> None:
         """One picture through the model and into a file, as :meth:`reconstruct` and :meth:`zoo.Images.save` would do.
@@ -206,10 +208,13 @@ class Verbs:
             path: the file.
             tile: as for :meth:`reconstruct`.
             overlap: likewise.
-            conditions: likewise.
+            format: as for :meth:`zoo.Images.save`.
+            bits: likewise.
+            conditions: as for :meth:`reconstruct`.
 
         Raises:
-            InputError: as :meth:`reconstruct`, and for more or less than one picture.
+            InputError: as :meth:`reconstruct`, for more or less than one picture, and for a result that is too large
+                for its format.
             PictureError: where the disk does not take it.
         """
         self.check_tiles(tile, overlap)
@@ -218,15 +223,18 @@ class Verbs:
             raise InputError(f"One picture goes into a file, not {len(images)}: use reconstruct(...).save(FOLDER).")
         target = Path(path)
         (x,) = images.arrays
-        array = self._fit(_colours(x))
+        array = self._fit(colours(x))
+        height, width = (self._scale * length for length in array.shape[1:])
+        check_output(path, size=(width, height), format=format, bits=bits)
         side = tile_side(tile, self.reach, array.shape, self._input.multiple)
-        if not side or target.suffix.lower() != ".png" or x.shape[0] in (2, 4):
+        png = (format or target.suffix[1:]).lower().lstrip(".") == "png"
+        if not side or not png or x.shape[0] in (2, 4) or is_folder(path):
             made = self.reconstruct(images, tile=tile, overlap=overlap, **conditions)
-            return made.save(target)
+            return made.save(path, format=format, bits=bits)
         bands = self._bands(array, side, overlap, self.checked(conditions, 1), images.names[0])
         first = next(bands)
-        shape = (len(first), self._scale * array.shape[1], self._scale * array.shape[2])
-        return write_bands(chain([first], bands), shape, target)
+        shape = (len(first), height, width)
+        return write_bands(chain([first], bands), shape, target, bits=bits, info=images[0].infos[0])
 
     def _bands(
         self, array: Array, side: int, overlap: int | None, conditions: Mapping[str, Any], name: str
@@ -321,7 +329,7 @@ class Verbs:
             inputs: anything that :meth:`zoo.Images.of` takes.
         """
         images = Images.of(inputs)
-        return Images([self._fit(array) for array in images.arrays], images.names)
+        return Images([self._fit(array) for array in images.arrays], images.names, infos=images.infos)
 
     def _fit(self, array: Array) -> Array:
         return fit(array, self._input.channels, self._input.size)
@@ -414,11 +422,6 @@ def _pad(array: Array, multiple: int) -> Array:
     """Mirror a picture outward, to the right and below, until height and width are divisible."""
     bottom, right = -array.shape[1] % multiple, -array.shape[2] % multiple
     return np.pad(array, ((0, 0), (0, bottom), (0, right)), "reflect") if bottom or right else array
-
-
-def _colours(array: Array) -> Array:
-    """A picture without its transparency."""
-    return array[:-1] if array.shape[0] in (2, 4) else array
 
 
 def _with_alpha(made: Array, given: Array) -> Array:

@@ -266,7 +266,7 @@ def _decode(read: Callable[[], bytes], what: str) -> tuple[Array]:
     """One picture; a PictureError for all that can be wrong with it."""
     try:
         raw = read()
-        return (decode(io.BytesIO(raw), what, len(raw)),)
+        return (decode(io.BytesIO(raw), what),)
     except (KeyError, FileNotFoundError):
         raise PictureError(f"{what}: missing: put it there, or take it out of labels.csv.") from None
     except ZooError as error:
