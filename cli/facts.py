@@ -27,7 +27,7 @@ def complete_names(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
 def as_json(value: Any) -> None:
     """Print for a script to read."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(value, indent=2))
 
 
 def entry_facts(entry: Entry) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from zoo.entry import Condition, Entry, Format
-from zoo.errors import InputError, UnknownNameError, ZooError, check_count, check_natural, near
+from zoo.errors import InputError, UnknownNameError, ZooError, check_count, check_natural, near, out_of_memory
 from zoo.images import Images, check_output, colours, fit, is_folder, write_bands
 from zoo.memory import free_memory
 from zoo.reading import Array
@@ -224,7 +224,7 @@ class Verbs:
         target = Path(path)
         (x,) = images.arrays
         array = self._fit(colours(x))
-        height, width = (self._scale * length for length in array.shape[1:])
+        height, width = self.result_size(array.shape[1:])
         check_output(path, size=(width, height), format=format, bits=bits)
         side = tile_side(tile, self.reach, array.shape, self._input.multiple)
         png = (format or target.suffix[1:]).lower().lstrip(".") == "png"
@@ -319,6 +319,16 @@ class Verbs:
         return y
 
     @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """Height and width of the pictures that the network takes; None for any."""
+        return self._input.size
+
+    def result_size(self, size: tuple[int, ...]) -> tuple[int, int]:
+        """Height and width of what :meth:`reconstruct` makes of a picture of this height and width."""
+        height, width = self.fixed_size or size
+        return height * self._scale, width * self._scale
+
+    @property
     def _scale(self) -> int:
         return self.entry.output.scale if self.entry else 1
 
@@ -382,15 +392,6 @@ class Verbs:
         if condition.kind == "text":
             return values
         return np.array(values, np.float32 if condition.kind == "number" else np.int64)
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory was too little."""
-    said = str(error).lower()
-    return isinstance(error, MemoryError) or any(
-        words in said
-        for words in ("not enough memory", "out of memory", "bad_alloc", "can't allocate", "allocate memory")
-    )
 
 
 def _hint(condition: Condition) -> str:
