@@ -20,7 +20,7 @@ from PIL import Image
 
 from zoo import Images
 from zoo.errors import InputError, PictureError, ZooError
-from zoo.images import fit, unique
+from zoo.images import check_output, ending, file_names, fit, is_folder, unique, write
 from zoo.reading import picture_files
 
 
@@ -322,3 +322,174 @@ def test_linked_folders_are_read_and_those_that_lead_back_are_not(tmp_path: Path
     (tmp_path / "here" / "gone").symlink_to(tmp_path / "nowhere")
     found = [str(path.relative_to(tmp_path)) for path in picture_files(tmp_path / "here")]
     assert found == ["here/b.png", "here/c/a.png", "here/d/a.png"]
+
+
+def test_an_index_is_a_whole_number_of_any_kind() -> None:
+    images = Images.of([picture(3, 3), picture(4, 4), picture(5, 5)])
+    for index in (1, np.int64(1), np.uint8(1), np.int64(-2)):
+        assert images[index].names == ["0001"]
+        assert len(images[index]) == 1
+    assert images[np.int64(1) :].names == ["0001", "0002"]
+    for wrong in ("1", 1.0, None, [0], np.float32(1)):
+        with pytest.raises(TypeError):
+            images[wrong]  # type: ignore[index]
+    for beyond in (3, np.int64(3), -4):
+        with pytest.raises(IndexError, match="there are 3"):
+            images[beyond]
+
+
+def test_names_of_samples_sort_as_numbers() -> None:
+    one = np.zeros((1, 1, 1), np.float32)
+    assert Images([one] * 12).names[-1] == "0011"
+    names = Images([one] * 10_001).names
+    assert names[0] == "00000"
+    assert names == sorted(names)
+
+
+ODD_NAMES = {
+    "../x": "x",
+    "../../../x/../y": "x/y",
+    "/abs/z": "abs/z",
+    "deep/c": "deep/c",
+    "a\0b": "a_b",
+    "..\\w": ".._w",
+    "C:\\v": "__v",
+    "": "0007",
+    "..": "0008",
+    "half\ud800": "half_",
+    "caf\udce9": "caf\udce9",  # a byte of a file name that is no text
+    "x": "x-2",
+    "X": "X-3",
+}
+
+
+def test_names_stay_inside_of_the_folder(tmp_path: Path) -> None:
+    assert file_names(ODD_NAMES) == [f"{name}.png" for name in ODD_NAMES.values()]
+    folder = tmp_path / "a" / "b"
+    Images([np.zeros((1, 2, 2), np.float32)] * len(ODD_NAMES), list(ODD_NAMES)).save(folder)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == len(ODD_NAMES)
+    assert all(folder in path.parents for path in files)
+
+
+def test_long_names_fit_the_file_system(tmp_path: Path) -> None:
+    names = ["é" * 200, "é" * 200, "x" * 251, "x" * 252, "d" * 300 + "/a"]
+    Images([np.zeros((1, 2, 2), np.float32)] * len(names), names).save(tmp_path / "f")
+    found = list((tmp_path / "f").rglob("*.png"))
+    assert len(found) == len(names)
+    assert "x" * 251 + ".png" in {path.name for path in found}
+
+
+def test_a_slash_at_the_end_means_a_folder(tmp_path: Path) -> None:
+    text = f"{tmp_path}/my.results/"
+    assert is_folder(text)
+    assert not is_folder(tmp_path / "my.results")
+    Images.of(picture(3, 3)).save(text)
+    assert [path.name for path in (tmp_path / "my.results").iterdir()] == ["0000.png"]
+    assert is_folder(tmp_path / "my.results")
+
+
+def test_a_folder_of_results_in_any_format(tmp_path: Path) -> None:
+    images = Images.of([picture(8, 8), picture(9, 9)])
+    for name, kind in (("jpeg", "JPEG"), ("JPG", "JPEG"), (".webp", "WEBP"), ("tiff", "TIFF"), ("png", "PNG")):
+        images.save(tmp_path / name.strip("."), format=name)
+        files = sorted((tmp_path / name.strip(".")).iterdir())
+        assert [path.name for path in files] == [f"0000{ending(name)}", f"0001{ending(name)}"]
+        with Image.open(files[0]) as made:
+            assert made.format == kind
+    images[0].save(tmp_path / "a.data", format="webp")
+    assert format_is(tmp_path / "a.data", "WEBP")
+    with pytest.raises(InputError, match="'heic' is no picture format"):
+        images.save(tmp_path / "new", format="heic")
+    with pytest.raises(InputError, match=r"ends in \.png, and the format is jpeg"):
+        images.save(tmp_path / "a.png", format="jpeg")
+    assert not (tmp_path / "new").exists()
+
+
+def format_is(path: Path, kind: str) -> bool:
+    with Image.open(path) as made:
+        return made.format == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "cure"),
+    [
+        ("a.webp", (16_384, 1), "use .png or .tif"),
+        ("a.jpg", (1, 65_501), "use .png or .tif"),
+        ("a.gif", (65_536, 1), "use .png or .tif"),
+        ("a.tif", (40_000, 40_000), "use .png"),
+        ("a.bmp", (40_000, 40_000), "use .png"),
+    ],
+)
+def test_what_is_too_large_for_its_format_is_said_before(
+    tmp_path: Path, name: str, size: tuple[int, int], cure: str
+) -> None:
+    with pytest.raises(InputError, match=f"too many for .*{cure}"):
+        check_output(tmp_path / name, size=size)
+    with pytest.raises(InputError, match="too many for"):
+        check_output(tmp_path / "folder", size=size, format=name[2:])
+    check_output(tmp_path / name, size=(500, 500))
+    check_output(tmp_path / "a.png", size=size)
+    if max(size) < 70_000 and min(size) == 1:
+        with pytest.raises(InputError, match="too many for"):
+            Images([np.zeros((1, size[1], size[0]), np.float32)]).save(tmp_path / name)
+        width, height = (most - 1 if most > 1 else most for most in size)
+        Images([np.zeros((1, height, width), np.float32)]).save(tmp_path / name)
+
+
+def test_a_grid_is_measured_before_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Images, "grid", None)
+    with pytest.raises(InputError, match="16,402 x 8,200 pixels are too many for WEBP"):
+        Images([np.zeros((1, 8200, 8200), np.float32)] * 2).save(tmp_path / "a.webp")
+
+
+@pytest.mark.parametrize("name", ["", "a\0.png", "a\ud800.png", "a" * 260 + ".png"])
+def test_names_that_no_file_can_have(name: str) -> None:
+    with pytest.raises(InputError):
+        Images.of(picture(3, 3)).save(name)
+    with pytest.raises(InputError):
+        check_output(name)
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "a.png"
+    for bits in (8, 16):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("zoo.files.Path.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+            with pytest.raises(PictureError, match=r"a\.png cannot be written: No space left"):
+                Images.of(picture(8, 8)).save(target, bits=bits)
+        assert not list(tmp_path.iterdir())
+
+
+def test_what_a_network_made() -> None:
+    made = Images.from_network(torch.tensor([-3.0, -1, 0, 0.5, 1, 7]).reshape(1, 1, 1, 6).bfloat16())
+    np.testing.assert_allclose(made.arrays[0][0, 0], [0, 0, 0.5, 0.75, 1, 1])
+    assert len(Images.from_network(np.zeros((5, 3, 4, 4)))) == 5
+    assert Images.from_network(torch.zeros(3, 4, 4)).arrays[0].shape == (3, 4, 4)
+    for wrong in (
+        torch.zeros(4, 4),
+        torch.zeros(1, 5, 4, 4),
+        torch.full((1, 1, 2, 2), torch.nan),
+        torch.zeros(1, 1, 1, 1).int(),
+    ):
+        with pytest.raises(InputError, match="network's pictures"):
+            Images.from_network(wrong)
+    with pytest.raises(InputError, match="from_network"):
+        Images.of(torch.full((3, 4, 4), -1.0))
+
+
+def test_infos_go_where_their_pictures_go() -> None:
+    photo = io.BytesIO(encoded(picture(6, 4), "PNG", dpi=(300, 300)))
+    images = Images.of([picture(3, 3), photo, picture(5, 5)])
+    assert [bool(info.dpi) for info in images.infos] == [False, True, False]
+    assert images[1].infos[0].dpi
+    assert images[1:].infos[0].dpi
+    assert Images.of([images, picture(2, 2)]).infos[1].dpi
+    assert Images.of(images).infos == images.infos
+    images.arrays.pop()  # by hand
+    assert images[1].infos[0].dpi
+
+
+def test_a_picture_of_pil_is_written_with_sixteen_bits(tmp_path: Path) -> None:
+    write(picture(6, 4), tmp_path / "a.png", bits=16)
+    assert np.array_equal(only(tmp_path / "a.png"), only(picture(6, 4)))

@@ -159,7 +159,7 @@ def test_transparency_is_carried_along(tmp_path: Path) -> None:
     """Colours are those of the network, not mixed with white, where any size goes through it."""
     model = network("srvgg", {"width": 4, "convs": 1, "scale": 2}, 2)
     x = noise(12, 10, 4)
-    x[:6, :, 3] = 0
+    x[:6, :, 3] = 1 / 255
     x[6:, :, 3] = 1
     picture = Image.fromarray((x * 255).round().astype(np.uint8))
     made = model.reconstruct(picture)

@@ -11,6 +11,10 @@ class ZooError(Exception):
 
     exit_code = 1
 
+    def __str__(self) -> str:
+        """What is wrong; bytes of file names that are no text come as escapes, since no terminal takes them."""
+        return super().__str__().encode("utf-8", "backslashreplace").decode()
+
 
 class InputError(ZooError, ValueError):
     """What the caller asked for is wrong: a name, a path, a value. The command exits with 2."""

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, ImageOps
 
-from zoo.errors import InputError, PictureError
+from zoo.errors import InputError, PictureError, check_count
 from zoo.files import atomic_write
 from zoo.reading import Array, Info, from_array, from_pil, named_files, opaque, read_open, read_path
 
@@ -102,8 +102,8 @@ class Images:
         """
         if isinstance(source, Images):
             return source if alpha else cls(map(opaque, source.arrays), source.names, source.seed, source.infos)
-        if max_pixels is not None and (isinstance(max_pixels, bool) or not hasattr(max_pixels, "__index__")):
-            raise InputError(f"max_pixels must be a whole number from 1, not {max_pixels!r}.")
+        if max_pixels is not None:
+            check_count("max_pixels", max_pixels)
         found = list(_read(source, alpha, max_pixels))
         names = [name for name, _, _ in found]
         return cls([array for _, array, _ in found], names if all(names) else None, None, [info for *_, info in found])
@@ -117,11 +117,16 @@ class Images:
         Raises:
             InputError: for another shape, or NaN and infinite values.
         """
-        values = np.asarray(output.detach().cpu().float() if hasattr(output, "detach") else output)
+        if hasattr(output, "detach"):
+            output = output.detach().cpu()
+            output = output.float() if output.is_floating_point() else output
+        values = np.asarray(output)
         if values.ndim not in (3, 4) or values.shape[-3] not in (1, 2, 3, 4) or 0 in values.shape:
             raise InputError(f"A network's pictures are (N, C, H, W) or (C, H, W), C from 1 to 4, not {values.shape}.")
-        if not np.issubdtype(values.dtype, np.floating) or not np.isfinite(values).all():
-            raise InputError("A network's pictures are finite floats in [-1, 1]: these are of another type, or NaN.")
+        if not np.issubdtype(values.dtype, np.floating):
+            raise InputError(f"A network's pictures are floats in [-1, 1], not {values.dtype}: use zoo.Images.of.")
+        if not np.isfinite(values).all():
+            raise InputError("A network's pictures have NaN or infinite values: its weights or its input are broken.")
         pictures = values.astype(np.float32).reshape(-1, *values.shape[-3:])
         return cls(list(np.clip((pictures + 1) / 2, 0, 1)))
 
@@ -258,7 +263,8 @@ def file_names(names: Iterable[str], ending: str = ".png") -> list[str]:
     made = []
     for number, name in enumerate(names):
         name = re.sub(r"^[A-Za-z]:|[\0\\]", "_", name)
-        name = os.fsdecode(name.encode("utf-8", "surrogateescape")) if _encodable(name) else _readable(name)
+        if not _encodable(name):
+            name = re.sub("[\ud800-\udfff]", "_", name)  # halves of characters
         parts = [_shortened(part) for part in name.split("/") if part not in ("", ".", "..")]
         *folders, last = parts or [f"{number:04d}"]
         base, count = last, 1
@@ -281,11 +287,6 @@ def _encodable(name: str) -> bool:
     return True
 
 
-def _readable(name: str) -> str:
-    """A name without the halves of characters that no file system takes."""
-    return name.encode("utf-8", "replace").decode()
-
-
 def _shortened(name: str, tail: str = "") -> str:
     """A name with its tail in as many bytes as file systems take."""
     room = _BYTES - len(os.fsencode(tail))
@@ -300,7 +301,8 @@ def is_folder(output: str | os.PathLike[str]) -> bool:
     A ``Path`` has lost the slash: give what was typed.
     """
     text = os.fspath(output)
-    return Path(text).is_dir() or text.endswith(("/", os.sep)) or not Path(text).suffix
+    there = os.path.isdir(text)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+    return there or text.endswith(("/", os.sep)) or not Path(text).suffix
 
 
 def ending(format: str | None = None) -> str:
@@ -345,6 +347,8 @@ def check_output(
     if not text or "\0" in text or not _encodable(text):
         raise InputError(f"{text!r} is no path that can be written to: give another.")
     target, suffix = Path(path), Path(path).suffix.lower()
+    if any(len(os.fsencode(part)) > _BYTES for part in target.parts):
+        raise InputError(f"{path} is too long: a name takes at most {_BYTES} bytes.")
     folder = is_folder(path)
     if not folder and not format and suffix not in WRITES:
         raise InputError(f"{path}: {suffix} is no picture format: use {', '.join(WRITES)}, or a folder.")
@@ -357,8 +361,8 @@ def check_output(
         raise InputError(f"{path}: 16 bits are written as PNG, not as {kind}: use .png, or 8 bits.")
     if size:
         _check_size(str(path), kind, size)
-    home = target if target.is_dir() else target.parent
-    while not home.exists() and home != home.parent:
+    home = target if folder and target.is_dir() else target.parent
+    while not os.path.lexists(home) and home != home.parent:
         home = home.parent
     if not home.is_dir() or not os.access(home, os.W_OK):
         raise PictureError(f"{path} cannot be written: {home} is not a folder that you may write to.")

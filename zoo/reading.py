@@ -27,7 +27,8 @@ Array = npt.NDArray[np.float32]
 # fmt: off
 READS = (
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".pbm",
-    ".pnm", ".pfm", ".avif", ".jp2", ".j2k", ".jpx", ".tga", ".ico", ".dds",
+    ".pnm", ".pfm", ".avif", ".avifs", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".tga", ".icb", ".vda", ".vst",
+    ".ico", ".dds",
 )
 # What TIFF readers take for a picture, and in which they find a thumbnail.
 _RAW = (
@@ -55,8 +56,9 @@ _MAGIC = (
 _MAGICS = tuple((re.compile(pattern, re.DOTALL), kind) for pattern, kind in _MAGIC)
 _FORMATS = "PNG, JPEG, WebP, AVIF, TIFF, GIF, BMP, PNM, JPEG 2000, TGA, ICO or DDS"
 
-# What is said of a picture beside its pixels, in EXIF: description, make, model, software, date, artist, copyright.
-_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
+# What is said of a picture beside its pixels, in EXIF: description, make, model, resolution and its unit, software,
+# date, artist, copyright.
+_TAGS = (0x010E, 0x010F, 0x0110, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 0x013B, 0x8298)
 _EXIF, _GPS = 0x8769, 0x8825
 # The maker's note breaks where it is moved; the others describe the pixels that were.
 _STALE = (0x927C, 0xA001, 0xA002, 0xA003, 0xA005)
@@ -278,9 +280,7 @@ def read_open(file: BinaryIO, what: str, alpha: bool = False, max_pixels: int | 
             raise _damaged(what, error) from None
         raise PictureError(f"{what}: this Pillow reads no {kind}: pip install --upgrade pillow.") from None
     except Exception as error:  # of all kinds: decoders do not agree on what they raise for damaged files
-        raise PictureError(
-            f"{what}: damaged or cut off ({error or type(error).__name__}): get the file again."
-        ) from None
+        raise _damaged(what, error) from None
 
 
 def _damaged(what: str, error: Exception) -> PictureError:
@@ -373,9 +373,7 @@ def from_pil(picture: Image.Image, what: str, alpha: bool = False) -> tuple[Arra
     except (InputError, PictureError):
         raise
     except Exception as error:  # it may come from a file that is read only here
-        raise PictureError(
-            f"{what}: damaged or cut off ({error or type(error).__name__}): get the file again."
-        ) from None
+        raise _damaged(what, error) from None
 
 
 def _convert(
@@ -443,7 +441,7 @@ def _facts(picture: Image.Image) -> tuple[int, Info]:
     dpi = picture.info.get("dpi")
     try:
         across, down = (float(value) for value in dpi)  # type: ignore[union-attr]
-        dots = (across, down) if 1 <= across < 1e5 and 1 <= down < 1e5 else None
+        dots = (across, down) if 1 <= across < 1 << 16 and 1 <= down < 1 << 16 else None
     except (TypeError, ValueError, ZeroDivisionError):
         dots = None
     return turn if turn in range(1, 9) else 1, Info(block, dots, bool(picture.info.get("icc_profile")))

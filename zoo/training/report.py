@@ -219,7 +219,7 @@ def _samples(sheets: Sequence[tuple[int, Path]], best_step: int) -> str:
 
 def _picture(path: Path, step: int, width: int, note: str = "") -> str:
     """A picture inside the page: a large one made smaller, a small one larger by a whole number, its pixels even."""
-    picture = Image.open(path)
+    picture = Image.open(path, formats=["PNG"])
     picture.thumbnail((2 * width, 100 * width))  # two pixels for each of the page, for fine screens
     scale = max(1, width // picture.width)
     shown = f'width="{picture.width * scale}" height="{picture.height * scale}"'
