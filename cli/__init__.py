@@ -15,7 +15,7 @@ from zoo import __version__
 from zoo.errors import ZooError
 
 from . import facts, importing, plugins, training, verbs
-from .pipeline import said
+from .pipeline import said, say
 
 
 class _Commands(click.Group):
@@ -36,13 +36,13 @@ class _Commands(click.Group):
         except OSError as error:  # of --help, which click prints before it invokes anything
             if not _stdout_fails():
                 raise
-            _say(f"Error: {_unwritten(error)}")
+            say(f"Error: {_unwritten(error)}")
             sys.exit(1)
         finally:
             _close_streams()
 
     def invoke(self, ctx: click.Context) -> Any:
-        warnings.showwarning = lambda message, *args, **kwargs: _say(f"Warning: {message}")
+        warnings.showwarning = lambda message, *args, **kwargs: say(f"Warning: {message}")
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
@@ -53,14 +53,8 @@ class _Commands(click.Group):
             text = said(error) if isinstance(error, ZooError) else f"{said(error)} (`zoo --debug ...` shows where)"
             if isinstance(error, OSError) and _stdout_fails():
                 text = _unwritten(error)
-            _say(f"Error: {text}")
+            say(f"Error: {text}")
             sys.exit(error.exit_code if isinstance(error, ZooError) else 1)
-
-
-def _say(text: str) -> None:
-    """A line for whoever is looking; that nobody can is no failure."""
-    with suppress(OSError):
-        click.echo(text, err=True)
 
 
 def _open_streams() -> None:

@@ -6,10 +6,13 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from zoo.errors import InputError, ZooError, out_of_memory
 
@@ -210,6 +213,12 @@ def said(error: BaseException) -> str:
         return "there is too little memory for it: make it smaller, or give smaller tiles."
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def say(text: str) -> None:
+    """A line for whoever is looking; that nobody can is no failure."""
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 def kept(failed: list[str], job: Job, work: Callable[[], object]) -> bool:

@@ -28,7 +28,7 @@ from .names import (
     sample_names,
     settle,
 )
-from .pipeline import Job, Work, results, to_files
+from .pipeline import Job, Work, results, say, to_files
 
 if TYPE_CHECKING:
     from zoo.images import Images
@@ -176,11 +176,10 @@ def report(json_: bool, output: Output, n: int, **facts: Any) -> None:
         as_json({"output": str(output.path), "pictures": n, **facts})
         return
     more = "".join(f", {name.replace('_', ' ')} {value}" for name, value in facts.items() if isinstance(value, int))
-    left_out = facts.get("left_out", [])
-    if left_out:
-        more += f", left out {len(left_out)} (no pictures: {', '.join(Path(one['file']).name for one in left_out[:3])}"
-        more += ", ...)" if len(left_out) > 3 else ")"
-    click.echo(f"{output.path}: {n} picture{'s' * (n != 1)}{more}", err=True)
+    if left_out := facts.get("left_out"):
+        some = ", ".join(f"{Path(one['file']).name} ({one['reason']})" for one in left_out[:3])
+        more += f", left out {len(left_out)} file{'s' * (len(left_out) > 1)}: {some}{', ...' * (len(left_out) > 3)}"
+    say(f"{output.path}: {n} picture{'s' * (n != 1)}{more}")
 
 
 @click.command()
