@@ -34,9 +34,9 @@ class _Commands(click.Group):
                 warnings.simplefilter("ignore")
                 return super().main(*args, **kwargs)
         except OSError as error:  # of --help, which click prints before it invokes anything
-            if not _stdout_fails():
+            if not (text := _unwritten(error)):
                 raise
-            say(f"Error: {_unwritten(error)}")
+            say(f"Error: {text}")
             sys.exit(1)
         finally:
             _close_streams()
@@ -51,8 +51,8 @@ class _Commands(click.Group):
             if ctx.params.get("debug"):
                 raise
             text = said(error) if isinstance(error, ZooError) else f"{said(error)} (`zoo --debug ...` shows where)"
-            if isinstance(error, OSError) and _stdout_fails():
-                text = _unwritten(error)
+            if isinstance(error, OSError):
+                text = _unwritten(error) or text
             say(f"Error: {text}")
             sys.exit(error.exit_code if isinstance(error, ZooError) else 1)
 
@@ -79,18 +79,18 @@ def _open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _stdout_fails() -> bool:
-    """Whether the standard output is closed or full; what could not be written is tried again."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        return True
-    return not sys.stdout.writable()
-
-
 def _unwritten(error: OSError) -> str:
-    reason = "it is closed" if not sys.stdout.writable() else error.strerror or str(error)
-    return f"The standard output cannot be written: {reason}."
+    """What to say of an error if it is of the standard output, closed or full; nothing if it is another's."""
+    if error.filename is not None:
+        return ""
+    if not sys.stdout.writable():
+        return "The standard output cannot be written: it is closed."
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError as again:
+        return f"The standard output cannot be written: {again.strerror}."
+    return ""
 
 
 def _close_streams() -> None:
