@@ -279,6 +279,66 @@ def test_sixteen_bits_in_and_out(tmp_path: Path, channels: int) -> None:
         images.save(tmp_path / "a.png", bits=12)
 
 
+def with_chunk(png: bytes, chunk: bytes) -> bytes:
+    """A PNG with one more chunk behind its header."""
+    return png[:33] + struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + png[33:]
+
+
+def formula(*values: float, kind: int = 3) -> bytes:
+    return b"para\0\0\0\0" + struct.pack(f">HH{len(values)}i", kind, 0, *(round(value * 65536) for value in values))
+
+
+CURVES = {
+    "gamma": gamma(2.2),
+    "line": b"curv\0\0\0\0" + struct.pack(">I", 0),
+    "table": b"curv\0\0\0\0" + struct.pack(">I3H", 3, 0, 12000, 65535),
+    "power": formula(2.4, kind=0),
+    "sRGB": formula(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045),
+    "lines": formula(2.0, 1.0, -0.1, kind=1),
+    "offset": formula(2.0, 1.0, -0.05, 0.0, kind=2),
+    "all": formula(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045, 0.0, 0.0, kind=4),
+}
+
+
+@pytest.mark.parametrize("name", CURVES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_profiles_are_applied_to_sixteen_bits(name: str, channels: int) -> None:
+    """As Pillow applies them to 8, with all levels between."""
+    curve = CURVES[name]
+    if channels == 1:
+        profile = icc(b"GRAY", {b"kTRC": curve})
+    else:
+        colours = {b"rXYZ": (0.51512, 0.2412, -0.00105), b"gXYZ": (0.29198, 0.69225, 0.04189)}
+        colours[b"bXYZ"] = (0.1571, 0.06657, 0.78407)
+        tags = {tag: xyz(*value) for tag, value in colours.items()}
+        profile = icc(b"RGB ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve))
+    values = np.random.default_rng(0).integers(0, 256, (32, 64, channels), np.uint8)
+    eight = encoded(Image.fromarray(values[..., 0] if channels == 1 else values), "PNG", icc_profile=profile)
+    deep = sixteen(values.astype(np.uint16) * 257)
+    deep = with_chunk(deep, b"iCCPa\0\0" + zlib.compress(profile))
+    wanted, made = Images.of(eight).arrays[0], Images.of(deep).arrays[0]
+    assert np.abs(wanted - made)[wanted > 0.15].max() < 4 / 255  # below, 8 bits are coarse
+    assert np.abs(wanted - made).mean() < 0.6 / 255
+    if not (channels == 1 and name in ("sRGB", "all")):  # which is what sRGB has
+        assert np.abs(made - values.transpose(2, 0, 1) / 255).max() > 0.02
+        assert (np.abs(made * 255 - (made * 255).round()) > 0.1).any()
+
+
+def test_a_clear_colour_of_sixteen_bits() -> None:
+    values = np.array([[[1, 2, 3], [1, 2, 4]]], np.uint16)
+    for x, clear in ((values, (1, 2, 3)), (values[..., 2:], (3,))):
+        content = sixteen(x)
+        chunk = b"tRNS" + struct.pack(f">{len(clear)}H", *clear)
+        content = (
+            content[:33]
+            + struct.pack(">I", len(chunk) - 4)
+            + chunk
+            + struct.pack(">I", zlib.crc32(chunk))
+            + content[33:]
+        )
+        assert Images.of(content, alpha=True).arrays[0][-1].tolist() == [[0, 1]]
+
+
 def tiff(values: np.ndarray, bits: int = 16, order: str = "<") -> bytes:
     """A TIFF of words, which Pillow reads and does not write."""
     height, width, channels = values.shape
