@@ -229,6 +229,17 @@ def test_hidden_colours_stay_hidden(colour: tuple[int, ...], behind: tuple[int, 
         np.testing.assert_allclose(made[:3, shown], np.broadcast_to(wanted[..., 0], (3, shown.sum())), atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore::zoo.errors.ResearchOnly")
+def test_a_network_does_not_see_hidden_colours() -> None:
+    made = zoo.load("srgan").reconstruct(
+        [disc((255, 255, 255, 255), (0, 0, 0, 0)), disc((255, 0, 0, 255), (0, 255, 0, 0))]
+    )
+    white, red = (array[:3, array[3] > 1 / 255] for array in made.arrays)
+    assert white.min() > 0.98
+    assert red[0].min() > 0.98
+    assert red[1:].max() < 0.02
+
+
 def test_the_nearest_visible_colour_is_taken() -> None:
     rng = np.random.default_rng(0)
     for _ in range(50):
@@ -300,6 +311,21 @@ CURVES = {
 }
 
 
+def test_broken_curves_cost_nothing() -> None:
+    for broken in (
+        formula(2.0, 0.0, 1.0, kind=1),
+        formula(2.0, kind=0)[:12],
+        b"curv\0\0\0\0\xff\xff\xff\xff",
+        b"",
+        gamma(0),
+    ):
+        profile = icc(b"GRAY", {b"kTRC": broken})
+        for source in (np.full((2, 2, 1), 99), np.full((2, 2, 2), 65535)):
+            assert Images.of(with_chunk(sixteen(source), b"iCCPa\0\0" + zlib.compress(profile))).arrays[0].shape[
+                1:
+            ] == (2, 2)
+
+
 @pytest.mark.parametrize("name", CURVES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_profiles_are_applied_to_sixteen_bits(name: str, channels: int) -> None:
@@ -317,7 +343,7 @@ def test_profiles_are_applied_to_sixteen_bits(name: str, channels: int) -> None:
     deep = sixteen(values.astype(np.uint16) * 257)
     deep = with_chunk(deep, b"iCCPa\0\0" + zlib.compress(profile))
     wanted, made = Images.of(eight).arrays[0], Images.of(deep).arrays[0]
-    assert np.abs(wanted - made)[wanted > 0.15].max() < 4 / 255  # below, 8 bits are coarse
+    assert np.quantile(np.abs(wanted - made), 0.95) < 2 / 255  # 8 bits are coarse in the dark and where a curve bends
     assert np.abs(wanted - made).mean() < 0.6 / 255
     if not (channels == 1 and name in ("sRGB", "all")):  # which is what sRGB has
         assert np.abs(made - values.transpose(2, 0, 1) / 255).max() > 0.02

@@ -519,7 +519,7 @@ def _words_to_srgb(words: npt.NDArray[np.uint16], profile: bytes | None) -> npt.
     colour, rest = np.split(words, [1 if grey else 3], 2)
     try:
         made = _by_matrix(colour, profile)
-    except (KeyError, ValueError, IndexError, struct.error):
+    except (LookupError, ValueError, ArithmeticError, struct.error):
         eight = (colour // 257).astype(np.uint8)
         picture = _to_srgb(Image.fromarray(eight[..., 0] if grey else eight), profile)
         made = np.asarray(picture).reshape(colour.shape).astype(np.uint16) * 257
@@ -530,7 +530,7 @@ def _by_matrix(colour: npt.NDArray[np.uint16], profile: bytes) -> npt.NDArray[np
     """Colours ``(H, W, 1 or 3)`` by the curves and the matrix of a profile.
 
     Raises:
-        KeyError, ValueError, IndexError, struct.error: if it has none, or they are broken.
+        LookupError, ValueError, ArithmeticError, struct.error: if it has none, or they are broken.
     """
     (count,) = struct.unpack_from(">I", profile, 128)
     table = [struct.unpack_from(">4sII", profile, 132 + 12 * i) for i in range(min(count, 100))]
@@ -568,11 +568,12 @@ def _curve(tag: bytes) -> Array:
         y = x if not count else x ** (points[0] / 256) if count == 1 else _between(x, points)
     elif tag[:4] == b"para":
         (kind,) = struct.unpack_from(">H", tag, 8)
-        g, *more = (value / 65536 for value in struct.unpack_from(f">{(1, 3, 4, 5, 7)[kind]}i", tag, 12))
-        a, b, c, d, e, f = [*more, *[1.0, 0.0, 0.0, 0.0, 0.0, 0.0][len(more) :]]
+        g, *more = (float(value) / 65536 for value in struct.unpack_from(f">{(1, 3, 4, 5, 7)[kind]}i", tag, 12))
+        a, b, c, d, e, f = (more + [1.0, 0.0, 0.0, 0.0, 0.0, 0.0][len(more) :])[:6]
         if kind in (1, 2):  # a line below -b / a
             d, e, f, c = -b / a, c, c, 0.0
-        y = np.where(x >= d, np.maximum(a * x + b, 0) ** g + e, c * x + f)
+        with np.errstate(all="ignore"):  # what comes of nonsense is looked at below
+            y = np.where(x >= d, np.maximum(a * x + b, 0) ** g + e, c * x + f)
     else:
         raise ValueError("no curve")
     if not np.isfinite(y).all():
