@@ -37,7 +37,7 @@ def test_the_peak_is_what_lives_at_once() -> None:
     assert peak(network, (1, 1, 100, 100), {}) in range(4 * 12 * 100 * 100, 4 * 14 * 100 * 100)
 
 
-@pytest.mark.parametrize(("free", "expected"), [(1 << 60, [6]), (300 * MB, [1] * 6), (900 * MB, [2, 2, 2])])
+@pytest.mark.parametrize(("free", "expected"), [(1 << 60, [6]), (400 * MB, [1] * 6), (900 * MB, [2, 2, 2])])
 def test_batches_are_bounded_by_memory(
     free: int, expected: list[int], sizes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -46,6 +46,17 @@ def test_batches_are_bounded_by_memory(
     x = np.zeros((6, 96, 96, 3), np.uint8)
     assert len(model.reconstruct(x)) == 6
     assert sizes == expected
+
+
+def test_tiles_are_made_where_memory_is_short(sizes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    model = zoo.load("srgan")
+    x = np.random.default_rng(0).integers(0, 256, (200, 240, 3), np.uint8)
+    whole = model.reconstruct(x).numpy()
+    assert sizes == [1]
+    monkeypatch.setattr("zoo.model.free_memory", lambda: 1500 * MB)
+    monkeypatch.setattr("zoo.verbs.SIDE", 64)
+    assert np.abs(model.reconstruct(x).numpy() - whole).max() < 1e-5
+    assert len(sizes) > 4
 
 
 def test_samples_are_bounded_by_memory(sizes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:

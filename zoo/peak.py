@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-# Beside the tensors that live at once, the processor's kernels hold others in their own layout: by the resident memory
-# of the zoo's networks at 384 x 384 pixels it was 0.6 (srgan, which is rewritten) to 2.5 times as much (cyclegan).
-OVERHEAD = 2.5
+# Beside the tensors that live at once, the processor's kernels hold others in their own layout. Resident memory,
+# at 384 x 384 pixels or more, was 0.6 (srgan, which is rewritten), 1.3 (sd-vae), 1.8 (taesd) and 2.1 times as much
+# (cyclegan).
+OVERHEAD = 2.1
 
 
 class _Living(TorchDispatchMode):

@@ -22,7 +22,7 @@ from zoo.images import Images, check_output, colours, fit, is_folder, write_band
 from zoo.memory import free_memory
 from zoo.reading import Array
 from zoo.registry import refusal
-from zoo.tiling import bands, check_tiles, tile_side
+from zoo.tiling import SIDE, bands, check_tiles, tile_side
 
 # Bytes for each pixel of the input or the output, whichever has more: twice the most that a network of the zoo was seen
 # to take (sd-vae). What has room by this rule is run without finding out how much it really takes.
@@ -137,8 +137,8 @@ class Verbs:
                 times its scale.
             batch_size: pictures that go through the network at once, fewer where memory is short; the result does not
                 depend on it.
-            tile: "auto" for tiles where a picture has more than 512 x 512 pixels and the network can be run in parts;
-                None to run it whole; a number for tiles of that many pixels of the input, one after the other.
+            tile: "auto" for tiles where the network can be run in parts and a picture has more than 512 x 512 pixels,
+                or takes more than half of the free memory; None to run it whole; a number for tiles of that many pixels of the input, one after the other.
             overlap: pixels that a tile sees beyond its edges; by default as many as the result needs to equal that of
                 the whole picture, to about 1e-6.
             progress: whether to show a bar.
@@ -166,8 +166,8 @@ class Verbs:
         with _Progress(len(arrays), progress) as tick:
             # Only neighbours of one shape can share a batch; order is kept.
             for shape, group in groupby(range(len(arrays)), key=lambda i: arrays[i].shape):
-                side = tile_side(tile, self.reach, shape, multiple)
                 ready = list(group)
+                side = self._side(tile, shape, _take(values, ready[:1]))
                 if side:
                     for i in ready:
                         self._check_result(shape, images.names[i])
@@ -226,12 +226,13 @@ class Verbs:
         array = self._fit(colours(x))
         height, width = self.result_size(array.shape[1:])
         check_output(path, size=(width, height), format=format, bits=bits)
-        side = tile_side(tile, self.reach, array.shape, self._input.multiple)
+        values = self.checked(conditions, 1)
+        side = self._side(tile, array.shape, values)
         png = (format or target.suffix[1:]).lower().lstrip(".") == "png"
         if not side or not png or x.shape[0] in (2, 4) or is_folder(path):
             made = self.reconstruct(images, tile=tile, overlap=overlap, **conditions)
             return made.save(path, format=format, bits=bits)
-        bands = self._bands(array, side, overlap, self.checked(conditions, 1), images.names[0])
+        bands = self._bands(array, side, overlap, values, images.names[0])
         first = next(bands)
         shape = (len(first), height, width)
         return write_bands(chain([first], bands), shape, target, bits=bits, info=images[0].infos[0])
@@ -276,19 +277,33 @@ class Verbs:
         Raises:
             InputError: if not even one has room.
         """
-        free = self._free_memory()
-        if pixels and wanted * pixels * AMPLE <= free / 2:
-            return wanted
-        need = self._peak(shape, conditions)
-        if need is None:
-            need = (pixels or 0) * AMPLE // 2
+        need, free = self._need(shape, pixels, conditions, wanted), self._free_memory()
         if need > free:
             cure = "run it in smaller tiles, or make it smaller" if self.reach is not None else "make it smaller"
             raise InputError(
                 f"{self._name} needs about {need / 1e9:,.1f} GB of memory for {name} and {free / 1e9:,.1f} GB are "
                 f"free: {cure}."
             )
-        return max(1, min(wanted, int(free / 2 / max(need, 1))))
+        return max(1, min(wanted, int(free / 2 / need))) if need else wanted
+
+    def _need(self, shape: tuple[int, ...], pixels: int | None, conditions: Mapping[str, Any], wanted: int) -> int:
+        """Bytes of memory that one input takes on its way; 0 if there is ample room for all that are wanted."""
+        if pixels and wanted * pixels * AMPLE <= self._free_memory() / 2:
+            return 0
+        found = self._peak(shape, conditions)
+        return (pixels or 0) * AMPLE // 2 if found is None else found
+
+    def _side(self, tile: int | str | None, shape: tuple[int, ...], conditions: Mapping[str, Any]) -> int:
+        """How large the tiles of a picture ``(C, H, W)`` are; 0 for none. Where memory is short, "auto" makes some."""
+        multiple = self._input.multiple
+        side = tile_side(tile, self.reach, shape, multiple)
+        if side or self.reach is None or tile is None:
+            return side
+        height, width = (length + -length % multiple for length in shape[1:])
+        need = self._need((1, shape[0], height, width), height * width * self._scale**2, conditions, 1)
+        return (
+            tile_side(max(SIDE, 2 * self.reach), self.reach, shape, multiple) if need > self._free_memory() / 2 else 0
+        )
 
     def _check_result(self, shape: tuple[int, ...], name: str) -> None:
         """Refuse a result that comes in bands and that memory does not hold."""
