@@ -138,7 +138,8 @@ class Verbs:
             batch_size: pictures that go through the network at once, fewer where memory is short; the result does not
                 depend on it.
             tile: "auto" for tiles where the network can be run in parts and a picture has more than 512 x 512 pixels,
-                or takes more than half of the free memory; None to run it whole; a number for tiles of that many pixels of the input, one after the other.
+                or takes more than half of the free memory; None to run it whole; a number for tiles of that many pixels
+                of the input, one after the other.
             overlap: pixels that a tile sees beyond its edges; by default as many as the result needs to equal that of
                 the whole picture, to about 1e-6.
             progress: whether to show a bar.
