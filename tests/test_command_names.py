@@ -258,7 +258,7 @@ def test_a_picture_without_room_is_named_and_the_rest_written(
     monkeypatch.setattr("zoo.model.free_memory", lambda: 100_000_000)
     made = zoo_command("reconstruct", "cyclegan", source, "-o", out)
     assert made.exit_code == 1
-    assert "cyclegan needs about 0.4 GB of memory for " in made.stderr
+    assert "cyclegan needs about 0.3 GB of memory for " in made.stderr
     assert "large.png and 0.1 GB are free: make it smaller." in made.stderr
     assert [path.name for path in out.glob("*.png")] == ["small.png"]
 
