@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 import warnings
+from contextlib import redirect_stderr, suppress
 from typing import Any
 
 import click
@@ -12,6 +15,7 @@ from zoo import __version__
 from zoo.errors import ZooError
 
 from . import facts, importing, plugins, training, verbs
+from .pipeline import said, say
 
 
 class _Commands(click.Group):
@@ -20,8 +24,25 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        _open_streams()
+        try:
+            if "_ZOO_COMPLETE" not in os.environ:
+                return super().main(*args, **kwargs)
+            # What is said while the shell completes a line would stand in that line.
+            with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return super().main(*args, **kwargs)
+        except OSError as error:  # of --help, which click prints before it invokes anything
+            if not (text := _unwritten(error)):
+                raise
+            say(f"Error: {text}")
+            sys.exit(1)
+        finally:
+            _close_streams()
+
     def invoke(self, ctx: click.Context) -> Any:
-        warnings.showwarning = lambda message, *args, **kwargs: click.echo(f"Warning: {message}", err=True)
+        warnings.showwarning = lambda message, *args, **kwargs: say(f"Warning: {message}")
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
@@ -29,10 +50,57 @@ class _Commands(click.Group):
         except Exception as error:
             if ctx.params.get("debug"):
                 raise
-            said = isinstance(error, ZooError)
-            text = str(error) if said else f"{type(error).__name__}: {error} (`zoo --debug ...` shows where)"
-            click.echo(f"Error: {text}", err=True)
+            text = said(error) if isinstance(error, ZooError) else f"{said(error)} (`zoo --debug ...` shows where)"
+            if isinstance(error, OSError):
+                text = _unwritten(error) or text
+            say(f"Error: {text}")
             sys.exit(error.exit_code if isinstance(error, ZooError) else 1)
+
+
+def _open_streams() -> None:
+    """Let output go on whatever the terminal is.
+
+    A stream that the shell has closed leaves its number to the next file that is opened, and what C libraries say would
+    be written into that: so its number is taken here. What is said on a closed standard error is lost; what is written
+    to a closed standard output is an error. Characters that the encoding does not have are written as Python escapes
+    them.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR if number == 2 else os.O_RDONLY)  # gets the lowest number that is free
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull)  # noqa: SIM115 - to the end of the process
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _unwritten(error: OSError) -> str:
+    """What to say of an error if it is of the standard output, closed or full; nothing if it is another's."""
+    if error.filename is not None:
+        return ""
+    if not sys.stdout.writable():
+        return "The standard output cannot be written: it is closed."
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError as again:
+        return f"The standard output cannot be written: {again.strerror}."
+    return ""
+
+
+def _close_streams() -> None:
+    """Write what is left; where that fails, it was said already, and Python need not say it again."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

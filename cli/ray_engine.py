@@ -6,6 +6,7 @@ had begun is done again by another.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Sequence
@@ -14,59 +15,89 @@ from typing import Any
 
 from zoo.errors import ZooError
 
+from .pipeline import Job, Work, said, to_files
+
 PICTURES, SAMPLES = 16, 64  # that a worker takes at once
 
 
 class Worker:
-    """A model in a process of its own; Ray Data calls it with batches."""
+    """A model in a process of its own; Ray Data calls it with batches of one row."""
 
-    def __init__(self, verb: str, loading: dict[str, Any], folder: str, options: dict[str, Any]) -> None:
+    def __init__(self, verb: str, loading: dict[str, Any], work: Work, seed: int) -> None:
         from .verbs import ready
 
-        self.verb, self.folder, self.options = verb, Path(folder), options
+        self.verb, self.work, self.seed = verb, work, seed
         self.model = ready(verb=verb, **loading)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Files of a batch: written, or the reason why not."""
+        """The numbers of what was done, and why the rest was not."""
+        (row,) = batch["jobs"]
+        jobs = [Job(number, Path(source), Path(target)) for number, source, target in json.loads(str(row))]
         failed: list[str] = []
         if self.verb == "generate":
-            done = 0
-            for first, n in zip(batch["first"], batch["n"], strict=True):
-                made = self.model.generate(int(n), first=int(first), **self.options)
-                made.names = [f"{int(first) + i:07d}" for i in range(int(n))]
-                made.save(self.folder)
-                done += len(made)
-            return {"done": [done], "failed": [""]}
-        from .pipeline import read, through
+            done = self._samples(jobs, failed)
+        else:
+            done = [job.number for job in to_files(self.model, jobs, self.work, failed)]
+        return {"done": [json.dumps(done)], "failed": [json.dumps(failed)]}
 
-        images = read(
-            [(str(name), Path(path)) for name, path in zip(batch["name"], batch["path"], strict=True)], failed
-        )
-        done = 0
-        for _, made in through(self.model, images, self.options, failed):
-            made.save(self.folder)
-            done += len(made)
-        return {"done": [done], "failed": ["\n".join(failed)]}
+    def _samples(self, jobs: Sequence[Job], failed: list[str]) -> list[int]:
+        """Samples with neighbouring numbers."""
+        first, n = jobs[0].number, len(jobs)
+        conditions: dict[str, Any] = self.work.of(jobs)
+        try:
+            made = self.model.generate(n, seed=self.seed, first=first, **conditions)
+            for number, job in enumerate(jobs):
+                made[number].save(job.target, format=self.work.format, bits=self.work.bits)  # type: ignore[arg-type]
+        except Exception as error:  # said by the command, not by the machinery between
+            failed.append(said(error))
+            return []
+        return [job.number for job in jobs]
 
 
-def run(
-    verb: str, rows: Sequence[tuple[str, Path]] | int, folder: Path, loading: dict[str, Any], options: dict[str, Any]
-) -> tuple[int, list[str]]:
-    """Do the work of a verb on a Ray cluster: the one that ``RAY_ADDRESS`` names, or this machine.
+def generate(files: Sequence[Path], loading: dict[str, Any], work: Work, seed: int) -> list[int]:
+    """Samples into files, on a Ray cluster: the one that ``RAY_ADDRESS`` names, or this machine.
 
     Args:
-        verb: generate or reconstruct.
-        rows: name and path of each input; for generate, how many samples.
-        folder: where the pictures go; all machines must see it under this path.
+        files: one for each sample, in a folder that all machines see under this path.
         loading: arguments of :func:`cli.verbs.ready`.
-        options: arguments of the verb.
+        work: conditions and format.
+        seed: of the samples.
 
     Returns:
-        How many were written, and why others were not.
+        The numbers of those that were written: all.
+
+    Raises:
+        ZooError: if Ray is not installed, or a sample could not be made.
+    """
+    jobs = [Job(number, Path(), file) for number, file in enumerate(files)]
+    done, failed = _run("generate", jobs, loading, work, seed, SAMPLES)
+    if failed:
+        raise ZooError(failed[0])
+    return done
+
+
+def reconstruct(jobs: Sequence[Job], loading: dict[str, Any], work: Work) -> tuple[list[Job], list[str]]:
+    """Pictures through a model, likewise.
+
+    Args:
+        jobs: whose files all machines see under these paths.
+        loading: arguments of :func:`cli.verbs.ready`.
+        work: how.
+
+    Returns:
+        The jobs that were done, and why others were not.
 
     Raises:
         ZooError: if Ray is not installed.
     """
+    done, failed = _run("reconstruct", jobs, loading, work, 0, PICTURES)
+    numbers = set(done)
+    return [job for job in jobs if job.number in numbers], failed
+
+
+def _run(
+    verb: str, jobs: Sequence[Job], loading: dict[str, Any], work: Work, seed: int, at_once: int
+) -> tuple[list[int], list[str]]:
     try:
         import ray
         import ray.data
@@ -81,19 +112,14 @@ def run(
         there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         gpus = int(there.get("GPU", 0)) if loading["device"].startswith("cuda") else 0
         workers = gpus or max(1, int(there.get("CPU", 1)))
-        if isinstance(rows, int):
-            items: list[dict[str, Any]] = [
-                {"first": first, "n": min(SAMPLES, rows - first)} for first in range(0, rows, SAMPLES)
-            ]
-        else:
-            items = [{"name": name, "path": str(path.absolute())} for name, path in rows]
+        items = [{"jobs": _row(jobs[start : start + at_once])} for start in range(0, len(jobs), at_once)]
         # Items that lie in memory need no tasks of their own, which would wait for the processors that workers hold.
         found = (
             ray.data.from_items(items, override_num_blocks=min(len(items), 4 * workers))
             .map_batches(
                 Worker,
-                fn_constructor_args=(verb, loading, str(folder.absolute()), options),
-                batch_size=1 if isinstance(rows, int) else PICTURES,
+                fn_constructor_args=(verb, loading, work, seed),
+                batch_size=1,
                 compute=ray.data.ActorPoolStrategy(size=workers),
                 num_gpus=1 if gpus else 0,
                 max_restarts=-1,
@@ -104,4 +130,14 @@ def run(
     finally:
         if started:
             ray.shutdown()
-    return sum(int(row["done"]) for row in found), [line for row in found for line in str(row["failed"]).splitlines()]
+    return (
+        sorted(number for row in found for number in json.loads(row["done"])),
+        [line for row in found for line in json.loads(row["failed"])],
+    )
+
+
+def _row(jobs: Sequence[Job]) -> str:
+    """Jobs for Arrow, which takes no halves of characters: as JSON, with absolute paths, since workers have others."""
+    return json.dumps(
+        [(job.number, str(job.source.absolute()), str((job.target or Path()).absolute())) for job in jobs]
+    )

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Iterator, Sequence
-from functools import partial, wraps
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.errors import InputError, PictureError, ZooError, check_count
+from zoo.errors import InputError, PictureError, ZooError, check_count, check_natural
 from zoo.registry import info, refusal
 
 from .facts import as_json, complete_names, entries_of, table
-from .pipeline import STANDARD, Writers, ahead, kept, large, through
+from .names import (
+    STANDARD,
+    default_output,
+    forget,
+    keep_inputs,
+    remember,
+    results_in,
+    sample_names,
+    settle,
+)
+from .pipeline import Job, Work, results, say, to_files
 
 if TYPE_CHECKING:
     from zoo.images import Images
@@ -29,6 +42,12 @@ def model_options(command: Command) -> Command:
     options: tuple[Command, ...] = (
         click.option("--json", "json_", is_flag=True, help="Say what was written as JSON on the standard output."),
         click.option("-c", "conditions", multiple=True, metavar="NAME=VALUE", help="A condition; again for more."),
+        click.option(
+            "--format",
+            type=click.Choice(["png", "jpeg", "webp", "tiff", "bmp", "gif"], case_sensitive=False),
+            help="Of the pictures; by default what OUTPUT ends in, and png for a folder.",
+        ),
+        click.option("--bits", type=int, default=8, show_default=True, help="16 for PNG with 16 bits."),
         click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True),
         click.option("--runtime", type=click.Choice(["torch", "onnx"]), default="torch", show_default=True),
         click.option("--weights", type=click.Path(path_type=Path), help="A folder or file with the weights."),
@@ -85,90 +104,160 @@ def ready(
     return load(name, device=device, precision=precision, weights=weights)
 
 
-def check_output(output: Path) -> None:
-    """Refuse an output that cannot work before any time is spent on it."""
-    from zoo.images import check_output
+@dataclass(frozen=True)
+class Output:
+    """Where pictures go.
 
-    if output != STANDARD:
-        check_output(output)
-    elif sys.stdout.isatty():
-        raise InputError("The standard output is a terminal, which shows no pictures: redirect it to a file.")
+    Attributes:
+        path: a file, a folder, or ``-`` for the standard output.
+        folder: whether it is a folder.
+        format: of the files; None to go by their names.
+        bits: of each value in them.
+    """
+
+    path: Path
+    folder: bool
+    format: str | None
+    bits: int
+
+    @classmethod
+    def of(cls, text: str, format: str | None, bits: int) -> Output:
+        """What a user typed, if it can work: that is said before any time is spent on it."""
+        from zoo.images import check_output, ending, is_folder
+
+        if text == "-":
+            if not sys.stdout.writable():
+                raise PictureError("The standard output is closed: redirect it to a file.")
+            if sys.stdout.isatty():
+                raise InputError("The standard output is a terminal, which shows no pictures: redirect it to a file.")
+            check_output(f"picture{ending(format)}", format=format, bits=bits)
+            return cls(STANDARD, False, format, bits)
+        check_output(text, format=format, bits=bits)
+        folder = is_folder(text)
+        if folder and Path(text).exists() and not Path(text).is_dir():
+            raise InputError(f"{text} is a file and no folder: choose another output.")
+        return cls(Path(text), folder, format, bits)
+
+    @property
+    def standard(self) -> bool:
+        """Whether pictures go to the standard output."""
+        return not self.folder and self.path == STANDARD
+
+    @property
+    def ending(self) -> str:
+        """What files in a folder end in."""
+        from zoo.images import ending
+
+        return ending(self.format)
+
+    def check_sheet(self, n: int, size: tuple[int, ...]) -> None:
+        """Refuse a grid of ``n`` pictures of this height and width if the format cannot hold it."""
+        from zoo.images import check_output, grid_size
+
+        path = f"picture{self.ending}" if self.standard else self.path
+        check_output(path, size=grid_size(n, *size), format=self.format, bits=self.bits)
+
+    def deliver(self, images: Images) -> None:
+        """Write pictures to the file, into the folder, or to the standard output."""
+        if not self.standard:
+            return images.save(f"{self.path}/" if self.folder else self.path, format=self.format, bits=self.bits)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"picture{self.ending}"
+            images.save(file, format=self.format, bits=self.bits)
+            content = file.read_bytes()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return None
 
 
-def deliver(images: Images, output: Path) -> None:
-    """Write pictures to a file, a folder, or ``-``, the standard output."""
-    if output == STANDARD:
-        sys.stdout.buffer.write(images.png())
-    else:
-        images.save(output)
-
-
-def report(json_: bool, output: Path, n: int, **facts: Any) -> None:
+def report(json_: bool, output: Output, n: int, **facts: Any) -> None:
     """Say what was written: as JSON on the standard output, or in words on the standard error."""
-    if json_ and output != STANDARD:
-        as_json({"output": str(output), "pictures": n, **facts})
-    else:
-        more = "".join(f", {name} {value}" for name, value in facts.items() if isinstance(value, int))
-        click.echo(f"{output}: {n} picture{'s' * (n != 1)}{more}", err=True)
+    if json_ and not output.standard:
+        as_json({"output": str(output.path), "pictures": n, **facts})
+        return
+    more = "".join(f", {name.replace('_', ' ')} {value}" for name, value in facts.items() if isinstance(value, int))
+    if left_out := facts.get("left_out"):
+        some = ", ".join(f"{Path(one['file']).name} ({one['reason']})" for one in left_out[:3])
+        more += f", left out {len(left_out)} file{'s' * (len(left_out) > 1)}: {some}{', ...' * (len(left_out) > 3)}"
+    say(f"{output.path}: {n} picture{'s' * (n != 1)}{more}")
 
 
 @click.command()
 @click.argument("name", shell_complete=complete_names)
 @click.option("-n", "n", type=int, default=16, show_default=True, help="How many.")
 @click.option("--seed", type=int, help="The same seed gives the same pictures; by default another each time.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="A picture, a folder, or - [default: NAME.png]")
-@click.option("--batch-size", type=int, default=64, show_default=True, help="How many at once.")
+@click.option("-o", "--output", type=click.Path(), help="A picture, a folder, or - [default: NAME.png]")
+@click.option("--batch-size", type=int, default=64, show_default=True, help="How many at once, if memory holds them.")
 @model_options
 def generate(
     name: str,
     n: int,
     seed: int | None,
-    output: Path | None,
+    output: str | None,
     batch_size: int,
     loading: dict[str, Any],
     engine: str,
     conditions: Sequence[str],
+    format: str | None,
+    bits: int,
     json_: bool,
 ) -> None:
     """Draw new samples: one grid if OUTPUT is a file, one file each if it is a folder."""
-    output = output or Path(f"{name.rpartition(':')[2].replace('/', '-')}.png")
-    check_output(output)
     check_count("n", n)
     check_count("batch_size", batch_size)
+    if seed is not None:
+        check_natural("seed", seed)
+    out = Output.of(_default(name, format) if output is None else output, format, bits)
     given = parse_conditions(conditions)
+    keep_inputs([out.path], _pictures_of(given))
     if engine == "ray":
         seed = secrets.randbits(32) if seed is None else seed
-        done, _ = _on_ray("generate", n, output, loading, {"seed": seed, **given})
-        return report(json_, output, done, seed=seed)
+        done = _on_ray("generate", n, out, loading, Work(conditions=given, format=format, bits=bits), seed)[0]
+        return report(json_, out, len(done), seed=seed)
     model = ready(verb="generate", **loading)
+    size = model.entry.output.size if model.entry else None
+    if size and not out.folder:
+        out.check_sheet(n, size)
     shown = sys.stderr.isatty() and n > batch_size
     images = model.generate(n, seed=seed, batch_size=batch_size, progress=shown, **given)
-    deliver(images, output)
-    return report(json_, output, n, seed=images.seed)
+    images.names = sample_names(n)
+    out.deliver(images)
+    return report(json_, out, n, seed=images.seed)
+
+
+def _default(name: str, format: str | None) -> str:
+    """The output where none is named."""
+    from zoo.images import ending
+
+    return default_output(name, ending(format))
 
 
 @click.command()
 @click.argument("name", shell_complete=complete_names)
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A picture, a folder, or -.")
+@click.option("-o", "--output", type=click.Path(), required=True, help="A picture, a folder, or -.")
 @click.option("--compare", is_flag=True, help="Put each input, as the model sees it, before its result.")
-@click.option("--skip-existing", is_flag=True, help="Leave out what is in OUTPUT, a folder, already.")
+@click.option("--skip-existing", is_flag=True, help="Leave out inputs whose result is in OUTPUT, a folder, already.")
 @click.option("--tile", default="auto", show_default=True, help="Side of tiles in pixels of the input, auto, or none.")
 @click.option("--overlap", type=int, help="Of tiles; by default as much as makes them equal the whole.")
-@click.option("--batch-size", type=int, default=16, show_default=True, help="How many at once.")
+@click.option("--batch-size", type=int, default=16, show_default=True, help="How many at once, if memory holds them.")
+@click.option("--max-pixels", type=int, help="Pixels that an input may have, for scans that you trust.")
 @model_options
 def reconstruct(
     name: str,
     inputs: Sequence[Path],
-    output: Path,
+    output: str,
     compare: bool,
     skip_existing: bool,
     tile: str,
     overlap: int | None,
     batch_size: int,
+    max_pixels: int | None,
     loading: dict[str, Any],
     engine: str,
     conditions: Sequence[str],
+    format: str | None,
+    bits: int,
     json_: bool,
 ) -> None:
     """Put pictures through a model: files, folders, or - for the standard input.
@@ -176,117 +265,159 @@ def reconstruct(
     If OUTPUT is a folder, each result gets the name that its input has in its own folder; if it is a file,
     several results become one grid. Inputs that fail are named at the end, and the rest is written.
     """
-    from zoo.images import Images, is_folder
-
     check_count("batch_size", batch_size)
-    sources = list(_sources(inputs))
-    check_output(output)
-    folder = output != STANDARD and is_folder(output)
-    if skip_existing and not folder:
+    if max_pixels is not None:
+        check_count("max_pixels", max_pixels)
+    out = Output.of(output, format, bits)
+    if skip_existing and not out.folder:
         raise InputError("--skip-existing needs a folder as OUTPUT.")
-    targets = {name: output / f"{name}.png" if folder else output for name, _ in sources}
-    _keep_inputs(list(targets.values()), sources)
-    there = {name for name, target in targets.items() if skip_existing and target.exists()}
-    sources = [source for source in sources if source[0] not in there]
-    if not sources:
-        return report(json_, output, 0, failed=[], skipped=len(there))
+    if engine == "ray" and STANDARD in inputs:
+        raise InputError("--engine ray reads no standard input: give files or folders.")
+    left_out: list[tuple[Path, str]] = []
+    sources = list(_sources(inputs, out, left_out))
     given = parse_conditions(conditions)
-    options = {"tile": _tile(tile), "overlap": overlap, **given}
-    skipped = {"skipped": len(there)} if skip_existing else {}
-    if engine == "ray":
-        if compare:
-            raise InputError("--compare is for the local engine.")
-        return _finish(json_, output, *_on_ray("reconstruct", sources, output, loading, options), len(sources), skipped)
-    model = ready(verb="reconstruct", **loading)
-    model.checked(given, len(sources))
-    model.check_tiles(options["tile"], overlap)
-    alone = folder or (len(sources) == 1 and output != STANDARD)
-    results = Images([], [])
+    there: list[tuple[Path, Path]] = []
+    if out.folder:
+        files, there = settle(sources, out.path, out.ending, skip_existing)
+        jobs = [Job(number, path, file) for number, (path, file) in enumerate(files)]
+    else:
+        target = out.path if len(sources) == 1 and not out.standard else None
+        jobs = [Job(number, path, target) for number, (_, path) in enumerate(sources)]
+    targets = [file for _, file in there] + [job.target or out.path for job in jobs]
+    keep_inputs(targets, [path for _, path in sources] + _pictures_of(given))
+    facts: dict[str, Any] = {"skipped": len(there)} if skip_existing else {}
+    if left_out:
+        facts["left_out"] = [{"file": str(path), "reason": reason} for path, reason in left_out]
+    if not jobs:
+        return _finish(json_, out, [], [], 0, facts)
+    work = Work({"tile": _tile(tile), "overlap": overlap}, given, batch_size, compare, format, bits, max_pixels)
     failed: list[str] = []
-    done = 0
-    with Writers(failed) as writers:
-        for batch in ahead(sources, batch_size, failed, name):
-            for picture in large(model, batch) if alone and not compare else ():
-                target = targets[picture.names[0]]
-                done += kept(failed, picture, partial(model.reconstruct_to, picture, target, **options))
-            for before, after in through(model, batch, options, failed):
-                done += len(after)
-                made = _pairs(model.prepare(before), after) if compare else after
-                if folder:
-                    writers.save(made, output)
-                else:
-                    results.arrays += made.arrays
-                    results.names += made.names
-    if results.arrays:
-        deliver(results, output)
-    return _finish(json_, output, done - writers.lost, failed, len(sources), skipped)
+    if engine == "ray":
+        done, failed = _on_ray("reconstruct", jobs, out, loading, work)
+    else:
+        model = ready(verb="reconstruct", **loading)
+        model.checked(given, len(jobs))
+        model.check_tiles(work.options["tile"], overlap)
+        with _progress(len(jobs), name) as tick:
+            if jobs[0].target:
+                done = _into_files(model, jobs, out, work, failed, tick)
+            else:
+                done = _onto_a_sheet(model, jobs, out, work, failed, tick)
+    return _finish(json_, out, done, failed, len(jobs), facts)
 
 
-def _finish(json_: bool, output: Path, done: int, failed: list[str], n: int, skipped: dict[str, int]) -> None:
+def _into_files(
+    model: Verbs, jobs: Sequence[Job], out: Output, work: Work, failed: list[str], tick: Callable[[int], object]
+) -> list[Job]:
+    """Each result in a file of its own."""
+    if not out.folder:
+        return to_files(model, jobs, work, failed, tick)
+    remember([(job.source, job.target) for job in jobs if job.target], out.path)
+    try:
+        return to_files(model, jobs, work, failed, tick)
+    finally:
+        forget(out.path)
+
+
+def _onto_a_sheet(
+    model: Verbs, jobs: Sequence[Job], out: Output, work: Work, failed: list[str], tick: Callable[[int], object]
+) -> list[Job]:
+    """All results on one grid, or the only one on the standard output."""
+    from zoo.images import Images
+
+    n = len(jobs) * (2 if work.compare else 1)
+    sheet: list[Images] = []
+    done = []
+
+    def check(size: tuple[int, ...]) -> None:
+        out.check_sheet(n, model.result_size(size))
+
+    for job, made in results(model, jobs, work, failed, tick, check):
+        assert made is not None
+        sheet.append(made)
+        done.append(job)
+    if sheet:
+        out.deliver(Images.of(sheet, alpha=True))
+    return done
+
+
+def _finish(json_: bool, out: Output, done: list[Job], failed: list[str], n: int, facts: dict[str, Any]) -> None:
     """Say what was written, and what failed."""
     if failed and not done:
         more = f" (the first of {len(failed)} that failed)" if len(failed) > 1 else ""
         raise PictureError(f"{failed[0]}{more}")
-    report(json_, output, done, failed=failed, **skipped)
+    made = [{"input": str(job.source), "output": str(job.target or out.path)} for job in done]
+    report(json_, out, len(done), failed=failed, **facts, results=made)
     if failed:
         reasons = "".join(f"\n  {reason}" for reason in failed)
         raise ZooError(f"{len(failed)} of {n} inputs failed, the rest is written:{reasons}")
 
 
 def _on_ray(
-    verb: str, rows: Any, output: Path, loading: dict[str, Any], options: dict[str, Any]
-) -> tuple[int, list[str]]:
+    verb: str, rows: Any, out: Output, loading: dict[str, Any], work: Work, seed: int = 0
+) -> tuple[list[Any], list[str]]:
     """The work of a verb on a cluster; what the local engine would refuse is refused here, too."""
-    from zoo.images import is_folder
-
-    if output == STANDARD or not is_folder(output):
+    if not out.folder:
         raise InputError("--engine ray needs a folder as OUTPUT.")
     model = ready(verb=verb, **loading)
-    model.checked({k: v for k, v in options.items() if k not in ("seed", "tile", "overlap")}, 1)
-    model.check_tiles(options.get("tile"), options.get("overlap"))
-    from .ray_engine import run
+    model.checked(work.conditions, rows if isinstance(rows, int) else len(rows))
+    model.check_tiles(work.options.get("tile"), work.options.get("overlap"))
+    from .ray_engine import generate, reconstruct
 
-    return run(verb, rows, output, loading, options)
+    if verb == "generate":
+        files = [out.path / f"{name}{out.ending}" for name in sample_names(rows)]
+        return generate(files, loading, work, seed), []
+    remember([(job.source, job.target) for job in rows], out.path)
+    try:
+        return reconstruct(rows, loading, work)
+    finally:
+        forget(out.path)
 
 
 def _tile(text: str) -> int | str | None:
     """``auto``, ``none`` or a number, as :meth:`zoo.model.Model.reconstruct` takes it."""
-    return None if text == "none" else int(text) if text.isdigit() else text
+    return None if text == "none" else int(text) if text.isdecimal() else text
 
 
-def _sources(inputs: Sequence[Path]) -> Iterator[tuple[str, Path]]:
-    """Name for the result and path of every input, folders opened; no two names are the same."""
-    from zoo.images import unique
+def _sources(inputs: Sequence[Path], out: Output, left_out: list[tuple[Path, str]]) -> Iterator[tuple[str, Path]]:
+    """Name for the result and path of every input, folders opened; what they hold else goes to ``left_out``."""
     from zoo.reading import named_files
 
-    found: list[tuple[str, Path]] = []
+    made = results_in(out.path) if out.folder else set()
     for path in inputs:
         if path == STANDARD:
-            found.append(("stdin", path))
+            yield "stdin", path
+        elif path.is_dir():
+            found = [(name, file) for name, file in named_files(path, left_out) if not made or _real(file) not in made]
+            if not found:
+                raise InputError(f"{path} holds no pictures but results: give another folder.")
+            yield from found
         elif path.exists():
-            found += named_files(path)
+            yield from named_files(path)
         else:
             raise InputError(f"{path} does not exist.")
-    return zip(unique(name for name, _ in found), [path for _, path in found], strict=True)
 
 
-def _keep_inputs(targets: Sequence[Path], sources: Sequence[tuple[str, Path]]) -> None:
-    """Refuse to write over what is read."""
-    read = {path.resolve() for _, path in sources}
-    for target in targets:
-        if target != STANDARD and target.resolve() in read:
-            raise InputError(f"{target} is an input and would be overwritten: choose another output.")
+def _real(path: Path) -> Path:
+    return path.parent.resolve() / path.name
 
 
-def _pairs(inputs: Images, results: Images) -> Images:
-    """Each input before its result."""
-    from zoo.images import Images
+def _pictures_of(conditions: dict[str, Any]) -> list[Path]:
+    """The files that conditions name, which are inputs, too."""
+    values = [one for value in conditions.values() for one in (value if isinstance(value, list) else [value])]
+    return [Path(value) for value in values if isinstance(value, str) and "\0" not in value]
 
-    pairs = Images([])
-    for name, before, after in zip(results.names, inputs.arrays, results.arrays, strict=True):
-        pairs.arrays += [before, after]
-        pairs.names += [f"{name}-input", name]
-    return pairs
+
+@contextmanager
+def _progress(n: int, label: str) -> Iterator[Callable[[int], object]]:
+    """A bar where there are several pictures and someone is looking."""
+    if n < 2 or not sys.stderr.isatty():
+        yield lambda n: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=n, desc=label, unit="picture", leave=False) as bar:
+        yield bar.update
 
 
 @click.command()

@@ -115,7 +115,7 @@ def test_one_bad_file_among_many_is_left_out(zoo_command: Command, tmp_path: Pat
     (folder / "1.png").write_text("no picture")
     done = zoo_command("reconstruct", "conv-ae", folder, "-o", tmp_path / "out")
     assert done.exit_code == 1
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0.png", "2.png"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["0.png", "2.png"]
     assert "Error: 1 of 3 inputs failed, the rest is written:\n" in done.stderr
     assert "1.png: not a picture" in done.stderr
 

@@ -62,3 +62,18 @@ def check_count(name: str, value: Any) -> None:
     """Refuse what is no whole number from 1."""
     if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
         raise InputError(f"{name} must be a whole number from 1, not {value!r}.")
+
+
+def check_natural(name: str, value: Any) -> None:
+    """Refuse what is no whole number from 0."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 0:
+        raise InputError(f"{name} must be a whole number from 0, not {value!r}.")
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory was too little."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(
+        words in said
+        for words in ("not enough memory", "out of memory", "bad_alloc", "can't allocate", "allocate memory")
+    )

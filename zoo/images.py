@@ -219,10 +219,8 @@ class Images:
     def _grid_checked(self, path: Path, format: str | None) -> Image.Image:
         """The grid, if the format can hold it."""
         if self.arrays:
-            columns = math.ceil(math.sqrt(len(self)))
-            height, width = (max(array.shape[i] for array in self.arrays) + 2 for i in (1, 2))
-            size = (columns * width - 2, math.ceil(len(self) / columns) * height - 2)
-            check_output(path, size=size, format=format)
+            height, width = (max(array.shape[i] for array in self.arrays) for i in (1, 2))
+            check_output(path, size=grid_size(len(self), height, width), format=format)
         return self.grid()
 
     def png(self) -> bytes:
@@ -231,6 +229,12 @@ class Images:
 
     def _repr_png_(self) -> bytes:
         return self.png()
+
+
+def grid_size(n: int, height: int, width: int) -> tuple[int, int]:
+    """Width and height of the grid of ``n`` pictures, as :meth:`Images.grid` lays them out, in pixels."""
+    columns = math.ceil(math.sqrt(n))
+    return columns * (width + 2) - 2, math.ceil(n / columns) * (height + 2) - 2
 
 
 def unique(names: Iterable[str]) -> list[str]:

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from zoo.errors import InputError
 from zoo.fast import Quick, quicken
+from zoo.memory import free_memory
 from zoo.reading import Array
 from zoo.verbs import Verbs
 
@@ -85,6 +86,26 @@ class Model(nn.Module, Verbs):
     def _apply(self, *args: Any, **kwargs: Any) -> Any:  # to(), half(), cuda() and the like
         self.__dict__.pop("_quick", None)
         return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def _peak(self, shape: tuple[int, ...], conditions: Mapping[str, Any]) -> int | None:
+        from zoo.loading import build
+        from zoo.peak import OVERHEAD, peak
+
+        parameter = next(self.parameters(), torch.empty(0))
+        try:
+            assert self.entry
+            network = build(self.entry).eval()
+            found = peak(getattr(network, self._method), shape, conditions)
+        except Exception:  # a network that cannot be run without computing, or is no registered one
+            return None
+        return int(found * parameter.dtype.itemsize / 4 * (OVERHEAD if parameter.device.type == "cpu" else 1))
+
+    def _free_memory(self) -> int:
+        device = next(self.parameters(), torch.empty(0)).device
+        if device.type != "cuda":
+            return free_memory()
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
 
     def tensor(self, values: Any) -> Any:
         """An array as the network takes it: on its device, and what are no numbers of their own in its precision."""

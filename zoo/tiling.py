@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from zoo.errors import InputError
+from zoo.errors import InputError, check_natural
 from zoo.reading import Array
 
 SIDE = 160  # of a tile, without its overlap, in pixels of the input
@@ -25,13 +25,13 @@ def check_tiles(tile: int | str | None, overlap: int | None, reach: int | None, 
     Raises:
         InputError: for another word or number, or a network that cannot be run in parts.
     """
-    whole_number = isinstance(tile, int) and not isinstance(tile, bool) and tile > 0
-    if tile not in (None, "auto") and not whole_number:
+    whole_number = hasattr(tile, "__index__") and not isinstance(tile, bool) and int(tile) > 0  # type: ignore[arg-type]
+    if not whole_number and tile is not None and not (isinstance(tile, str) and tile == "auto"):
         raise InputError(f'tile must be "auto", None, or a side in pixels, not {tile!r}.')
     if whole_number and reach is None:
         raise InputError(f"{name} cannot be run in tiles: each pixel depends on the whole picture. Leave out `tile`.")
-    if overlap is not None and (isinstance(overlap, bool) or not isinstance(overlap, int) or overlap < 0):
-        raise InputError(f"overlap must be a whole number from 0, not {overlap!r}.")
+    if overlap is not None:
+        check_natural("overlap", overlap)
 
 
 def tile_side(tile: int | str | None, reach: int | None, shape: tuple[int, ...], multiple: int) -> int:
@@ -43,8 +43,8 @@ def tile_side(tile: int | str | None, reach: int | None, shape: tuple[int, ...],
         shape: of the picture.
         multiple: what sides must be divisible by; tiles are rounded up to it.
     """
-    if isinstance(tile, int):
-        side = tile
+    if tile is not None and not isinstance(tile, str):
+        side = int(tile)
     elif tile is None or reach is None or shape[1] * shape[2] <= WHOLE:
         return 0
     else:

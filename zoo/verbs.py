@@ -17,12 +17,16 @@ import numpy as np
 from PIL import Image
 
 from zoo.entry import Condition, Entry, Format
-from zoo.errors import InputError, UnknownNameError, check_count, near
-from zoo.images import Images, colours, fit, write_bands
+from zoo.errors import InputError, UnknownNameError, ZooError, check_count, check_natural, near, out_of_memory
+from zoo.images import Images, check_output, colours, fit, is_folder, write_bands
 from zoo.memory import free_memory
 from zoo.reading import Array
 from zoo.registry import refusal
-from zoo.tiling import bands, check_tiles, tile_side
+from zoo.tiling import SIDE, bands, check_tiles, tile_side
+
+# Bytes for each pixel of the input or the output, whichever has more: twice the most that a network of the zoo was seen
+# to take (sd-vae). What has room by this rule is run without finding out how much it really takes.
+AMPLE = 8192
 
 
 class Verbs:
@@ -42,6 +46,14 @@ class Verbs:
     def _answer(self, x: Array, conditions: Mapping[str, Any]) -> Array:
         """Latents ``(N, ...)``, or pictures ``(N, C, H, W)`` in [-1, 1], through the network: pictures, about there."""
         raise NotImplementedError
+
+    def _peak(self, shape: tuple[int, ...], conditions: Mapping[str, Any]) -> int | None:
+        """Bytes of memory that an input ``(1, ...)`` of this shape takes on its way; None where nobody knows."""
+        return None
+
+    def _free_memory(self) -> int:
+        """Bytes that are free where the network computes."""
+        return free_memory()
 
     @property
     def _needed(self) -> set[str]:
@@ -70,7 +82,8 @@ class Verbs:
             seed: a whole number from 0; the same seed gives the same pictures on every device, and the first of
                 many pictures are the same as few. By default another one each time, found in ``.seed`` of the result.
             first: number of the first sample: ``generate(4, seed=7, first=100)`` are samples 100 to 103 of that seed.
-            batch_size: samples that go through the network at once; the result does not depend on it.
+            batch_size: samples that go through the network at once, fewer where memory is short; the result does not
+                depend on it.
             progress: whether to show a bar.
             conditions: as declared in the registry; one value, or a list with one for each sample.
 
@@ -80,6 +93,7 @@ class Verbs:
         Raises:
             VerbError: for a model that only reconstructs.
             InputError: for a wrong number, seed or condition, or more samples than memory holds.
+            ZooError: for a sample that is not finite.
         """
         if self.latent_shape is None or (self.entry and "generate" not in self.entry.verbs):
             raise refusal(self._name, "generate")
@@ -87,16 +101,21 @@ class Verbs:
         check_count("batch_size", batch_size)
         if seed is None:
             seed = secrets.randbits(32)
-        if isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0:
-            raise InputError(f"seed must be a whole number from 0, not {seed!r}.")
+        check_natural("seed", seed)
+        check_natural("first", first)
         if self.entry:
             _check_memory(n, self.entry.output)
         values = self.checked(conditions, n)
+        size = self.entry.output.size if self.entry else None
+        shape = (1, *self.latent_shape)
+        pixels = size[0] * size[1] if size else None
+        at_once = self._at_once(shape, pixels, _take(values, [0]), "a sample", min(int(n), int(batch_size)))
         made: list[Array] = []
         with _Progress(n, progress) as tick:
-            for rows in _chunks(range(n), batch_size):
-                z = np.stack([self.draw(np.random.default_rng((int(seed), first + i))) for i in rows])
-                made += _to_arrays(self._answer(z, _take(values, rows)))
+            for rows in _chunks(range(n), at_once):
+                z = np.stack([self.draw(np.random.default_rng((int(seed), int(first) + i))) for i in rows])
+                names = [f"sample {int(first) + i} of seed {int(seed)}" for i in rows]
+                made += _to_arrays(self._checked_answer(z, _take(values, rows), names))
                 tick(len(rows))
         return Images(made, seed=int(seed))
 
@@ -116,9 +135,11 @@ class Verbs:
             inputs: anything that :meth:`zoo.Images.of` takes. For a network of fixed size the largest centred part
                 of the right shape is resized to it; a network that takes any size returns what it was given,
                 times its scale.
-            batch_size: pictures that go through the network at once; the result does not depend on it.
-            tile: "auto" for tiles where a picture has more than 512 x 512 pixels and the network can be run in parts;
-                None to run it whole; a number for tiles of that many pixels of the input, one after the other.
+            batch_size: pictures that go through the network at once, fewer where memory is short; the result does not
+                depend on it.
+            tile: "auto" for tiles where the network can be run in parts and a picture has more than 512 x 512 pixels,
+                or takes more than half of the free memory; None to run it whole; a number for tiles of that many pixels
+                of the input, one after the other.
             overlap: pixels that a tile sees beyond its edges; by default as many as the result needs to equal that of
                 the whole picture, to about 1e-6.
             progress: whether to show a bar.
@@ -130,7 +151,9 @@ class Verbs:
 
         Raises:
             VerbError: for a model that only generates.
-            InputError: for inputs that hold no pictures, a wrong condition, or tiles where the network takes none.
+            InputError: for inputs that hold no pictures, a wrong condition, tiles where the network takes none, or a
+                picture that needs more memory than there is.
+            ZooError: for a result that is not finite.
         """
         if self.entry and "reconstruct" not in self.entry.verbs:
             raise refusal(self._name, "reconstruct")
@@ -144,15 +167,23 @@ class Verbs:
         with _Progress(len(arrays), progress) as tick:
             # Only neighbours of one shape can share a batch; order is kept.
             for shape, group in groupby(range(len(arrays)), key=lambda i: arrays[i].shape):
-                side = tile_side(tile, self.reach, shape, multiple)
-                for rows in _chunks(list(group), 1 if side else batch_size):
-                    if side:
-                        found = list(self._bands(arrays[rows[0]], side, overlap, _take(values, rows)))
+                ready = list(group)
+                side = self._side(tile, shape, _take(values, ready[:1]))
+                if side:
+                    for i in ready:
+                        self._check_result(shape, images.names[i])
+                        found = list(self._bands(arrays[i], side, overlap, _take(values, [i]), images.names[i]))
                         made.append(np.concatenate(found, 1))
-                    else:
-                        x = np.stack([_pad(arrays[i], multiple) for i in rows])
-                        y = self._answer(x * 2 - 1, _take(values, rows))
-                        made += _to_arrays(y[..., : shape[1] * self._scale, : shape[2] * self._scale])
+                        tick(1)
+                    continue
+                _, height, width = padded = _pad(arrays[ready[0]], multiple).shape
+                pixels = height * width * self._scale**2
+                given, name = _take(values, ready[:1]), images.names[ready[0]]
+                at_once = self._at_once((1, *padded), pixels, given, name, min(int(batch_size), len(ready)))
+                for rows in _chunks(ready, at_once):
+                    x = np.stack([_pad(arrays[i], multiple) for i in rows])
+                    y = self._checked_answer(x * 2 - 1, _take(values, rows), [images.names[i] for i in rows])
+                    made += _to_arrays(y[..., : shape[1] * self._scale, : shape[2] * self._scale])
                     tick(len(rows))
         made = [_with_alpha(y, x) for y, x in zip(made, images.arrays, strict=True)]
         return Images(made, images.names, infos=images.infos)
@@ -164,6 +195,8 @@ class Verbs:
         *,
         tile: int | str | None = "auto",
         overlap: int | None = None,
+        format: str | None = None,
+        bits: int = 8,
         **conditions: Any,
     ) -> None:
         """One picture through the model and into a file, as :meth:`reconstruct` and :meth:`zoo.Images.save` would do.
@@ -176,10 +209,13 @@ class Verbs:
             path: the file.
             tile: as for :meth:`reconstruct`.
             overlap: likewise.
-            conditions: likewise.
+            format: as for :meth:`zoo.Images.save`.
+            bits: likewise.
+            conditions: as for :meth:`reconstruct`.
 
         Raises:
-            InputError: as :meth:`reconstruct`, and for more or less than one picture.
+            InputError: as :meth:`reconstruct`, for more or less than one picture, and for a result that is too large
+                for its format.
             PictureError: where the disk does not take it.
         """
         self.check_tiles(tile, overlap)
@@ -189,22 +225,30 @@ class Verbs:
         target = Path(path)
         (x,) = images.arrays
         array = self._fit(colours(x))
-        side = tile_side(tile, self.reach, array.shape, self._input.multiple)
-        if not side or target.suffix.lower() != ".png" or x.shape[0] in (2, 4):
+        height, width = self.result_size(array.shape[1:])
+        check_output(path, size=(width, height), format=format, bits=bits)
+        values = self.checked(conditions, 1)
+        side = self._side(tile, array.shape, values)
+        png = (format or target.suffix[1:]).lower().lstrip(".") == "png"
+        if not side or not png or x.shape[0] in (2, 4) or is_folder(path):
             made = self.reconstruct(images, tile=tile, overlap=overlap, **conditions)
-            return made.save(target)
-        bands = self._bands(array, side, overlap, self.checked(conditions, 1))
+            return made.save(path, format=format, bits=bits)
+        bands = self._bands(array, side, overlap, values, images.names[0])
         first = next(bands)
-        shape = (len(first), self._scale * array.shape[1], self._scale * array.shape[2])
-        return write_bands(chain([first], bands), shape, target, info=images[0].infos[0])
+        shape = (len(first), height, width)
+        return write_bands(chain([first], bands), shape, target, bits=bits, info=images[0].infos[0])
 
-    def _bands(self, array: Array, side: int, overlap: int | None, conditions: Mapping[str, Any]) -> Iterator[Array]:
+    def _bands(
+        self, array: Array, side: int, overlap: int | None, conditions: Mapping[str, Any], name: str
+    ) -> Iterator[Array]:
         """The result for one picture, in bands from top to bottom."""
         multiple, scale = self._input.multiple, self._scale
         overlap = (self.reach or 0) if overlap is None else overlap
+        height, width = (min(length, side + 2 * overlap) for length in array.shape[1:])
+        self._at_once((1, len(array), height, width), height * width * scale**2, conditions, name, 1)
 
         def run(x: Array) -> Array:
-            return self._answer(x, conditions)
+            return self._checked_answer(x, conditions, [name])
 
         left, width = scale * array.shape[1], scale * array.shape[2]
         for band in bands(run, _pad(array, multiple), side, overlap, multiple, scale):
@@ -218,6 +262,87 @@ class Verbs:
             InputError: for a wrong word or number, or tiles where the network takes none.
         """
         check_tiles(tile, overlap, self.reach, self._name)
+
+    def _at_once(
+        self, shape: tuple[int, ...], pixels: int | None, conditions: Mapping[str, Any], name: str, wanted: int
+    ) -> int:
+        """How many inputs go through the network together: those that are wanted, or as many as half the memory holds.
+
+        Args:
+            shape: of one input, ``(1, ...)``.
+            pixels: of the input or its result, whichever has more; None if nobody knows.
+            conditions: of one input.
+            name: of one input.
+            wanted: the most.
+
+        Raises:
+            InputError: if not even one has room.
+        """
+        need, free = self._need(shape, pixels, conditions, wanted), self._free_memory()
+        if need > free:
+            cure = "run it in smaller tiles, or make it smaller" if self.reach is not None else "make it smaller"
+            raise InputError(
+                f"{self._name} needs about {need / 1e9:,.1f} GB of memory for {name} and {free / 1e9:,.1f} GB are "
+                f"free: {cure}."
+            )
+        return max(1, min(wanted, int(free / 2 / need))) if need else wanted
+
+    def _need(self, shape: tuple[int, ...], pixels: int | None, conditions: Mapping[str, Any], wanted: int) -> int:
+        """Bytes of memory that one input takes on its way; 0 if there is ample room for all that are wanted."""
+        if pixels and wanted * pixels * AMPLE <= self._free_memory() / 2:
+            return 0
+        found = self._peak(shape, conditions)
+        return (pixels or 0) * AMPLE // 2 if found is None else found
+
+    def _side(self, tile: int | str | None, shape: tuple[int, ...], conditions: Mapping[str, Any]) -> int:
+        """How large the tiles of a picture ``(C, H, W)`` are; 0 for none. Where memory is short, "auto" makes some."""
+        multiple = self._input.multiple
+        side = tile_side(tile, self.reach, shape, multiple)
+        if side or self.reach is None or tile is None:
+            return side
+        height, width = (length + -length % multiple for length in shape[1:])
+        need = self._need((1, shape[0], height, width), height * width * self._scale**2, conditions, 1)
+        return (
+            tile_side(max(SIDE, 2 * self.reach), self.reach, shape, multiple) if need > self._free_memory() / 2 else 0
+        )
+
+    def _check_result(self, shape: tuple[int, ...], name: str) -> None:
+        """Refuse a result that comes in bands and that memory does not hold."""
+        need, free = 2 * 4 * shape[0] * shape[1] * shape[2] * self._scale**2, free_memory()
+        if need > free:
+            raise InputError(
+                f"The result for {name} needs {need / 1e9:,.1f} GB of memory and {free / 1e9:,.1f} GB are free: write "
+                "it as PNG, which takes none (reconstruct_to in Python), or make the picture smaller."
+            )
+
+    def _checked_answer(self, x: Array, conditions: Mapping[str, Any], names: Sequence[str]) -> Array:
+        """What :meth:`_answer` gives, if it is finite and memory was enough."""
+        try:
+            y = self._answer(x, conditions)
+        except Exception as error:  # torch and ONNX Runtime say it in their own ways
+            if not out_of_memory(error):
+                raise
+            raise InputError(
+                f"{self._name} has too little memory for {names[0]}{f' and {len(names) - 1} more' * (len(names) > 1)}: "
+                "give fewer at once, smaller ones, or smaller tiles."
+            ) from error
+        for name, picture in zip(names, y, strict=True):
+            if not (np.isfinite(picture.min()) and np.isfinite(picture.max())):
+                raise ZooError(
+                    f"{self._name} makes NaN or infinite values of {name}: its weights are damaged, or what it "
+                    "computes in is too narrow for it: get them again, or load it with dtype=torch.float32."
+                )
+        return y
+
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """Height and width of the pictures that the network takes; None for any."""
+        return self._input.size
+
+    def result_size(self, size: tuple[int, ...]) -> tuple[int, int]:
+        """Height and width of what :meth:`reconstruct` makes of a picture of this height and width."""
+        height, width = self.fixed_size or size
+        return height * self._scale, width * self._scale
 
     @property
     def _scale(self) -> int:
