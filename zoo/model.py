@@ -151,11 +151,11 @@ class Model(nn.Module, Verbs):
         return torch.rand(n, self._input.channels or 3, *size, generator=random) * 2 - 1
 
     def _kinds(self, random: torch.Generator) -> list[Tensor]:
-        """Noise, a texture, edges, a gradient, low contrast, black, grey and white; the first three larger, too."""
+        """Noise, a texture, edges, a gradient, low contrast, black, grey and white; the first two larger, too."""
         size = self._input.size
         if size:
             return [self._pictures(*size, random)]
-        return [self._pictures(side, side, random)[:n] for side, n in ((2 * self._side, 8), (6 * self._side, 3))]
+        return [self._pictures(side, side, random)[:n] for side, n in ((self._side, 8), (3 * self._side, 2))]
 
     def _pictures(self, height: int, width: int, random: torch.Generator) -> Tensor:
         noise = torch.rand(1, self._input.channels or 3, height, width, generator=random) * 2 - 1
