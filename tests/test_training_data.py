@@ -149,7 +149,11 @@ def test_a_file_that_labels_csv_names_is_missing(tmp_path: Path) -> None:
 def test_folders_are_splits_and_classes(tmp_path: Path, make: Place) -> None:
     names = ("train/b/1.png", "train/c/2.png", "test/c/3.png", "test/a/5.png", "masks/c/3.png")
     place = make(tmp_path / "p", dots(*names))
-    train, test = (Source([place]).pictures(4, split=split) for split in ("train", "test"))
+    warned: list[str] = []
+    train, test = (Source([place], warn=warned.append).pictures(4, split=split) for split in ("train", "test"))
+    assert warned == [f"{place}: pictures beside the splits (1, in masks) are left out"] * 2
+    with pytest.raises(InputError, match=r"has pictures beside the splits \(1, in masks\): move them into a split"):
+        Source([place], strict=True).pictures(4)
     assert (train.names, train.classes) == (["b/1", "c/2"], ("a", "b", "c"))
     assert test.classes == train.classes  # numbers mean the same in both
     assert train.labels is not None
