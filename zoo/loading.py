@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -20,6 +19,7 @@ from zoo.errors import InputError, RegistryError, WeightsError
 from zoo.fast import PRECISIONS
 from zoo.licenses import note
 from zoo.model import Model
+from zoo.registry import code_of
 from zoo.weights import find
 
 if TYPE_CHECKING:
@@ -98,11 +98,15 @@ def build(entry: Entry) -> Model:
     """The network of an entry, without memory for its weights.
 
     Raises:
-        RegistryError: if the builder cannot be imported or does not take the configuration.
+        RegistryError: if the builder cannot be imported, is no class of a network, or does not take the configuration.
     """
-    module, _, attribute = entry.builder.partition(":")
+    builder = code_of(entry.builder, entry)
+    if not (isinstance(builder, type) and issubclass(builder, Model)):  # before it is called: it may be any function
+        raise RegistryError(
+            f"{entry.name}: the builder {entry.builder} is no zoo.model.Model: derive it from Generator, Autoencoder "
+            "or Model."
+        )
     try:
-        builder = getattr(import_module(module), attribute)
         with torch.device("meta"), _NoInit():
             model = builder(**entry.config)
     except Exception as error:  # a plugin's code can raise anything
@@ -110,11 +114,6 @@ def build(entry: Entry) -> Model:
             f"{entry.name}: the builder {entry.builder} failed: {type(error).__name__}: {str(error).rstrip('.')}"
             + ("." if entry.package == "zoo" else f"; {entry.package} has to correct `builder`, `config` or the code.")
         ) from error
-    if not isinstance(model, Model):
-        raise RegistryError(
-            f"{entry.name}: the builder {entry.builder} made no zoo.model.Model: derive it from Generator, Autoencoder "
-            "or Model."
-        )
     return model
 
 

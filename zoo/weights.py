@@ -327,7 +327,7 @@ def local_entry(folder: Path) -> tuple[Entry, Path]:
     config = folder / CONFIG_FILE
     if not config.is_file():
         raise InputError(f"{folder} has no {CONFIG_FILE}: local-dir: takes a folder that `zoo download --to` wrote.")
-    entry = from_config(config.read_text("utf-8"), str(config))
+    entry = from_config(config.read_bytes(), str(config))
     path = folder / WEIGHTS_FILE
     if not path.is_file():
         raise WeightsError(f"{folder} has no {WEIGHTS_FILE}: download it again.")
@@ -338,7 +338,7 @@ def local_entry(folder: Path) -> tuple[Entry, Path]:
 def hub_entry(repo: str, revision: str | None) -> tuple[Entry, Path]:
     """Entry and verified weights of a Hub repository with ``config.json`` and ``model.safetensors``."""
     config = download(repo, CONFIG_FILE, revision)
-    entry = from_config(config.read_text("utf-8"), f"{repo}/{CONFIG_FILE}")
+    entry = from_config(config.read_bytes(), f"{repo}/{CONFIG_FILE}")
     return entry, download(repo, WEIGHTS_FILE, revision, entry)
 
 

@@ -71,8 +71,8 @@ class Source:
     or by folders ``train``, ``test`` and ``val`` there (also ``training``, ``testing``, ``valid``, ``validation``, or
     ``trainA``, ``trainB``, ...), if there are no others, or two of these at least: then what lies beside them is left
     out with a warning. One of these names beside other folders of pictures is a class. Without splits it is all
-    pictures, in the order of their names. Classes are those of ``labels.csv``, or else the folders, if every picture is in
-    one and there are two or more; all splits number them alike. One folder around everything is looked through.
+    pictures, in the order of their names. Classes are those of ``labels.csv``, or else the folders, if every picture is
+    in one and there are two or more; all splits number them alike. One folder around everything is looked through.
 
     An ``.npz`` has uint8 ``(N, H, W)`` or ``(N, H, W, C)`` under ``x_train`` and ``x_test``, or ``x``, or is the only
     array of pictures; classes are whole numbers under ``y_train``, ... . ``FILE.npz/KEY`` takes the array of that name.
@@ -109,8 +109,8 @@ class Source:
         return " and ".join(Path(path).name.split(".")[0] for path in self.paths)
 
     def called(self, split: str) -> str:
-        """What to call the pictures that were read for a split: "test pictures", or that the data have no splits."""
-        return f"{split} pictures" if self.splits.get(split, True) else "pictures of data that have no splits"
+        """The adjective of pictures that were read for a split: its name, or "unsplit" where the data have no splits."""
+        return split if self.splits.get(split, True) else "unsplit"
 
     @property
     def fingerprint(self) -> str:

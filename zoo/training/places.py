@@ -231,7 +231,11 @@ def _table(where: str, file: str, read: Read) -> list[tuple[str, str, str, str |
     made = []
     for number, row in enumerate(rows, 2):
         path = PurePosixPath(row["file"])
-        if path.is_absolute() or PureWindowsPath(row["file"]).anchor or ".." in row["file"].replace("\\", "/").split("/"):
+        if (
+            path.is_absolute()
+            or PureWindowsPath(row["file"]).anchor
+            or ".." in row["file"].replace("\\", "/").split("/")
+        ):
             raise InputError(
                 f"{where}/{file} names {row['file']} in row {number}, which lies outside its folder: name files inside."
             )
@@ -297,7 +301,9 @@ def _check_arrays(where: str, stream: BinaryIO) -> None:
             check_memory(where, info.file_size, free_memory())
             with archive.open(info) as member:
                 version = np.lib.format.read_magic(member)
-                header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                header = (
+                    np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                )
                 shape, _, dtype = header(member)
                 need = math.prod(shape) * dtype.itemsize
                 if need > info.file_size and not dtype.hasobject:

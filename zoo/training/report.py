@@ -205,7 +205,7 @@ def _chart(lines: Mapping[str, Points], end: float, warned: list[int], best_step
 
 
 def _samples(sheets: Sequence[tuple[int, Path]], best_step: int) -> str:
-    there = {step: path for step, path in sorted(sheets) if path.is_file()}
+    there = {step: path for step, path in sorted(sheets) if _is_picture(path)}
     if not there:
         return "<p>There are no samples yet.</p>"
     large = best_step if best_step in there else max(there)
@@ -217,9 +217,19 @@ def _samples(sheets: Sequence[tuple[int, Path]], best_step: int) -> str:
     return f'{_picture(there[large], large, 640, best)}\n<div class="strip">\n{strip}\n</div>'
 
 
+def _is_picture(path: Path) -> bool:
+    """Whether a sheet is there and whole: one that is not is left out."""
+    try:
+        with Image.open(path, formats=["PNG"]) as picture:
+            picture.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
+    return True
+
+
 def _picture(path: Path, step: int, width: int, note: str = "") -> str:
     """A picture inside the page: a large one made smaller, a small one larger by a whole number, its pixels even."""
-    picture = Image.open(path)
+    picture = Image.open(path, formats=["PNG"])
     picture.thumbnail((2 * width, 100 * width))  # two pixels for each of the page, for fine screens
     scale = max(1, width // picture.width)
     shown = f'width="{picture.width * scale}" height="{picture.height * scale}"'
