@@ -223,8 +223,8 @@ def distances(
         Metric(
             "KID",
             round(kernel["samples"], 5),
-            f"unbiased, kernel (x.y / d + 1) ** 3 over all pairs: {n:,} samples of seed 0 against {n:,} {named} pictures, "
-            f"8 bits, {features.protocol}",
+            f"unbiased, kernel (x.y / d + 1) ** 3 over all pairs: {n:,} samples of seed 0 against {n:,} {named} "
+            f"pictures, 8 bits, {features.protocol}",
         ),
         Metric("KID of real pictures, the floor", round(kernel["floor"], 5), training, anchor=True),
         Metric("KID of the naive way", round(kernel["naive"], 5), gaussian, anchor=True),

@@ -109,7 +109,7 @@ class Source:
         return " and ".join(Path(path).name.split(".")[0] for path in self.paths)
 
     def called(self, split: str) -> str:
-        """The adjective of pictures that were read for a split: its name, or "unsplit" where the data have no splits."""
+        """What sort of pictures were read for a split: of its name, or "unsplit" where the data have no splits."""
         return split if self.splits.get(split, True) else "unsplit"
 
     @property

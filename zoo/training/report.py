@@ -221,7 +221,7 @@ def _is_picture(path: Path) -> bool:
     """Whether a sheet is there and whole: one that is not is left out."""
     try:
         with Image.open(path, formats=["PNG"]) as picture:
-            picture.load()
+            picture.verify()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return False
     return True
