@@ -189,9 +189,7 @@ def test_splits_have_several_spellings(tmp_path: Path, make: Place, folders: tup
 
 def test_a_split_beside_what_is_none(tmp_path: Path) -> None:
     place = folder(tmp_path, dots("train/cats/1.png", "train/dogs/2.png", "cats/3.png"))
-    with pytest.raises(
-        InputError, match=r"has the folder train, which has folders and so looks like a split, beside cats"
-    ):
+    with pytest.raises(InputError, match=r"has the folder train, which has folders and so .* beside cats"):
         Source([place]).pictures(4)
 
 
@@ -200,9 +198,7 @@ def test_a_split_beside_what_is_none(tmp_path: Path) -> None:
 def test_labels_csv_stays_in_its_folder(tmp_path: Path, make: Place, file: str) -> None:
     noise(4, 4).save(tmp_path / "x.png")
     place = make(tmp_path / "p", {**dots("a.png"), "labels.csv": f"file,class,split\na.png,x,train\n{file},y,train\n"})
-    with pytest.raises(
-        InputError, match=r"labels.csv names .* in row 3, which lies outside its folder: name files inside"
-    ):
+    with pytest.raises(InputError, match=r"labels.csv names .* in row 3, which lies outside its folder"):
         Source([place]).pictures(4)
 
 
@@ -230,9 +226,7 @@ def npy(shape: str, body: bytes = b"") -> bytes:
 def test_archives_are_bounded_before_they_are_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with zipfile.ZipFile(tmp_path / "lies.npz", "w") as archive:
         archive.writestr("x.npy", npy("(1000000000000, 8, 8)", b"x" * 64))
-    with pytest.raises(
-        PictureError, match=r"x\.npy should have 64,000,000,000,000 bytes and has 192\): get the file"
-    ):
+    with pytest.raises(PictureError, match=r"x\.npy should have 64,000,000,000,000 bytes and has 192\): get the file"):
         Source([tmp_path / "lies.npz"]).pictures(8, 1)
     np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros((4000, 100, 100), np.uint8))
     with zipfile.ZipFile(tmp_path / "stored.zip", "w") as archive:

@@ -175,22 +175,30 @@ def test_data_that_nothing_can_be_learnt_from(zoo_command: Command, tmp_path: Pa
     assert "Warning: black: all 19 pictures are black (values from 0 to 0 of 255): nothing can be" in made.stderr
 
 
+# Settings that fit and are small, and odd ones in their place.
+SMALLEST = {
+    "conv-ae": {"size": 16, "code": 8},
+    "dcgan": {"size": 16, "width": 4, "d_width": 4},
+    "cdcgan": {"size": 16, "width": 4, "d_width": 4},
+    "srgan.x4-mse": {"width": 4, "blocks": 1, "patch": 8},
+    "pix2pix": {"size": 32, "width": 4, "widest": 8, "d_width": 4, "look_width": 4, "shift": 1},
+}
 ODD = [
-    ("conv-ae", "size=20", "with size=20 cannot be set so:"),
+    ("conv-ae", "size=20", "with size=20, code=8, batch=4 cannot be set so:"),
     ("conv-ae", "size=1", "cannot be set so:"),
-    ("conv-ae", "code=100000", "cannot be set so:"),
-    ("conv-ae", "channels=7", "cannot be set so:"),
-    ("dcgan", "size=3", "with size=3, batch=4 cannot be set so:"),
-    ("dcgan", "width=60000", "GB are free: choose smaller settings"),
+    ("conv-ae", "code=300", "cannot be set so:"),
+    ("conv-ae", "rate=nan", "rate must be a number from 0, not 'nan'"),
+    ("dcgan", "size=3", "cannot be set so:"),
+    ("dcgan", "width=60000", "cannot be set so:"),
     ("dcgan", "channels=5", "cannot be set so:"),
-    ("cdcgan", "size=2", "cannot be set so:"),
     ("dcgan", "size=99999999", "GB of memory"),
-    ("dcgan", "rate=nan", "rate must be a number from 0, not 'nan'"),
     ("dcgan", "rate=inf", "rate must be a number from 0, not 'inf'"),
     ("dcgan", "steps=" + "9" * 5000, "steps must be a whole number from 1"),
     ("dcgan", "loss=hinges", "loss cannot be 'hinges'"),
+    ("cdcgan", "size=2", "cannot be set so:"),
     ("srgan.x4-mse", "scale=3", "cannot be set so:"),
     ("srgan.x4-mse", "blocks=1000000", "choose smaller settings"),
+    ("pix2pix", "size=48", "cannot be set so:"),
 ]
 
 
@@ -199,11 +207,24 @@ def test_settings_that_do_not_fit(
     zoo_command: Command, tmp_path: Path, photos: Path, recipe: str, setting: str, words: str
 ) -> None:
     """One sentence, before the data are read, and nothing is left behind."""
-    features = () if recipe in ("conv-ae", "srgan.x4-mse") else ("--features", "random")
-    more = ("--set", "batch=4", "--cpu", *features)
-    made = zoo_command("train", recipe, "--data", photos, "--out", tmp_path / "run", "--set", setting, *more)
-    refused(made, words)
+    key, _, value = setting.partition("=")
+    given = {**SMALLEST[recipe], "batch": 4, key: value}
+    options = [part for k, v in given.items() for part in ("--set", f"{k}={v}")]
+    options += [] if recipe in ("conv-ae", "srgan.x4-mse") else ["--features", "random"]
+    refused(zoo_command("train", recipe, "--data", photos, "--out", tmp_path / "run", *options, "--cpu"), words)
     assert not (tmp_path / "run").exists()
+
+
+def test_networks_that_memory_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.training.trial.free_memory", lambda: 1_000_000)
+    with (
+        pytest.raises(
+            InputError, match="mine with width=256: training networks of 1 tensors and 0.0 GB or more takes 5"
+        ),
+        fitting("mine", {"width": 256}),
+    ):
+        torch.nn.Linear(256, 256)
+    torch.nn.Linear(256, 256)
 
 
 def test_only_settings_are_blamed() -> None:
