@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +18,9 @@ from test_training import folder, run, tiny_conv_ae
 
 import zoo
 from zoo.entry import Metric
-from zoo.errors import InputError, ZooError
+from zoo.errors import InputError, RegistryError, ZooError
+from zoo.loading import build
+from zoo.registry import registry
 from zoo.training.report import write_report
 from zoo.training.run import alone, check_apart, open_folder
 from zoo.training.trial import fitting
@@ -172,7 +173,7 @@ def test_data_that_nothing_can_be_learnt_from(zoo_command: Command, tmp_path: Pa
         (tmp_path / "black").mkdir(exist_ok=True)
         Image.new("RGB", (32, 32)).save(tmp_path / "black" / f"{i}.png")
     made = zoo_command("train", "conv-ae", "--data", tmp_path / "black", "--out", tmp_path / "run", *SMALL)
-    assert "Warning: black: all 19 pictures are black (values from 0 to 0 of 255): nothing can be" in made.stderr
+    assert "Warning: black: all 18 pictures are black (values from 0 to 0 of 255): nothing can be" in made.stderr
 
 
 # Settings that fit and are small, and odd ones in their place.
@@ -218,9 +219,7 @@ def test_settings_that_do_not_fit(
 def test_networks_that_memory_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zoo.training.trial.free_memory", lambda: 1_000_000)
     with (
-        pytest.raises(
-            InputError, match="mine with width=256: training networks of 1 tensors and 0.0 GB or more takes 5"
-        ),
+        pytest.raises(InputError, match=r"mine with width=256: training networks of 1 tensors and 0\.0 GB or more"),
         fitting("mine", {"width": 256}),
     ):
         torch.nn.Linear(256, 256)
@@ -375,7 +374,9 @@ BOOM = "def called(**options):\n    raise SystemExit('called')\n"
         ("json.tool:main", "json.tool:main is not imported"),
     ],
 )
-def test_a_builder_is_known_to_be_a_network_before_it_is_called(tmp_path: Path, builder: str, words: str) -> None:
+def test_a_builder_is_known_to_be_a_network_before_it_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builder: str, words: str
+) -> None:
     stanza = {
         "builder": builder,
         "summary": "x",
@@ -384,10 +385,13 @@ def test_a_builder_is_known_to_be_a_network_before_it_is_called(tmp_path: Path, 
     }
     (tmp_path / "registry.yaml").write_text(json.dumps({"odd": stanza}))
     (tmp_path / "boom.py").write_text(BOOM)
-    code = (
-        "from zoo.loading import build; import zoo, sys\ntry: build(zoo.info('odd'))\nexcept Exception as e: print(e)"
-    )
-    code += "\nassert 'antigravity' not in sys.modules"
-    environment = {**os.environ, "ZOO_PATH": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    assert words in done.stdout
+    registry.cache_clear()
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    try:
+        assert zoo.register(tmp_path) == ["odd"]
+        with pytest.raises(RegistryError, match=words):
+            build(zoo.info("odd"))
+    finally:
+        registry.cache_clear()
+        sys.modules.pop("boom", None)
+    assert "antigravity" not in sys.modules
