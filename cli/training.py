@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import math
+import reprlib
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.entry import Entry, Metric
-from zoo.errors import InputError, ZooError, near
-from zoo.registry import info, registry
+from zoo.errors import InputError, RegistryError, ZooError, near
+from zoo.registry import code_of, info, registry
 
 from .facts import as_json, complete_names
 
@@ -36,8 +38,8 @@ FEATURES_HELP = (
 @click.argument("recipe", shell_complete=complete_names)
 @click.argument("more", nargs=-1, metavar="", type=click.Path())
 @click.option("--data", multiple=True, required=True, metavar="DATA [DATA]", help=DATA_HELP)
-@click.option("--out", type=click.Path(path_type=Path), help="A new folder for the run.")
-@click.option("--resume", type=click.Path(path_type=Path), help="The folder of a run to go on with.")
+@click.option("--out", type=click.Path(), help="A new folder for the run.")
+@click.option("--resume", type=click.Path(), help="The folder of a run to go on with.")
 @click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A setting of the recipe; again for more.")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Stop after so long; --resume goes on.")
 @click.option("--features", "source", help=FEATURES_HELP)
@@ -49,8 +51,8 @@ def train(
     recipe: str,
     more: Sequence[str],
     data: Sequence[str],
-    out: Path | None,
-    resume: Path | None,
+    out: str | None,
+    resume: str | None,
     given: Sequence[str],
     minutes: float | None,
     source: str | None,
@@ -73,19 +75,22 @@ def train(
     """  # noqa: D301 - click takes the character itself
     if (out is None) == (resume is None):
         raise InputError("Give either --out with a new folder, or --resume with the folder of a run.")
-    folder = out or resume
-    assert folder
+    folder = Path(_given("--resume" if out is None else "--out", resume if out is None else out))
     entry, function, name = _recipe(recipe)
-    defaults = _defaults(function)
+    defaults = _defaults(function, name)
     chosen = _settings(defaults, given, name)
     places = _places(data, more)
-    if inside := next((place for place in places if Path(place).resolve() in folder.resolve().parents), None):
-        raise InputError(f"{folder} lies in {inside}, so its sample sheets would be trained on: choose another --out.")
-    with _extra():
+    with _extra(), ExitStack() as stack:
         from zoo.training.data import Source
         from zoo.training.objective import Machine
-        from zoo.training.run import Plan, Run, open_folder
+        from zoo.training.run import Plan, Run, alone, check_apart, open_folder
+        from zoo.training.trial import check_settings, fitting
 
+        check_apart(folder, places)
+        machine = Machine(precision, cpu)
+        first = machine.rank == 0
+        if first:
+            stack.enter_context(alone(folder))
         saved = open_folder(folder, resume is not None)
         if saved:
             plan = saved["plan"]
@@ -93,35 +98,33 @@ def train(
                 raise InputError(f"{folder} is a run of {plan['recipe']}, not of {name}: name that one.")
             defaults = plan["settings"]
         settings = {**defaults, **chosen}
-        machine = Machine(precision, cpu)
-        first = machine.rank == 0
         say = _say if first else _nothing
         read = Source(places, strict=strict, warn=lambda text: say(f"Warning: {text}"))
         features = _features(function, source, say)
-        try:
+        if chosen and not saved:
+            check_settings(function, name, defaults, chosen, features, machine)
+        with fitting(name, chosen):
             objective = function(read, **settings, **features)
-        except ZooError:
-            raise
-        except ValueError as error:  # what the builder of a network says of its arguments
-            raise InputError(f"{name} cannot be set so: {error}") from None
-        compared = features["features"].name if features else ""
-        run = Run(
-            objective,
-            folder,
-            Plan(name, settings, objective.fingerprint(), machine.precision, compared),
-            machine,
-            entry=entry,
-            saved=saved,
-            facts={"data": ", ".join(Path(place).name for place in places), "versions": _versions()},
-            say=say,
-            tick=_tick if first and sys.stderr.isatty() else _nothing,
-        )
-        done = run.train(minutes, stop_on_collapse)
+            compared = features["features"].name if features else ""
+            run = Run(
+                objective,
+                folder,
+                Plan(name, settings, objective.fingerprint(), machine.precision, compared),
+                machine,
+                entry=entry,
+                saved=saved,
+                facts={"data": ", ".join(Path(place).name for place in places), "versions": _versions()},
+                say=say,
+                tick=_tick if first and sys.stderr.isatty() else _nothing,
+            )
+            done = run.train(minutes, stop_on_collapse)
     if first:
         end = "Done" if done else "Stopped" if run.failed else f"Stopped: {run.stopping},"
         _say(f"{end} at step {run.step:,}. See {folder / 'report.html'}")
         if run.best_step:
             _say(f"The best weights are those of step {run.best_step:,}: {_use(entry, folder)}")
+        elif run.kept:
+            _say(f"The weights are those of step {run.kept:,}: {_use(entry, folder)}")
         if run.failed:
             raise ZooError(run.stopping)
         if not done:
@@ -162,9 +165,10 @@ def evaluate(
     with _extra():
         import torch
 
+        from zoo.evaluation import fingerprint, verdicts
         from zoo.loading import load
         from zoo.training.data import Source
-        from zoo.weights import add_metrics
+        from zoo.weights import CONFIG_FILE, add_metrics, find, sha256_of
 
         model = load(name, device=device)
         entry = model.entry
@@ -174,77 +178,92 @@ def evaluate(
         if not any(recipes):
             raise InputError(f"{entry.name} has no recipe, so nothing says how it is measured.")
         recipe = entry.recipe if entry.recipe in recipes else next(filter(None, recipes))
-        function = getattr(import_module(recipe.partition(":")[0]), "evaluate", None)
+        code_of(recipe, entry)
+        function = getattr(sys.modules[recipe.partition(":")[0]], "evaluate", None)
         if function is None:
             raise InputError(f"The recipe {recipe} says nothing about how {entry.name} is measured.")
-        settings = _settings(_defaults(function), given, f"the evaluation of {entry.name}")
+        settings = _settings(_defaults(function, recipe), given, f"the evaluation of {entry.name}")
         read = Source(_places(data, more), strict=strict, warn=lambda text: _say(f"Warning: {text}"))
         features = _features(function, source, _say)
         for network in features.values():
             network.to(torch.device(device))
-        metrics: list[Metric] = function(model, read, **settings, **features)
-    card = {metric.name: metric for metric in entry.metrics}
-    if write:
-        add_metrics(Path(name.removeprefix("local-dir:")), entry, metrics)
-    rows = [_verdict(metric, card.get(metric.name)) for metric in metrics]
+        try:
+            metrics: list[Metric] = function(model, read, **settings, **features)
+        except ZooError:
+            raise
+        except Exception as error:  # whatever the data and the settings make of the arithmetic
+            raise ZooError(
+                f"{entry.name} cannot be measured so: {type(error).__name__}: {error} (`zoo --debug ...` shows where)."
+            ) from error
+    if any("unsplit" in metric.protocol for metric in metrics):
+        _say("Note: the data have no split test, so all their pictures are measured, trained on or not.")
+    if void := [metric.name for metric in metrics if not math.isfinite(metric.value)]:
+        _say(f"Note: on these data there is no {', no '.join(void)}: it would be divided by zero.")
+    with_what = fingerprint(read, features, entry.sha256 or sha256_of(find(name)[1]), settings)
+    metrics = [replace(metric, fingerprint=with_what) for metric in metrics if math.isfinite(metric.value)]
+    rows = verdicts(metrics, entry)
     if json_:
         as_json(rows)
     else:
         for row in rows:
             click.echo(f"{row['name']} = {row['value']:g}  ({row['card']})\n  {row['protocol']}")
+    if write:
+        folder = Path(name.removeprefix("local-dir:")).expanduser()
+        try:
+            add_metrics(folder, entry, metrics)
+        except OSError as error:
+            raise ZooError(
+                f"{folder / CONFIG_FILE} cannot be written: {error.strerror or error}; the figures are those above."
+            ) from None
     wrong = [row["name"] for row in rows if str(row["card"]).startswith("mismatch")]
     if wrong and not write:
         raise ZooError(f"{len(wrong)} of {len(rows)} figures are not those on the card: {', '.join(wrong)}.")
 
 
-def _verdict(found: Metric, card: Metric | None) -> dict[str, Any]:
-    """A figure beside the card's: the same to 1 %, and near zero to 1e-5."""
-    if card is None:
-        said = "not on the card"
-    elif card.protocol != found.protocol:
-        said = f"the card has {card.value:g} by another protocol: {card.protocol}"
-    elif abs(found.value - card.value) <= max(0.01 * abs(card.value), 1e-5):
-        said = f"match: the card has {card.value:g}"
-    else:
-        said = f"mismatch: the card has {card.value:g}"
-    return {"name": found.name, "value": found.value, "protocol": found.protocol, "card": said}
+def _given(option: str, value: str | None) -> str:
+    """The same, if it names something: an empty text is what the shell makes of a variable that is not set."""
+    if not value or not value.strip():
+        raise InputError(f"{option} is empty: name a folder; a variable of the shell may not be set.")
+    return value
 
 
 def _recipe(name: str) -> tuple[Entry | None, Callable[..., Any], str]:
     """The entry that a recipe belongs to, its function, and ``module:function``."""
-    path, entry = name, None
     if ":" not in name:
         entry = info(name)
-        path = entry.recipe
-        if not path:
+        if not entry.recipe:
             raise InputError(f"{entry.name} has no recipe: its registry names none under `recipe`, as module:function.")
-    module, _, function = path.partition(":")
-    if not module or not function:
-        raise InputError(f"{path} is no recipe: name a model or checkpoint, or module:function.")
-    if entry is None:
-        sys.path.insert(0, str(Path.cwd()))  # as `python -m` does, for a recipe of one's own
+        with _extra():
+            return entry, code_of(entry.recipe, entry), entry.recipe
+    module, _, function = name.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), function)):
+        raise InputError(f"{name} is no recipe: name a model or checkpoint, or module:function.")
+    sys.path.insert(0, str(Path.cwd()))  # as `python -m` does, for a recipe of one's own
     try:
-        found = import_module(module)
+        with _extra():
+            found = getattr(import_module(module), function, None)
     except ModuleNotFoundError as error:
-        if error.name in EXTRA:
-            raise InputError(f"{NEEDS_EXTRA} ({error.name} is missing).") from None
-        raise InputError(f"There is no recipe {path}: {error}.") from None
-    if not callable(getattr(found, function, None)):
+        raise InputError(f"There is no recipe {name}: {error}.") from None
+    if not callable(found):
         raise InputError(f"{module} has no recipe {function!r}.")
-    return entry, getattr(found, function), path
+    return None, found, name
 
 
 def _places(data: Sequence[str], more: Sequence[str]) -> list[str]:
     """The places after one ``--data``, or after several of them; both at once would lose their order."""
     if len(data) > 1 and more:
         raise InputError(f"{more[0]} stands alone: put all places after one --data, or each after its own.")
-    return [*data, *more]
+    return [_given("--data", place) for place in (*data, *more)]
 
 
-def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
+def _defaults(function: Callable[..., Any], name: str) -> dict[str, Any]:
     """The settings of a recipe."""
     parameters = inspect.signature(function).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    made = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    for key, default in made.items():
+        if not isinstance(default, (bool, int, float, str)):
+            raise InputError(f"{name}: the setting {key} must have a number, a text, True or False as its default.")
+    return made
 
 
 def _settings(known: dict[str, Any], given: Sequence[str], name: str) -> dict[str, Any]:
@@ -274,7 +293,7 @@ def _value(key: str, text: str, default: Any) -> Any:
         return value
     except (KeyError, ValueError):
         what = {bool: "yes or no", int: "a whole number from 1", float: "a number from 0"}[kind]
-        raise InputError(f"{key} must be {what}, not {text!r}.") from None
+        raise InputError(f"{key} must be {what}, not {reprlib.repr(text)}.") from None
 
 
 def _features(function: Callable[..., Any], source: str | None, say: Callable[[str], None]) -> dict[str, Features]:
@@ -299,9 +318,10 @@ def _extra() -> Iterator[None]:
     """Name the extra where one of its packages is missing."""
     try:
         yield
-    except ModuleNotFoundError as error:
-        if error.name in EXTRA:
-            raise InputError(f"{NEEDS_EXTRA} ({error.name} is missing).") from None
+    except (ModuleNotFoundError, RegistryError) as error:
+        missing = error if isinstance(error, ModuleNotFoundError) else error.__cause__
+        if isinstance(missing, ModuleNotFoundError) and missing.name in EXTRA:
+            raise InputError(f"{NEEDS_EXTRA} ({missing.name} is missing).") from None
         raise
 
 

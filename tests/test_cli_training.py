@@ -181,14 +181,7 @@ def test_evaluate_measures_and_compares_with_the_card(
     assert [row["name"] for row in rows] == [metric.name for metric in zoo.info("conv-ae.fashion-mnist").metrics]
     assert all(row["card"].startswith("the card has") and "by another protocol" in row["card"] for row in rows)
 
-    from zoo.cli.training import _verdict
-
     from zoo.entry import Metric
-
-    card = Metric("PSNR", 31.5, "p")
-    assert _verdict(Metric("PSNR", 31.6, "p"), card)["card"] == "match: the card has 31.5"
-    assert _verdict(Metric("PSNR", 30.0, "p"), card)["card"] == "mismatch: the card has 31.5"
-    assert _verdict(Metric("SSIM", 0.9, "p"), None)["card"] == "not on the card"
 
     wrong = [Metric(m.name, m.value * 1.1, m.protocol) for m in zoo.info("conv-ae.fashion-mnist").metrics]
     monkeypatch.setattr("zoo.recipes.conv_ae.evaluate", lambda model, data: wrong)

@@ -266,7 +266,7 @@ def test_figures_of_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     data = Source([tmp_path / "a", tmp_path / "b"])
     network = Pix2Pix(size=32, width=4, widest=4, norm="instance").requires_grad_(False)
     whole = pix2pix.evaluate(untrained(network, "zoo.recipes.pix2pix:facades", 32), data, RANDOM)
-    assert "results for 20 test pairs of 32 px" in whole[1].protocol
+    assert "results for 20 unsplit pairs of 32 px" in whole[1].protocol
     tenth = pix2pix.evaluate(untrained(network, "zoo.recipes.pix2pix:emoji", 32), data, RANDOM)
     assert "results for 2 test pairs" in tenth[1].protocol
     found = values(whole)
@@ -325,3 +325,91 @@ def test_figures_of_two_kinds_without_pairs(tmp_path: Path) -> None:
     found = values(cyclegan.evaluate(untrained(Same(), "", None), Source([tmp_path / "split"]), RANDOM))
     assert {name.rpartition(", ")[2] for name in found} == {"test", "train"}
     assert 0 < found["FID of real pictures, the floor, test"] < found["FID, test"] / 2
+
+
+def on_card(metrics: list[Metric], package: str = "zoo") -> Entry:
+    entry = untrained(DCGAN(size=16, channels=1, width=4), "", 16, 1).entry
+    assert entry
+    return replace(entry, package=package, metrics=tuple(metrics))
+
+
+def said(found: list[Metric], entry: Entry) -> list[str]:
+    return [str(row["card"]).split(":")[0] for row in evaluation.verdicts(found, entry)]
+
+
+FIGURES = [
+    Metric("KID", 0.02, "of 100 test pictures, by some features"),
+    Metric("KID of real pictures", 0.01, "the same with training pictures", anchor=True),
+    Metric("FID", 20.0, "over the same"),
+]
+
+
+def test_a_figure_is_compared_with_the_card_s_where_all_else_is_the_same() -> None:
+    entry = on_card(FIGURES)
+    assert said(FIGURES, entry) == ["match"] * 3
+    worse = [FIGURES[0], FIGURES[1], replace(FIGURES[2], value=30.0)]
+    assert said(worse, entry) == ["match", "match", "mismatch"]
+    assert said([Metric("other", 1.0, "p")], entry) == ["not on the card"]
+
+
+@pytest.mark.parametrize("changed", ["features", "data"])
+def test_other_data_or_features_are_no_mismatch(changed: str) -> None:
+    """Though the protocol of the figure itself, which refers to others, reads the same."""
+    found = [*FIGURES[:2], replace(FIGURES[2], value=30.0)]
+    if changed == "features":
+        found[0] = replace(FIGURES[0], protocol="of 100 test pictures, by others")
+    else:
+        found[1] = replace(FIGURES[1], value=0.02)
+    assert said(found, on_card(FIGURES))[2].startswith("the card has 20 and does not show")
+
+
+def test_fingerprints_say_whether_all_else_is_the_same() -> None:
+    card = [Metric("error", 1.0, "mean", fingerprint="aa")]
+    for package in ("zoo", "zoo-blobs"):
+        assert said([Metric("error", 2.0, "mean", fingerprint="aa")], on_card(card, package)) == ["mismatch"]
+        (text,) = said([Metric("error", 2.0, "mean", fingerprint="bb")], on_card(card, package))
+        assert text == "the card has 1 with other data, features, settings or weights"
+    (text,) = said([Metric("error", 2.0, "mean", fingerprint="bb")], on_card([Metric("error", 1.0, "mean")], "blobs"))
+    assert text.startswith("the card has 1 and does not show")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Frechet distance that takes no time: between the means alone."""
+    for recipe in (dcgan, pix2pix):
+        monkeypatch.setattr(recipe, "frechet_distance", lambda a, b: float((a.mean(0) - b.mean(0)).square().sum()))
+
+
+@pytest.mark.usefixtures("quick")
+def test_black_pictures_have_no_ratios(tmp_path: Path) -> None:
+    """What would be divided by zero is no number; all other figures are there."""
+    np.savez(tmp_path / "black.npz", x_train=np.zeros((12, 32, 32), np.uint8), x_test=np.zeros((8, 32, 32), np.uint8))
+    data = Source([tmp_path / "black.npz"])
+    found = {m.name: m.value for m in dcgan.evaluate(untrained_generator(), data, RANDOM)}
+    assert np.isnan(found.pop("way from real to naive, by KID"))
+    assert np.isfinite(list(found.values())).all()
+    pairs = Source([tmp_path / "black.npz", tmp_path / "black.npz"])
+    network = Pix2Pix(size=32, width=4, widest=4, norm="instance").requires_grad_(False)
+    model = untrained(network, "zoo.recipes.pix2pix:facades", 32)
+    found = {m.name: m.value for m in pix2pix.evaluate(model, pairs, RANDOM)}
+    assert np.isnan(found.pop("L1 over the input's"))
+    assert np.isfinite(list(found.values())).all()
+
+
+def untrained_generator() -> Generator:
+    model = untrained(DCGAN(size=32, channels=1, width=4), "", 32, 1)
+    assert isinstance(model, Generator)
+    return model
+
+
+@pytest.mark.usefixtures("quick")
+def test_data_without_splits_are_called_so(tmp_path: Path) -> None:
+    found = dcgan.evaluate(untrained_generator(), Source([folder(tmp_path / "a", 8, 32)]), RANDOM)
+    assert "against 8 unsplit pictures" in found[1].protocol
+    assert not any("test pictures" in metric.protocol for metric in found)
+
+
+def test_a_generator_of_other_classes_is_not_measured(tmp_path: Path) -> None:
+    model = untrained(CDCGAN(classes=2, size=28, channels=1, width=4, latent=4), "", 28, 1)
+    with pytest.raises(InputError, match="makes pictures of 0 classes and the data have 0: give data of the same"):
+        cdcgan.evaluate(model, Source([folder(tmp_path / "a", 8, 28)]), RANDOM)  # type: ignore[arg-type]

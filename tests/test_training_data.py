@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import lzma
+import os
 import sys
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +22,7 @@ from PIL import Image
 from zoo.errors import InputError, PictureError
 from zoo.images import Images, fit
 from zoo.training import data, places
-from zoo.training.data import Source, batch_indices, downscale, to_float
+from zoo.training.data import Source, batch_indices, doubts, downscale, to_float
 
 RNG = np.random.default_rng(0)
 
@@ -149,7 +151,11 @@ def test_a_file_that_labels_csv_names_is_missing(tmp_path: Path) -> None:
 def test_folders_are_splits_and_classes(tmp_path: Path, make: Place) -> None:
     names = ("train/b/1.png", "train/c/2.png", "test/c/3.png", "test/a/5.png", "masks/c/3.png")
     place = make(tmp_path / "p", dots(*names))
-    train, test = (Source([place]).pictures(4, split=split) for split in ("train", "test"))
+    warned: list[str] = []
+    train, test = (Source([place], warn=warned.append).pictures(4, split=split) for split in ("train", "test"))
+    assert warned == [f"{place}: pictures beside the splits (1, in masks) are left out"] * 2
+    with pytest.raises(InputError, match=r"has pictures beside the splits \(1, in masks\): move them into a split"):
+        Source([place], strict=True).pictures(4)
     assert (train.names, train.classes) == (["b/1", "c/2"], ("a", "b", "c"))
     assert test.classes == train.classes  # numbers mean the same in both
     assert train.labels is not None
@@ -157,6 +163,122 @@ def test_folders_are_splits_and_classes(tmp_path: Path, make: Place) -> None:
     assert (train.labels.tolist(), test.labels.tolist()) == ([1, 2], [0, 2])
     with pytest.raises(InputError, match=r"has no pictures of the split val: it has test, train\.$"):
         Source([place]).pictures(4, split="val")
+
+
+@BOTH
+@pytest.mark.parametrize("odd", ["train", "test", "val", "validation"])
+def test_a_class_may_be_called_like_a_split(tmp_path: Path, make: Place, odd: str) -> None:
+    place = make(tmp_path / "p", dots("bus/1.png", "car/2.png", f"{odd}/3.png"))
+    found = Source([place]).pictures(4)
+    assert found.classes == tuple(sorted(["bus", "car", odd]))
+    assert len(found.x) == 3
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "folders",
+    [("training", "testing"), ("train", "validation"), ("Train", "Valid"), ("TRAIN", "TEST"), ("train", "val")],
+)
+def test_splits_have_several_spellings(tmp_path: Path, make: Place, folders: tuple[str, str]) -> None:
+    place = make(tmp_path / "p", dots(f"{folders[0]}/a/1.png", f"{folders[0]}/b/2.png", f"{folders[1]}/a/3.png"))
+    found = Source([place]).pictures(4)
+    assert (found.names, found.classes) == (["a/1", "b/2"], ("a", "b"))
+    other = "test" if folders[1].lower().startswith("test") else "val"
+    assert Source([place]).pictures(4, split=other).names == ["a/3"]
+
+
+def test_a_split_beside_what_is_none(tmp_path: Path) -> None:
+    place = folder(tmp_path, dots("train/cats/1.png", "train/dogs/2.png", "cats/3.png"))
+    with pytest.raises(InputError, match=r"has the folder train, which has folders and so .* beside cats"):
+        Source([place]).pictures(4)
+
+
+@BOTH
+@pytest.mark.parametrize("file", ["../x.png", "/dev/zero", "a/../../x.png", r"..\x.png", r"C:\x.png", "C:x.png"])
+def test_labels_csv_stays_in_its_folder(tmp_path: Path, make: Place, file: str) -> None:
+    noise(4, 4).save(tmp_path / "x.png")
+    place = make(tmp_path / "p", {**dots("a.png"), "labels.csv": f"file,class,split\na.png,x,train\n{file},y,train\n"})
+    with pytest.raises(InputError, match=r"labels.csv names .* in row 3, which lies outside its folder"):
+        Source([place]).pictures(4)
+
+
+def test_labels_csv_with_splits_for_some_rows_only(tmp_path: Path) -> None:
+    table = "file,class,split\na.png,x,training\nb.png,y,\n"
+    place = folder(tmp_path, {**dots("a.png", "b.png"), "labels.csv": table})
+    with pytest.raises(InputError, match=r"has no split in row 3 and one in others: complete or delete it\."):
+        Source([place]).pictures(4)
+
+
+def test_a_fifo_in_the_data_is_no_picture(tmp_path: Path) -> None:
+    place = folder(tmp_path, {**dots("a.png"), "labels.csv": "file,class,split\na.png,x,train\nb.png,y,train\n"})
+    os.mkfifo(place / "b.png")
+    warned: list[str] = []
+    assert Source([place], warn=warned.append).pictures(4).names == ["a"]
+    assert warned == ["1 of 2 pictures cannot be read and are left out: b.png (missing)"]
+
+
+def npy(shape: str, body: bytes = b"") -> bytes:
+    """An array that says it has a shape."""
+    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + body
+
+
+def test_archives_are_bounded_before_they_are_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(tmp_path / "lies.npz", "w") as archive:
+        archive.writestr("x.npy", npy("(1000000000000, 8, 8)", b"x" * 64))
+    with pytest.raises(PictureError, match=r"x\.npy should have 64,000,000,000,000 bytes and has 192\): get the file"):
+        Source([tmp_path / "lies.npz"]).pictures(8, 1)
+    np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros((4000, 100, 100), np.uint8))
+    with zipfile.ZipFile(tmp_path / "stored.zip", "w") as archive:
+        archive.writestr("x.npy", npy("(4000, 100, 100)", bytes(40_000_000)))
+    (tmp_path / "bomb.npz.xz").write_bytes(lzma.compress((tmp_path / "stored.zip").read_bytes(), preset=0))
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", bytes(40_000_000))
+        archive.writestr("b.png", encoded(noise(8, 8), "b.png"))
+    monkeypatch.setattr("zoo.training.places.free_memory", lambda: 20_000_000)
+    monkeypatch.setattr("zoo.training.places.LARGEST", 1_000_000)
+    for name in ("bomb.npz", "bomb.npz.xz"):
+        tracemalloc.start()
+        with pytest.raises(InputError, match=r"the pictures need 0\.0 GB of memory and may take half of the 0\.0 GB"):
+            Source([tmp_path / name]).pictures(8, 1)
+        assert tracemalloc.get_traced_memory()[1] < 30_000_000
+        tracemalloc.stop()
+    warned: list[str] = []
+    assert Source([tmp_path / "bomb.zip"], warn=warned.append).pictures(8).names == ["b"]
+    assert "a.png (cannot be read (0.0 GB, and 0.0 GB are the most that is read))" in warned[0]
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), RecursionError("deep"), AttributeError("none")])
+def test_a_decoder_may_raise_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """One picture fails alone, by name."""
+    decode = places.decode
+
+    def fails(file: Any, what: str, size: int) -> Any:
+        if what.endswith("a.png"):
+            raise error
+        return decode(file, what, size)
+
+    monkeypatch.setattr(places, "decode", fails)
+    warned: list[str] = []
+    assert Source([folder(tmp_path, dots("a.png", "b.png"))], warn=warned.append).pictures(4).names == ["b"]
+    assert "1 of 2 pictures cannot be read and are left out: a.png (cannot be read (" in warned[0]
+
+
+def test_an_empty_place(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="A place of data is empty: name a path; a variable of the shell"):
+        Source([""])
+
+
+def test_doubts_about_data() -> None:
+    varied = torch.randint(256, (6, 3, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    assert doubts([varied]) == doubts(list(varied)) == []
+    assert doubts([torch.zeros(4, 3, 4, 4, dtype=torch.uint8)]) == [
+        "all 4 pictures are black (values from 0 to 0 of 255)"
+    ]
+    assert "are white" in doubts([torch.full((4, 1, 4, 4), 255, dtype=torch.uint8)])[0]
+    assert "are of one shade (values from 9 to 9" in doubts([varied, torch.full((4, 1, 4, 4), 9, dtype=torch.uint8)])[0]
+    assert doubts([varied[:1].expand(5, -1, -1, -1)]) == ["5 of 5 pictures are the same one"]
+    assert doubts([varied[[0, 0, 0, 0, 1, 2]]]) == ["4 of 6 pictures are the same one"]
 
 
 @pytest.mark.parametrize("names", [("x/a.png", "b.png"), ("x/a.png", "x/b.png"), ("x/a.png", "y/z/b.png")])

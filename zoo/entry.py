@@ -99,11 +99,21 @@ class Data:
 
 @dataclass(frozen=True)
 class Metric:
-    """A measured figure, and exactly how it was measured."""
+    """A measured figure, and exactly how it was measured.
+
+    Attributes:
+        name: what it is.
+        value: the figure.
+        protocol: how it was measured.
+        fingerprint: a number of the data, the features and the weights that it was measured with, if it is on record.
+        anchor: whether it says something of the data and the features alone, and nothing of the model; not on record.
+    """
 
     name: str
     value: float
     protocol: str
+    fingerprint: str = ""
+    anchor: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,6 +151,7 @@ class Entry:
         license: of the weights, as an SPDX identifier where there is one.
         origin: the files that the weights were imported from, if they were.
         source: ``local-dir:FOLDER`` or ``hf-hub:OWNER/REPO`` as it was asked for, of what no registry names.
+        training: what the run that made the weights wrote down of itself: recipe, settings, data, steps, machine.
     """
 
     model: str
@@ -166,6 +177,7 @@ class Entry:
     verified: bool = True
     origin: Origin | None = None
     source: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def address(self) -> str:

@@ -6,7 +6,6 @@ import math
 import os
 import threading
 from collections.abc import Mapping
-from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -28,6 +27,7 @@ from zoo.errors import InputError, RegistryError, WeightsError
 from zoo.fast import PRECISIONS
 from zoo.licenses import note
 from zoo.model import Generator, Model
+from zoo.registry import code_of
 from zoo.weights import find, read_header
 
 if TYPE_CHECKING:
@@ -138,12 +138,16 @@ def build(entry: Entry, tensors: int | None = None) -> Model:
             number.
 
     Raises:
-        RegistryError: if the builder cannot be imported or does not take the configuration.
+        RegistryError: if the builder cannot be imported, is no class of a network, or does not take the configuration.
         WeightsError: if the network has far more tensors than ``tensors``.
     """
-    module, _, attribute = entry.builder.partition(":")
+    builder = code_of(entry.builder, entry)
+    if not (isinstance(builder, type) and issubclass(builder, Model)):  # before it is called: it may be any function
+        raise RegistryError(
+            f"{entry.name}: the builder {entry.builder} is no zoo.model.Model: derive it from Generator, Autoencoder "
+            "or Model."
+        )
     try:
-        builder = getattr(import_module(module), attribute)
         with torch.device("meta"), _NoInit(), _Bounded(tensors):
             model = builder(**entry.config)
     except _TooLargeError:
@@ -158,11 +162,6 @@ def build(entry: Entry, tensors: int | None = None) -> Model:
             f"{entry.name}: the builder {entry.builder} failed: {type(error).__name__}: {said}"
             + ("." if entry.package == "zoo" else f"; {entry.package} has to correct `builder`, `config` or the code.")
         ) from error
-    if not isinstance(model, Model):
-        raise RegistryError(
-            f"{entry.name}: the builder {entry.builder} made no zoo.model.Model: derive it from Generator, Autoencoder "
-            "or Model."
-        )
     return model
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import shutil
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import yaml
 from zoo.entry import Entry
 from zoo.errors import InputError, WeightsError
 from zoo.licenses import commercial, terms
+from zoo.registry import code_of, registry
 from zoo.weights import SAMPLES_FILE, WEIGHTS_FILE, export, find, sha256_of
 
 CARD_FILE = "README.md"
@@ -135,22 +135,43 @@ def _limits(entry: Entry) -> str:
 
 
 def _training(entry: Entry) -> str:
+    """How the weights were trained: what the run wrote down, or the recipe of a checkpoint that the registry has."""
     lines = []
     if entry.data:
         lines.append(f"Data: [{entry.data.name}]({entry.data.source}), {entry.data.license}.")
     lines.append(f"Network: `{entry.builder}` with {_code(entry.config) or 'its defaults'}.")
-    if entry.recipe:
-        module, _, name = entry.recipe.partition(":")
-        function = getattr(import_module(module), name)
+    known = registry().entries.get(entry.name)
+    if entry.training:
+        lines.append("What the run wrote down:")
+        facts = {key: value for key, value in entry.training.items() if value not in ("", {}, [])}
+        lines.append("\n".join(f"- {_text(key)}: {_value(value)}" for key, value in facts.items()))
+    elif known and entry.recipe and entry.sha256 and (known.sha256, known.recipe) == (entry.sha256, entry.recipe):
+        function = code_of(known.recipe, known)
         settings = {
             key: p.default for key, p in inspect.signature(function).parameters.items() if p.default is not p.empty
         }
         lines.append(f"Recipe: `{entry.recipe}` with {_code(settings)}. {inspect.getdoc(function) or ''}".strip())
+    else:
+        lines.append("With which settings it was trained is not on record.")
     return "\n\n".join(lines)
 
 
+def _value(value: Any) -> str:
+    """A fact of a run as text."""
+    if isinstance(value, Mapping):
+        return _code(value)
+    if isinstance(value, list):
+        return " and ".join(map(_text, value))
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    """In code, so that no name in a file becomes a link or a line of the card."""
+    return f"`{' '.join(str(value).replace('`', chr(39)).split())}`"
+
+
 def _code(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"`{key}={value}`" for key, value in values.items())
+    return ", ".join(_text(f"{key}={value}") for key, value in values.items())
 
 
 def _licence(entry: Entry) -> str:

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -288,12 +289,59 @@ def info(name: str) -> Entry:
     return registry().entry(name)
 
 
+def code_of(name: str, entry: Entry) -> Any:
+    """What ``module:attribute`` is, a builder or a recipe: the one way in which a name in a file is imported.
+
+    The name must stand in the registry file that has the model, as its builder or as the recipe of a checkpoint: a
+    ``config.json`` may repeat it, and names nothing else. The module must be of the zoo, of a plugin, or of a folder
+    that the user registered, or be there already.
+
+    Args:
+        name: as the registry or a ``config.json`` has it.
+        entry: the model that it belongs to.
+
+    Raises:
+        RegistryError: for other names, and if it cannot be imported.
+    """
+    module, _, attribute = name.partition(":")
+    known = registry().models.get(entry.model, [entry])
+    if name not in {text for one in known for text in (one.builder, one.recipe)}:
+        raise RegistryError(f"{entry.name} names the code {name!r}, which no registry has for it: it is not imported.")
+    cure = "." if entry.package == "zoo" else f"; {entry.package} has to correct `builder`, `recipe` or the code."
+    if module not in sys.modules and not _is_registered(module):
+        raise RegistryError(
+            f"{entry.name}: {name} is not imported: its module is not in the package or folder of a registry{cure}"
+        )
+    try:
+        return getattr(import_module(module), attribute)
+    except Exception as error:  # a plugin's code can raise anything
+        raise RegistryError(
+            f"{entry.name}: {name} cannot be imported: {type(error).__name__}: {str(error).rstrip('.')}{cure}"
+        ) from error
+
+
+def _is_registered(module: str) -> bool:
+    """Whether a module is in the package, or in the folder, of a registry that was read; it is not imported."""
+    from importlib.util import find_spec
+
+    top = module.partition(".")[0]
+    try:
+        spec = find_spec(top) if top.isidentifier() else None
+    except (ImportError, ValueError):
+        return False
+    if spec is None:
+        return False
+    places = [Path(place) for place in [*(spec.submodule_search_locations or ()), *filter(None, [spec.origin])]]
+    homes = {os.path.realpath(entries[0].folder) for entries in registry().models.values()}
+    return any(os.path.realpath(place) in homes or os.path.realpath(place.parent) in homes for place in places)
+
+
 def from_config(text: str, where: str) -> Entry:
     """The entry that a ``config.json`` beside weights describes: a registered model, with this configuration.
 
     Args:
-        text: JSON with ``model``, ``config``, ``output`` and, as in the registry, ``input``, ``license``,
-            ``sha256``, ``bytes``, ``data``, ``recipe``, ``metrics``. It names a model, never code.
+        text: JSON with ``model``, ``config``, ``output`` and, as in the registry, ``input``, ``license``, ``sha256``,
+            ``bytes``, ``data``, ``recipe``, ``training``, ``metrics``. It names a model, never code.
         where: the file's name, for errors.
     """
     try:

@@ -264,7 +264,9 @@ def _origin(facts: Facts | None) -> Origin | None:
 
 def _metric(raw: Any, where: str) -> Metric:
     facts = Facts(raw, where)
-    made = Metric(facts.get("name", str), facts.get("value", float), facts.get("protocol", str))
+    made = Metric(
+        facts.get("name", str), facts.get("value", float), facts.get("protocol", str), facts.get("fingerprint", str, "")
+    )
     facts.done()
     return made
 
@@ -344,6 +346,7 @@ def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any]) -> En
         metrics=tuple(_metric(m, f"{facts.where}: metrics: number {i}") for i, m in enumerate(metrics, 1)),
         verified=facts.get("verified", bool, True),
         origin=_origin(facts.inner("origin")),
+        training=facts.get("training", dict, {}),
     )
     if "reconstruct" in made.verbs and made.input is None:
         raise RegistryError(f"{facts.where}: the key 'input' is missing: reconstruct needs it.")
@@ -449,5 +452,10 @@ def to_config(entry: Entry) -> str:
             facts[key] = getattr(entry, key)
     if not entry.verified:
         facts["verified"] = False
-    facts["metrics"] = [asdict(metric) for metric in entry.metrics]
+    if entry.training:
+        facts["training"] = dict(entry.training)
+    facts["metrics"] = [
+        {k: getattr(metric, k) for k in ("name", "value", "protocol", "fingerprint") if getattr(metric, k) != ""}
+        for metric in entry.metrics
+    ]
     return json.dumps(facts, indent=2) + "\n"

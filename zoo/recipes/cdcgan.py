@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 
 from zoo.entry import Metric
+from zoo.errors import InputError
 from zoo.evaluation import Features, classify, rounded
 from zoo.model import Generator
 from zoo.models.cdcgan import CDCGAN
@@ -56,17 +57,24 @@ def evaluate(model: Generator, data: Source, features: Features) -> list[Metric]
     """Whether samples are of the class that was asked for; and distances to the test split, as for dcgan."""
     assert model.entry
     train, test = splits(model.entry, data)
+    kinds = next((c.choices for c in model.entry.conditions if c.name == "digit"), ())
+    if train.labels is None or test.labels is None or len(train.classes) != len(kinds):
+        raise InputError(
+            f"{model.entry.name} makes pictures of {len(kinds)} classes and the data have {len(train.classes)}: give "
+            "data of the same classes."
+        )
     classifier, right = judge(train, test)
     n = 10_000
-    asked = torch.arange(n) % len(train.classes)
-    samples = model.generate(n, seed=0, digit=asked.tolist()).tensor * 2 - 1
+    asked = torch.arange(n) % len(kinds)
+    samples = model.generate(n, seed=0, digit=[kinds[i] for i in asked.tolist()]).tensor * 2 - 1
     agrees = (classify(classifier, rounded(samples)) == asked).float()
-    worst = min(float(agrees[asked == digit].mean()) for digit in range(len(train.classes)))
-    by = f"by a classifier that is right on {right:.1%} of the test pictures"
+    worst = min(float(agrees[asked == digit].mean()) for digit in range(len(kinds)))
+    named = data.called("test")
+    by = f"by a classifier that is right on {right:.1%} of the {named} pictures"
     return [
         Metric(
             "right digit", round(float(agrees.mean()), 4), f"of {n:,} samples of seed 0, as many of each class, {by}"
         ),
         Metric("right digit, worst class", round(worst, 4), "the same, of the class with the least"),
-        *distances(model, train, test, features),
+        *distances(model, train, test, features, named),
     ]

@@ -21,7 +21,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 import zoo
 from zoo.entry import Metric
-from zoo.evaluation import pca_error
+from zoo.evaluation import pca_error, ratio
 from zoo.model import Autoencoder
 from zoo.models.conv_ae import ConvAE
 from zoo.training.data import Source, held_out, to_float
@@ -145,12 +145,12 @@ def evaluate(model: Autoencoder, data: Source) -> list[Metric]:
     flat_train, flat_test = (x.reshape(len(x), -1).astype(np.float32) / 255 for x in (train, test))
     code = model.entry.config["code"]
     pca = pca_error(flat_train, flat_test, code)
-    side = size[0] if size else "?"
-    where = f"{len(test):,} test pictures of {side} px (larger ones averaged), pixels in [0, 1], copies not rounded"
+    side, named = size[0] if size else "?", data.called("test")
+    where = f"{len(test):,} {named} pictures of {side} px (larger ones averaged), pixels in [0, 1], copies not rounded"
     return [
         Metric(
             "error over PCA's",
-            round(found / pca, 3),
+            round(ratio(found, pca), 3),
             f"mean squared error of the copies of the {where}, over that of PCA with {code} numbers (scikit-learn, "
             f"full SVD, fitted on the {len(train):,} training pictures: {pca:.5f})",
         ),

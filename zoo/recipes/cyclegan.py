@@ -16,7 +16,7 @@ from torch.optim import Adam
 
 import zoo
 from zoo.entry import Metric
-from zoo.evaluation import Features, frechet_distance, kernel_distance, rounded
+from zoo.evaluation import Features, frechet_distance, kernel_distance, ratio, rounded
 from zoo.images import Images
 from zoo.model import Model
 from zoo.models.conv_ae import zeroed
@@ -104,9 +104,11 @@ def evaluate(model: Model, data: Source, features: Features, *, size: int = 128)
             pictures[" of real pictures, the floor"] = to_float(others[batch_indices(0, len(others), n, seed=0)])
         found = {kind: features(x) for kind, x in pictures.items()}
         frechet = {kind: frechet_distance(x, real) for kind, x in found.items()}
-        ratio = frechet[""] / frechet[" of the inputs"]
-        metrics.append(Metric(f"FID over the inputs', {split}", round(ratio, 3), "the next two, divided"))
-        shared = f"{n} {split} pictures of {size} px, 8 bits, against {len(b.x)} real ones of the other kind"
+        share = ratio(frechet[""], frechet[" of the inputs"])
+        metrics.append(Metric(f"FID over the inputs', {split}", round(share, 3), "the next two, divided"))
+        shared = (
+            f"{n} {data.called(split)} pictures of {size} px, 8 bits, against {len(b.x)} real ones of the other kind"
+        )
         protocols = {
             "": f"{shared}, {features.protocol}",
             " of the inputs": "the same, of the pictures as they were",
@@ -114,22 +116,23 @@ def evaluate(model: Model, data: Source, features: Features, *, size: int = 128)
         }
         for kind, x in frechet.items():
             start = "" if kind else "Frechet distance, "
-            metrics.append(Metric(f"FID{kind}, {split}", round(x, 2), start + protocols[kind]))
+            metrics.append(Metric(f"FID{kind}, {split}", round(x, 2), start + protocols[kind], anchor=bool(kind)))
         for kind, y in found.items():
             start = "" if kind else "unbiased, kernel (x.y / d + 1) ** 3, "
-            metrics.append(Metric(f"KID{kind}, {split}", round(kernel_distance(y, real), 4), start + protocols[kind]))
+            figure = round(kernel_distance(y, real), 4)
+            metrics.append(Metric(f"KID{kind}, {split}", figure, start + protocols[kind], anchor=bool(kind)))
         if split == "test":
-            metrics += _cycle_error(model, made, before)
+            metrics += _cycle_error(model, made, before, data.called(split))
     return metrics
 
 
-def _cycle_error(model: Model, made: Images, before: np.ndarray) -> list[Metric]:
+def _cycle_error(model: Model, made: Images, before: np.ndarray, named: str) -> list[Metric]:
     """Of pictures that were translated and go back, if there is a checkpoint that does that."""
     name = _way_back(model)
     if not name:
         return []
     error = float(np.abs(zoo.load(name).reconstruct(made).numpy() - before).mean())
-    protocol = f"mean absolute error of the {len(made)} test pictures after {name}, pixels in [0, 1]"
+    protocol = f"mean absolute error of the {len(made)} {named} pictures after {name}, pixels in [0, 1]"
     return [Metric("cycle L1", round(error, 4), protocol)]
 
 

@@ -23,6 +23,7 @@ from zoo.evaluation import (
     frechet_distance,
     gaussian_samples,
     kernel_distance,
+    ratio,
     rounded,
     train_classifier,
 )
@@ -161,7 +162,8 @@ def evaluate(model: Generator, data: Source, features: Features) -> list[Metric]
     """Distances of samples to the test split, between two anchors; and whether all classes are there."""
     assert model.entry
     train, test = splits(model.entry, data)
-    metrics = distances(model, train, test, features)
+    named = data.called("test")
+    metrics = distances(model, train, test, features, named)
     if train.labels is not None and test.labels is not None and train.x.shape[1:] == (1, 28, 28):
         classifier, right = judge(train, test)
         n, classes = min(10_000, len(test.x), len(train.x)), len(train.classes)
@@ -169,7 +171,7 @@ def evaluate(model: Generator, data: Source, features: Features) -> list[Metric]
         shares = torch.bincount(found, minlength=classes) / n
         protocol = (
             f"of {classes} classes, among {n:,} samples of seed 0, by a classifier that is right on {right:.1%} of the "
-            f"test pictures; 1/{classes} would be even"
+            f"{named} pictures; 1/{classes} would be even"
         )
         metrics.append(Metric("share of the rarest class", round(float(shares.min()), 4), protocol))
     return metrics
@@ -189,8 +191,10 @@ def judge(train: Pictures, test: Pictures) -> tuple[nn.Module, float]:
     return classifier, float((classify(classifier, to_float(test.x)) == test.labels).float().mean())
 
 
-def distances(model: Generator, train: Pictures, test: Pictures, features: Features) -> list[Metric]:
-    """Of samples to the test split, between two anchors.
+def distances(
+    model: Generator, train: Pictures, test: Pictures, features: Features, named: str = "test"
+) -> list[Metric]:
+    """Of samples to the test split, which protocols call ``named`` pictures, between two anchors.
 
     The floor is what as many training pictures get, "naive" a Gaussian fitted to the training pixels. All pictures are
     rounded to 8 bits.
@@ -206,7 +210,7 @@ def distances(model: Generator, train: Pictures, test: Pictures, features: Featu
     for name, pictures in sets.items():
         found = features(rounded(pictures))
         kernel[name], frechet[name] = kernel_distance(found, reference), frechet_distance(found, reference)
-    way = (kernel["samples"] - kernel["floor"]) / (kernel["naive"] - kernel["floor"])
+    way = ratio(kernel["samples"] - kernel["floor"], kernel["naive"] - kernel["floor"])
     same, training = "over the same samples, pictures and features", f"the same with {n:,} training pictures"
     gaussian = f"the same with {n:,} samples of the Gaussian"
     return [
@@ -219,12 +223,12 @@ def distances(model: Generator, train: Pictures, test: Pictures, features: Featu
         Metric(
             "KID",
             round(kernel["samples"], 5),
-            f"unbiased, kernel (x.y / d + 1) ** 3 over all pairs: {n:,} samples of seed 0 against {n:,} test pictures, "
-            f"8 bits, {features.protocol}",
+            f"unbiased, kernel (x.y / d + 1) ** 3 over all pairs: {n:,} samples of seed 0 against {n:,} {named} "
+            f"pictures, 8 bits, {features.protocol}",
         ),
-        Metric("KID of real pictures, the floor", round(kernel["floor"], 5), training),
-        Metric("KID of the naive way", round(kernel["naive"], 5), gaussian),
+        Metric("KID of real pictures, the floor", round(kernel["floor"], 5), training, anchor=True),
+        Metric("KID of the naive way", round(kernel["naive"], 5), gaussian, anchor=True),
         Metric("FID", round(frechet["samples"], 3), f"Frechet distance {same}"),
-        Metric("FID of real pictures, the floor", round(frechet["floor"], 3), training),
-        Metric("FID of the naive way", round(frechet["naive"], 2), gaussian),
+        Metric("FID of real pictures, the floor", round(frechet["floor"], 3), training, anchor=True),
+        Metric("FID of the naive way", round(frechet["naive"], 2), gaussian, anchor=True),
     ]

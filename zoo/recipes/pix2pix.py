@@ -20,7 +20,7 @@ from torch.optim import Adam
 
 import zoo
 from zoo.entry import Metric
-from zoo.evaluation import Features, classify, frechet_distance, kernel_distance, rounded
+from zoo.evaluation import Features, classify, frechet_distance, kernel_distance, ratio, rounded
 from zoo.fast import has_bfloat16
 from zoo.images import Images
 from zoo.model import Model
@@ -187,10 +187,13 @@ def evaluate(
     found = {name: features(rounded(x * 2 - 1)) for name, x in made.items()}
     frechet = {name: round(frechet_distance(x, wanted), 2) for name, x in found.items()}
     l1, plain = float((made[""] - target).abs().mean()), float((given - target).abs().mean())
-    shared = f"results for {len(target):,} test pairs of {target.shape[-1]} px against the targets"
+    named = "test" if train else data.called("test")
+    shared = f"results for {len(target):,} {named} pairs of {target.shape[-1]} px against the targets"
     metrics = [
         Metric(
-            "L1 over the input's", round(l1 / plain, 3), f"the next, over that of the inputs themselves ({plain:.4f})"
+            "L1 over the input's",
+            round(ratio(l1, plain), 3),
+            f"the next, over that of the inputs themselves ({plain:.4f})",
         ),
         Metric("L1", round(l1, 4), f"mean absolute error, {shared}, pixels in [0, 1]"),
         Metric("FID", frechet[""], f"Frechet distance, {shared}, 8 bits, {features.protocol}"),
@@ -201,14 +204,16 @@ def evaluate(
         ),
     ]
     if without_d:
-        ratio = round(frechet[""] / frechet[" without D"], 3)
-        metrics.insert(0, Metric("FID over that without D", ratio, "FID and FID without D, divided"))
+        shorter = round(ratio(frechet[""], frechet[" without D"]), 3)
+        metrics.insert(0, Metric("FID over that without D", shorter, "FID and FID without D, divided"))
         protocol = "as FID, of a network of this size that was trained by L1 alone, no shorter"
         metrics.append(Metric("FID without D", frechet[" without D"], protocol))
     if train and len(train.a) >= len(target):
         real = features(to_float(train.b[batch_indices(0, len(train.b), len(target), seed=0)]))
         protocol = "as FID, of as many targets of the training split"
-        metrics.append(Metric("FID of other real pictures", round(frechet_distance(real, wanted), 2), protocol))
+        metrics.append(
+            Metric("FID of other real pictures", round(frechet_distance(real, wanted), 2), protocol, anchor=True)
+        )
     if train and _are_labels(pairs.a):
         metrics += _found_again(train, pairs, {**made, " of the targets": target})
     return metrics

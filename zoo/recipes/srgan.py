@@ -164,9 +164,8 @@ def evaluate(model: Model, data: Source, features: Features) -> list[Metric]:
     metrics = []
     for name, values in rows.items():
         protocol = protocols[name.removesuffix(" of bicubic")]
-        metrics.append(
-            Metric(f"{name}, {data.name}", round(float(np.mean(values)), 2 if "PSNR" in name else 4), protocol)
-        )
+        value = round(float(np.mean(values)), 2 if "PSNR" in name else 4)
+        metrics.append(Metric(f"{name}, {data.name}", value, protocol, anchor=name.endswith(" of bicubic")))
     return metrics
 
 

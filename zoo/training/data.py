@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -17,9 +19,10 @@ from zoo.errors import InputError, NoSplitError, PictureError
 from zoo.images import fit
 from zoo.memory import free_memory
 from zoo.reading import Array
-from zoo.training.places import ACCEPTED, Bytes, Place, check_memory, join, locate, open_place, some
+from zoo.training.places import ACCEPTED, Bytes, Place, check_given, check_memory, join, locate, open_place, some
 
 Size = int | tuple[int, int] | None
+FAINT = 4  # of 255: pictures that differ by less show nothing
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,11 @@ class Source:
     and with Lanczos where it grows. A picture that has the size stays as it is.
 
     Which pictures a split has is said by ``labels.csv`` (columns file, class and split) at the top of a folder or zip,
-    or by folders ``train``, ``test`` and ``val`` there (or ``trainA``, ``trainB``, ...); without both it is all of
-    them, in the order of their names. Classes are those of ``labels.csv``, or else the folders, if every picture is in
-    one and there are two or more; all splits number them alike. One folder around everything is looked through.
+    or by folders ``train``, ``test`` and ``val`` there (also ``training``, ``testing``, ``valid``, ``validation``, or
+    ``trainA``, ``trainB``, ...), if there are no others, or two of these at least: then what lies beside them is left
+    out with a warning. One of these names beside other folders of pictures is a class. Without splits it is all
+    pictures, in the order of their names. Classes are those of ``labels.csv``, or else the folders, if every picture is
+    in one and there are two or more; all splits number them alike. One folder around everything is looked through.
 
     An ``.npz`` has uint8 ``(N, H, W)`` or ``(N, H, W, C)`` under ``x_train`` and ``x_test``, or ``x``, or is the only
     array of pictures; classes are whole numbers under ``y_train``, ... . ``FILE.npz/KEY`` takes the array of that name.
@@ -91,7 +96,10 @@ class Source:
         if not paths:
             raise InputError(f"There is no data: give {ACCEPTED}.")
         self.paths, self.strict, self.warn = [str(path) for path in paths], strict, warn
+        self.splits: dict[str, bool] = {}  # of what was read: whether the data have it, or were taken whole for it
+        self._seen = hashlib.sha256()
         for path in self.paths:
+            check_given("A place of data", path)
             if not path.startswith("datasets:"):
                 locate(path)
 
@@ -99,6 +107,15 @@ class Source:
     def name(self) -> str:
         """The last part of each path, for people."""
         return " and ".join(Path(path).name.split(".")[0] for path in self.paths)
+
+    def called(self, split: str) -> str:
+        """What sort of pictures were read for a split: of its name, or "unsplit" where the data have no splits."""
+        return split if self.splits.get(split, True) else "unsplit"
+
+    @property
+    def fingerprint(self) -> str:
+        """A number of all that was read so far, to tell other data by."""
+        return self._seen.hexdigest()
 
     def has(self, split: str) -> bool:
         """Whether a part of the data has this name: without splits, the answer is no, and each is all of them."""
@@ -119,17 +136,18 @@ class Source:
         Raises:
             InputError: also for pictures of several sizes without ``size``.
         """
-        return self._pictures(join([open_place(path, split) for path in self.paths]), size, channels, least)
+        return self._pictures(join(self._open(split)), size, channels, least)
 
     def photos(self, channels: int = 3, split: str = "train", least: int = 1) -> list[tuple[str, Tensor]]:
         """Name and uint8 ``(C, H, W)`` of every picture, each at its own size; arguments as for :meth:`pictures`."""
-        one = join([open_place(path, split) for path in self.paths])
+        one = join(self._open(split))
         photos, used, free = [], 0, free_memory()
         for k, (x,) in self._usable(one, least, "pictures"):
             values = _fit(x, channels, None)
             used += values.nbytes
             check_memory(one.where, used, free)
             photos.append((_stem(one.names[k]), torch.from_numpy(values)))
+        self._note(x for _, x in photos)
         return photos
 
     def pairs(
@@ -172,6 +190,7 @@ class Source:
             return (y, x) if reverse else (x, y)
 
         (first, second), kept = self._stack(Place(where, names, load), channels, _hw(size), least, "pairs")
+        self._note((first, second))
         return Pairs(first, second, [_stem(names[k]) for k in kept])
 
     def domains(self, size: Size, channels: int = 3, split: str = "train", least: int = 1) -> tuple[Pictures, Pictures]:
@@ -185,11 +204,28 @@ class Source:
         a, b = (self._pictures(one, size, channels, least) for one in sets)
         return a, b
 
+    def _open(self, split: str) -> list[Place]:
+        """The places of a split; what lies beside the splits is named."""
+        places = [open_place(path, split) for path in self.paths]
+        self.splits[split] = all(one.split for one in places)
+        for one in places:
+            if one.beside and self.strict:
+                raise InputError(f"{one.where} has {one.beside}: move them into a split, or out of the data.")
+            if one.beside:
+                self.warn(f"{one.where}: {one.beside} are left out")
+        return places
+
+    def _note(self, pictures: Iterable[Tensor]) -> None:
+        """Take what was read into the fingerprint."""
+        for x in pictures:
+            self._seen.update(str(tuple(x.shape)).encode())
+            self._seen.update(np.ascontiguousarray(x.numpy()).data)
+
     def _sides(self, split: str) -> list[Place]:
         """Two sets, or one that has no halves."""
         if len(self.paths) > 2 and len(self.paths) % 2:
             raise InputError(f"Two sets of pictures come from one place or an even number: give no {len(self.paths)}.")
-        sets = [open_place(path, split) for path in self.paths]
+        sets = self._open(split)
         return [join(sets[::2]), join(sets[1::2])] if len(sets) > 1 else sets[0].halves() or sets
 
     def _pictures(self, one: Place, size: Size, channels: int, least: int) -> Pictures:
@@ -198,6 +234,7 @@ class Source:
         if x is None:
             (x,), kept = self._stack(one, (channels,), _hw(size), least, "pictures")
         _check_least(one.where, len(x), least, "pictures")
+        self._note([x])
         labels = None if one.labels is None else torch.from_numpy(one.labels[kept])
         return Pictures(x, labels, one.classes, [_stem(one.names[k]) for k in kept])
 
@@ -271,6 +308,24 @@ class Source:
                 raise InputError(f"{message} ({some(alone, 3)}): rename or delete them.")
             self.warn(f"{message} and are left out: {some(alone, 3)}")
         return rows
+
+
+def doubts(data: Sequence[Tensor]) -> list[str]:
+    """What makes it doubtful that something can be learnt from data: that all is of one shade, or the same picture.
+
+    ``data`` are sets of pictures, uint8 ``(N, C, H, W)`` each, or the pictures of one set, ``(C, H, W)`` each.
+    """
+    found = []
+    for one in [list(data)] if data[0].ndim == 3 else data:
+        arrays = [x.numpy() for x in one]
+        low, high = min(int(x.min()) for x in arrays), max(int(x.max()) for x in arrays)
+        copies = max(Counter(hashlib.sha256(np.ascontiguousarray(x).data).digest() for x in arrays).values())
+        if high - low < FAINT:
+            shade = "black" if high < FAINT else "white" if low > 255 - FAINT else "of one shade"
+            found.append(f"all {len(arrays):,} pictures are {shade} (values from {low} to {high} of 255)")
+        elif 2 * copies > max(2, len(arrays)):
+            found.append(f"{copies:,} of {len(arrays):,} pictures are the same one")
+    return found
 
 
 def to_float(x: Tensor) -> Tensor:

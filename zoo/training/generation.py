@@ -20,6 +20,7 @@ from zoo.training.losses import accuracies, adversarial_loss, gradient_penalty, 
 from zoo.training.objective import Learner, Machine, Objective, compared, settle, shown
 
 REFERENCE = 5_000  # data that samples are compared with
+SETTLING = 10_000  # samples that the statistics of batch norm are measured on
 CHUNK = 250
 
 
@@ -73,13 +74,16 @@ class Adversarial(Objective):
         self.labels, self.data, self.size = pictures.labels, [pictures.x], len(pictures.x)
         self.loss, self.r1, self.penalty, self.policy = adversarial_loss(loss), r1, penalty, check_policy(policy)
         self.grid, self.finish = grid, finish
-        self.d_steps, self.condition, self.samples = d_steps, condition, samples
+        self.d_steps, self.condition, self.samples, self.settling = d_steps, condition, samples, SETTLING
         self.choices = {condition: pictures.classes} if condition else {}
         self.features = features
         self.protocol = (
             f"unbiased kernel distance (x.y / d + 1) ** 3 of {samples:,} samples to {min(REFERENCE, self.size):,} "
             f"pictures of the training data, {features.protocol}"
         )
+
+    def abridge(self) -> None:
+        self.samples = self.settling = 16
 
     def start(self, machine: Machine) -> None:
         super().start(machine)
@@ -126,7 +130,7 @@ class Adversarial(Objective):
 
     def measure(self) -> dict[str, float]:
         network = self.averages["g"].network
-        settle(network, self._latents(10_000, seed=0))
+        settle(network, self._latents(self.settling, seed=0))
         found = self.features(torch.cat(list(self._samples(self.samples, seed=1))))
         return compared(found, self.reference)
 

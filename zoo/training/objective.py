@@ -242,6 +242,9 @@ class Objective:
             network.to(machine.device).to(memory_format=torch.channels_last)
             machine.average([x for x in network.state_dict().values() if x.is_floating_point()])
 
+    def abridge(self) -> None:
+        """Measure on few samples, to see only whether that works."""
+
     def step(self, step: int) -> dict[str, Tensor]:
         """Train on one batch; the losses, and whatever else is to be logged."""
         raise NotImplementedError
@@ -264,6 +267,10 @@ class Objective:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up what :meth:`state` gave."""
+
+    def counts(self) -> list[int]:
+        """How many samples each set of the data has."""
+        return [len(self.data)] if self.data[0].ndim == 3 else [len(x) for x in self.data]
 
     def fingerprint(self) -> int:
         """A number that changes with the data, to notice a run that is resumed with others."""

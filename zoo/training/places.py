@@ -6,13 +6,15 @@ import csv
 import importlib
 import io
 import lzma
+import math
 import re
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -27,10 +29,12 @@ Bytes = npt.NDArray[np.uint8]
 
 ACCEPTED = "a folder of pictures, a .zip of them, a folder inside a .zip, an .npz, an .npz.xz, or datasets:OWNER/NAME"
 # The folder of a split; trainA and trainB, as CycleGAN's data sets have them, are the folders A and B of train.
-_SPLIT = re.compile(r"(train|test|val)([AB]?)/")
+_SPLIT = re.compile(r"(?i:(train)(?:ing)?|(test)(?:ing)?|(val)(?:id|idation)?)([AB]?)")
 _HIDDEN = re.compile(r"(^|/)(\.|__MACOSX/)")
 # RuntimeError: what zipfile raises for passwords and for compressions that it does not know.
 _DAMAGE = (OSError, EOFError, ValueError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+LARGEST = 1 << 30  # bytes of a file with one picture: Pillow's limit of pixels, in 16 bits with alpha
+TABLE = 100 << 20  # bytes of labels.csv
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Place:
     classes: tuple[str, ...] = ()
     array: Bytes | None = None  # (N, H, W) or (N, H, W, C)
     split: str = ""  # which of several it is
+    beside: str = ""  # what is left out, since it lies beside the splits
 
     def whole(self, channels: int, size: tuple[int, int] | None) -> Tensor | None:
         """All pictures at once, where they are an array in which nothing has to change but the order of axes."""
@@ -77,6 +82,12 @@ def locate(place: str) -> tuple[Path, str]:
     return found, path.relative_to(found).as_posix() if found != path else ""
 
 
+def check_given(option: str, value: str | Path) -> None:
+    """Refuse what a shell makes of a variable that is not set: it would mean the folder where one is."""
+    if not str(value).strip():
+        raise InputError(f"{option} is empty: name a path; a variable of the shell may not be set.")
+
+
 def open_place(place: str, split: str) -> Place:
     """What a place holds of a split."""
     if place.startswith("datasets:"):
@@ -85,7 +96,7 @@ def open_place(place: str, split: str) -> Place:
     where = str(Path(place))
     if path.is_dir():
         files = {file.relative_to(path).as_posix() for file in files_below(path)}
-        return _files(where, files, lambda name: (path / name).read_bytes(), split)
+        return _files(where, files, lambda name, most: _read(path / name, most), split)
     if path.name.lower().endswith((".npz", ".npz.xz")):
         return _npz(where, path, inner, split)
     if path.suffix.lower() != ".zip":
@@ -102,11 +113,33 @@ def open_place(place: str, split: str) -> Place:
     if not files and inner:
         folders = sorted({name.rpartition("/")[0] for name in members if "/" in name and not _HIDDEN.search(name)})
         raise InputError(f"{path} has no {inner}: it has {some(folders, 5) or 'no folders'}.")
-    return _files(where, files, lambda name: archive.read(root + name), split)
+    return _files(where, files, lambda name, most: _unpack(archive, root + name, most), split)
 
 
-def _files(where: str, files: set[str], read: Callable[[str], bytes], split: str) -> Place:
-    """The pictures of a split among the files of a folder or zip; ``read`` takes a file's path in it."""
+Read = Callable[[str, int], bytes]  # a file's path in its folder or zip, and how many bytes it may have
+
+
+def _read(path: Path, most: int) -> bytes:
+    """A file of at most so many bytes."""
+    if not path.is_file():  # a device or a FIFO might never end
+        raise FileNotFoundError(path)
+    _check_bytes(path.stat().st_size, most)
+    return path.read_bytes()
+
+
+def _unpack(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """A member of a zip; zipfile unpacks no more than the size that is on record."""
+    _check_bytes(archive.getinfo(name).file_size, most)
+    return archive.read(name)
+
+
+def _check_bytes(size: int, most: int) -> None:
+    if size > most:
+        raise ValueError(f"{size / 1e9:,.1f} GB, and {most / 1e9:,.1f} GB are the most that is read")
+
+
+def _files(where: str, files: set[str], read: Read, split: str) -> Place:
+    """The pictures of a split among the files of a folder or zip."""
     pictures = sorted(name for name in files if name.lower().endswith(READS) and not _HIDDEN.search(name))
     if not pictures:
         raise InputError(f"{where} holds no pictures ({', '.join(READS)}).")
@@ -114,18 +147,16 @@ def _files(where: str, files: set[str], read: Callable[[str], bytes], split: str
     while f"{base}labels.csv" not in files:
         tops = {name[len(base) :].partition("/")[:2] for name in pictures}
         top = "".join(min(tops))
-        if len(tops) > 1 or not top.endswith("/") or _SPLIT.match(top):
+        if len(tops) > 1 or not top.endswith("/") or _split_of(top[:-1]):
             break
         base += top
     # Split, file, name and class of every picture.
     rows = _table(where, f"{base}labels.csv", read) if f"{base}labels.csv" in files else []
-    listed = bool(rows)
-    for file in [] if listed else pictures:
-        name = file[len(base) :]
-        part = _SPLIT.match(name)
-        if part:
-            name = f"{part[2]}/{name[part.end() :]}".lstrip("/")
-        rows.append((part[1] if part else "", file, name, name.split("/")[0] if name.count("/") == 1 else None))
+    listed, beside = bool(rows), ""
+    if not listed:
+        parts, beside = _splits(where, [file[len(base) :] for file in pictures])
+        for file, (part, name) in zip(pictures, parts, strict=True):
+            rows.append((part, file, name, name.split("/")[0] if name.count("/") == 1 else None))
     splits = sorted({row[0] for row in rows if row[0]})
     if splits and split not in splits:
         raise NoSplitError(f"{where} has no pictures of the split {split}: it has {', '.join(splits)}.")
@@ -139,15 +170,57 @@ def _files(where: str, files: set[str], read: Callable[[str], bytes], split: str
     labels = np.array([numbers[kind] for kind in kinds if kind is not None]) if classes else None
 
     def load(k: int) -> tuple[Array, ...]:
-        return _decode(lambda: read(chosen[k][1]), f"{where}/{chosen[k][1]}")
+        file = chosen[k][1]
+        if file not in files:
+            cure = "put it there, or take it out of labels.csv"
+            raise PictureError(f"{where}/{file}: missing: {cure}.")
+        return _decode(lambda: read(file, LARGEST), f"{where}/{file}")
 
-    return Place(where, [row[2] for row in chosen], load, labels, tuple(classes), split=split if splits else "")
+    names = [row[2] for row in chosen]
+    return Place(where, names, load, labels, tuple(classes), split=split if splits else "", beside=beside)
 
 
-def _table(where: str, file: str, read: Callable[[str], bytes]) -> list[tuple[str, str, str, str | None]]:
+def _split_of(name: str) -> tuple[str, str] | None:
+    """The split that a folder's name means, in one of its spellings, and A or B; None for other names."""
+    found = _SPLIT.fullmatch(name)
+    return ((found[1] or found[2] or found[3]).lower(), found[4]) if found else None
+
+
+def _splits(where: str, names: list[str]) -> tuple[list[tuple[str, str]], str]:
+    """Split and name in it of every picture, by the top folders; and what is left out, since it lies beside the splits.
+
+    Folders are splits if all top folders are, or two of them at least. One alone that holds pictures beside other
+    folders is a class of that name.
+    """
+    tops = {name.partition("/")[0] if "/" in name else "" for name in names}
+    found = {top: part for top in tops if (part := _split_of(top))}
+    others = sorted(tops - found.keys())
+    if others and len({split for split, _ in found.values()}) < 2:
+        deep = next((name for name in names if name.split("/")[0] in found and name.count("/") > 1), None)
+        if deep:
+            top = deep.split("/")[0]
+            raise InputError(
+                f"{where} has the folder {top}, which has folders and so looks like a split, beside "
+                f"{some([other or 'pictures' for other in others], 3)}, which are none: give {where}/{top}, or put "
+                "all into folders train and test."
+            )
+        found = {}
+    rows, alone = [], 0
+    for name in names:
+        top, _, rest = name.partition("/")
+        split, side = found.get(top, ("", "")) if rest else ("", "")
+        alone += not split
+        rows.append((split, f"{side}/{rest}".lstrip("/") if split else name))
+    if not found or not alone:
+        return rows, ""
+    where = some([f"in {other}" if other else "in no folder" for other in others], 3)
+    return rows, f"pictures beside the splits ({alone:,}, {where})"
+
+
+def _table(where: str, file: str, read: Read) -> list[tuple[str, str, str, str | None]]:
     """The rows of ``labels.csv``; none if it has other columns."""
     try:
-        rows = list(csv.DictReader(io.StringIO(read(file).decode("utf-8-sig"), newline="")))
+        rows = list(csv.DictReader(io.StringIO(read(file, TABLE).decode("utf-8-sig"), newline="")))
     except (*_DAMAGE, csv.Error) as error:
         raise InputError(f"{where}/{file} cannot be read ({error}): save it as CSV in UTF-8.") from None
     if not rows or not {"file", "class", "split"} <= rows[0].keys():
@@ -155,26 +228,39 @@ def _table(where: str, file: str, read: Callable[[str], bytes]) -> list[tuple[st
     short = next((number for number, row in enumerate(rows, 2) if row["file"] is None or row["split"] is None), 0)
     if short:
         raise InputError(f"{where}/{file} has too few columns in row {short}: complete or delete it.")
-    base = file.removesuffix("labels.csv")
-    return [(row["split"], base + row["file"], row["file"], row["class"] or "") for row in rows]
+    made = []
+    for number, row in enumerate(rows, 2):
+        path = PurePosixPath(row["file"])
+        if (
+            path.is_absolute()
+            or PureWindowsPath(row["file"]).anchor
+            or ".." in row["file"].replace("\\", "/").split("/")
+        ):
+            raise InputError(
+                f"{where}/{file} names {row['file']} in row {number}, which lies outside its folder: name files inside."
+            )
+        known = _split_of(row["split"].strip())
+        split = known[0] if known and not known[1] else row["split"]
+        made.append((split, file.removesuffix("labels.csv") + str(path), str(path), row["class"] or ""))
+    unsaid = next((number for number, row in enumerate(made, 2) if not row[0]), 0)
+    if unsaid and any(row[0] for row in made):
+        raise InputError(f"{where}/{file} has no split in row {unsaid} and one in others: complete or delete it.")
+    return made
 
 
 def _npz(where: str, path: Path, key: str, split: str) -> Place:
     try:
-        raw = path.read_bytes()
-        stream = io.BytesIO(lzma.decompress(raw) if path.suffix.lower() == ".xz" else raw)
-        with zipfile.ZipFile(stream) as archive:
-            check_memory(where, max((info.file_size for info in archive.infolist()), default=0), free_memory())
-        stream.seek(0)
-        with np.load(stream, allow_pickle=False) as arrays:
-            given, key = bool(key), key or _key(where, arrays, split)
-            named = not given and key == f"x_{split}"
-            if key not in arrays:
-                kind = NoSplitError if named else InputError
-                raise kind(f"{where} has no array {key}: it has {', '.join(arrays) or 'none'}.")
-            x = np.ascontiguousarray(arrays[key])
-            target = f"y{key[1:]}" if key.startswith("x") else "y"
-            y = arrays[target].reshape(-1) if target in arrays else None
+        with _unpacked(where, path) as stream:
+            _check_arrays(where, stream)
+            with np.load(stream, allow_pickle=False) as arrays:
+                given, key = bool(key), key or _key(where, arrays, split)
+                named = not given and key == f"x_{split}"
+                if key not in arrays:
+                    kind = NoSplitError if named else InputError
+                    raise kind(f"{where} has no array {key}: it has {', '.join(arrays) or 'none'}.")
+                x = np.ascontiguousarray(arrays[key])
+                target = f"y{key[1:]}" if key.startswith("x") else "y"
+                y = arrays[target].reshape(-1) if target in arrays else None
     except ZooError:
         raise
     except _DAMAGE as error:
@@ -190,6 +276,39 @@ def _npz(where: str, path: Path, key: str, split: str) -> Place:
     labels = None if y is None else y.astype(np.int64)
     classes = () if labels is None else tuple(str(i) for i in range(int(labels.max()) + 1))
     return Place(where, _numbers(len(x)), lambda k: tuple(from_array(x[k])), labels, classes, x, split if named else "")
+
+
+@contextmanager
+def _unpacked(where: str, path: Path) -> Iterator[BinaryIO]:
+    """The bytes of an ``.npz``; what an ``.xz`` holds is unpacked up to the memory that it may take, and no further."""
+    if path.suffix.lower() != ".xz":
+        with path.open("rb") as file:
+            yield file
+        return
+    made, free = io.BytesIO(), free_memory()
+    with lzma.open(path) as packed:
+        while block := packed.read(1 << 20):
+            made.write(block)
+            check_memory(where, made.tell(), free)
+    made.seek(0)
+    yield made
+
+
+def _check_arrays(where: str, stream: BinaryIO) -> None:
+    """Refuse arrays that memory does not hold, or that say they are larger than they are, before any is read."""
+    with zipfile.ZipFile(stream) as archive:
+        for info in archive.infolist():
+            check_memory(where, info.file_size, free_memory())
+            with archive.open(info) as member:
+                version = np.lib.format.read_magic(member)
+                header = (
+                    np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                )
+                shape, _, dtype = header(member)
+                need = math.prod(shape) * dtype.itemsize
+                if need > info.file_size and not dtype.hasobject:
+                    raise ValueError(f"{info.filename} should have {need:,} bytes and has {info.file_size:,}")
+    stream.seek(0)
 
 
 def _key(where: str, arrays: Any, split: str) -> str:
@@ -224,7 +343,7 @@ def _hub(where: str, split: str) -> Place:
 
     def read(k: int) -> bytes:
         cell = rows[k][column] or {"bytes": b""}
-        return Path(cell["path"]).read_bytes() if cell["bytes"] is None else cell["bytes"]
+        return _read(Path(cell["path"]), LARGEST) if cell["bytes"] is None else cell["bytes"]
 
     names, labels, classes = _numbers(len(data)), None, ()
     if target := next((column for column, kind in kinds.items() if kind == "ClassLabel"), None):
@@ -267,11 +386,11 @@ def _decode(read: Callable[[], bytes], what: str) -> tuple[Array]:
     try:
         raw = read()
         return (decode(io.BytesIO(raw), what),)
-    except (KeyError, FileNotFoundError):
-        raise PictureError(f"{what}: missing: put it there, or take it out of labels.csv.") from None
+    except FileNotFoundError:
+        raise PictureError(f"{what}: missing: put it there.") from None
     except ZooError as error:
         raise PictureError(str(error)) from None
-    except _DAMAGE as error:
+    except Exception as error:  # a damaged file makes decoders raise anything
         raise PictureError(f"{what}: cannot be read ({error}): get the file again.") from None
 
 

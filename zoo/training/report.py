@@ -205,7 +205,7 @@ def _chart(lines: Mapping[str, Points], end: float, warned: list[int], best_step
 
 
 def _samples(sheets: Sequence[tuple[int, Path]], best_step: int) -> str:
-    there = {step: path for step, path in sorted(sheets) if path.is_file()}
+    there = {step: path for step, path in sorted(sheets) if _is_picture(path)}
     if not there:
         return "<p>There are no samples yet.</p>"
     large = best_step if best_step in there else max(there)
@@ -215,6 +215,16 @@ def _samples(sheets: Sequence[tuple[int, Path]], best_step: int) -> str:
     strip = "\n".join(_picture(there[step], step, 160) for step in small)
     best = ", the best" if large == best_step else ""
     return f'{_picture(there[large], large, 640, best)}\n<div class="strip">\n{strip}\n</div>'
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a sheet is there and whole: one that is not is left out."""
+    try:
+        with Image.open(path, formats=["PNG"]) as picture:
+            picture.verify()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
+    return True
 
 
 def _picture(path: Path, step: int, width: int, note: str = "") -> str:

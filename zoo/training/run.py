@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
@@ -29,13 +31,20 @@ from zoo.files import atomic_write
 from zoo.images import Images, check_output, write
 from zoo.loading import halved
 from zoo.schema import to_config
+from zoo.training.data import doubts
 from zoo.training.monitors import Alarm, look
 from zoo.training.objective import Machine, Objective
 from zoo.training.report import write_report
 from zoo.weights import CONFIG_FILE, SAMPLES_FILE, WEIGHTS_FILE
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 STATE_FILE = "state.pt"
 KEPT = ("step", "best", "best_step", "seconds", "log", "sums")  # of a run, through a break
+PARTS = ("plan", "alarms", "learners", "averages", "objective")  # what else is saved
 Say = Callable[[str], None]
 
 
@@ -64,13 +73,85 @@ def open_folder(out: Path, resume: bool) -> dict[str, Any] | None:
         return None
     try:
         state: dict[str, Any] = torch.load(out / STATE_FILE, map_location="cpu", weights_only=True)
+        _ = [state[key] for key in (*KEPT, *PARTS)], [state["plan"][field.name] for field in fields(Plan)]
     except Exception as error:  # a damaged file can raise anything
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            f"{out / STATE_FILE} is damaged ({reason}): the run cannot be resumed; its best weights are in "
-            f"{WEIGHTS_FILE}."
-        ) from None
+        raise _damaged(out, error) from None
     return state
+
+
+def _damaged(out: Path, error: Exception) -> InputError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return InputError(
+        f"{out / STATE_FILE} is damaged ({reason}): the run cannot be resumed; its best weights are in {WEIGHTS_FILE}."
+    )
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Keep other runs out of a folder, which is made, and deleted if nothing came into it.
+
+    The lock is the system's, on the folder itself: it ends with the process, however that ends, and leaves no file.
+
+    Raises:
+        InputError: if another run has the folder.
+    """
+    made = [path for path in (out, *out.parents) if not path.exists()]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        folder = os.open(out, os.O_RDONLY)
+    except OSError:  # Windows opens no folders; what else is wrong with it is said where it is written to
+        yield
+        return
+    try:
+        if fcntl:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"{out} is in use by another run: wait for it, or choose another --out.") from None
+            except OSError:
+                pass  # a file system without locks
+        yield
+    finally:
+        os.close(folder)
+        with suppress(OSError):
+            for path in made:
+                path.rmdir()  # only if it is empty
+
+
+def check_apart(out: Path, places: Sequence[str]) -> None:
+    """Refuse a folder for a run inside its data, or around them: its sample sheets would be trained on.
+
+    Raises:
+        InputError: also for data that hold the folder of another run; links are followed.
+    """
+    folder = Path(os.path.realpath(out))
+    for place in places:
+        if place.startswith("datasets:"):
+            continue
+        real = Path(os.path.realpath(place))
+        if real == folder:
+            raise InputError(f"{out} is the folder of the data: choose another --out.")
+        if real.is_relative_to(folder):
+            raise InputError(f"{place} lies in {out}, where the run's sample sheets go: choose another --out.")
+        for inside, files in _folders(real, set()):
+            if folder.is_relative_to(inside):
+                raise InputError(
+                    f"{out} lies in {place}, so its sample sheets would be trained on: choose another --out."
+                )
+            if {STATE_FILE, SAMPLES_FILE} <= files:
+                raise InputError(
+                    f"{inside}, in the data, is the folder of a run, whose sample sheets would be trained on: move it."
+                )
+
+
+def _folders(path: Path, seen: set[str]) -> Iterator[tuple[Path, set[str]]]:
+    """Every real folder of a folder, with the names of its files; links are followed, each once."""
+    for inside, folders, files in os.walk(path):
+        seen.add(inside)
+        yield Path(inside), set(files)
+        for link in (Path(inside, name) for name in folders):
+            if link.is_symlink() and (real := os.path.realpath(link)) not in seen:
+                yield from _folders(Path(real), seen)
 
 
 @dataclass
@@ -141,13 +222,20 @@ class Run:
         self.log: list[dict[str, float]] = []
         self.alarms: list[Alarm] = []
         self.sums: dict[str, torch.Tensor] = {}  # of what the steps logged since the last measurement
+        self.kept = 0  # the step of weights that are kept without a measurement in the log
         self.stopping = ""  # why, as soon as there is a reason
         self.failed = False  # whether that is an alarm
         if saved:
             plan.check(saved["plan"], out)
+        elif machine.rank == 0:
+            for text in doubts(objective.data):
+                say(f"Warning: {self.facts.get('data', 'the data')}: {text}: nothing can be learnt from that.")
         objective.start(machine)
         if saved:
-            self._restore(saved)
+            try:
+                self._restore(saved)
+            except Exception as error:  # what does not fit can raise anything
+                raise _damaged(out, error) from None
 
     def train(self, minutes: float | None = None, stop_on_collapse: bool = False) -> bool:
         """Train until the last step, the end of the time, or ctrl-C; True if the run is complete.
@@ -179,8 +267,9 @@ class Run:
                     self.tick(self._progress(losses, speed, while_left - passed))
                 if due:
                     since = self.step - (int(self.log[-1]["step"]) if self.log else 0)
-                    self._measure({key: float(value) / since for key, value in self.sums.items()}, stop_on_collapse)
-                    self.sums = {}
+                    means = {key: float(value) / since for key, value in self.sums.items()}
+                    self.sums = {}  # before the state is saved: a resumed run must not count them again
+                    self._measure(means, stop_on_collapse)
                 if passed > while_left:
                     self.stopping = self.stopping or "the time is over"
                 if self.machine.any(bool(self.stopping)):  # asked once a step, so that all leave at the same one
@@ -188,6 +277,8 @@ class Run:
                     break
         if self.machine.rank == 0:
             self._save()
+            if not self.log:
+                self._keep_unmeasured()
             self._report()
         return self.step >= self.objective.steps
 
@@ -225,26 +316,66 @@ class Run:
             if alarm.fatal or (alarm.collapse and stop_on_collapse):
                 self.stopping, self.failed = alarm.text, True
         self.alarms += [alarm for alarm in found if alarm.new]
-        rows = self.objective.sheet()
-        sheet = Images([array for row in rows for array in row.arrays]).grid(columns=len(rows[0]))
+        sheet = self._sheet()
         with self._disk():
             if better:
-                self._write_best()
+                self._write_best(self.best)
                 write(sheet, self.out / SAMPLES_FILE)
             write(sheet, self.out / "samples" / f"{self.step:07d}.png")
         self._save()
         self._report()
 
-    def _write_best(self) -> None:
+    def _sheet(self) -> Image.Image:
+        rows = self.objective.sheet()
+        return Images([array for row in rows for array in row.arrays]).grid(columns=len(rows[0]))
+
+    def _keep_unmeasured(self) -> None:
+        """Weights of a run that ends before its first measurement.
+
+        They count for nothing when it goes on, neither in the log nor as the best: so it comes to the same result as an
+        unbroken one.
+        """
+        figure = self.objective.measure()["figure"]
+        if not math.isfinite(figure):
+            self.say(f"The run ended before its first measurement; at step {self.step:,} its figure is no number.")
+            return
+        with self._disk():
+            self._write_best(figure)
+            write(self._sheet(), self.out / SAMPLES_FILE)
+        self.kept = self.step
+        self.say(
+            f"The run ended before its first measurement, which is at step {self.objective.every:,}: the weights of "
+            f"step {self.step:,} are kept, whose figure is {figure:.4g}."
+        )
+
+    def _write_best(self, figure: float) -> None:
         """The averaged networks, as folders that ``local-dir:`` loads."""
         for number, (name, average) in enumerate(self.objective.averages.items()):
             folder = self.out if number == 0 else self.out / name
             save_weights(average.network, folder / WEIGHTS_FILE)
             if self.entry:
                 with atomic_write(folder / CONFIG_FILE) as aside:
-                    aside.write_text(to_config(self._trained(self.entry)), "utf-8")
+                    aside.write_text(to_config(self._trained(self.entry, figure)), "utf-8")
 
-    def _trained(self, entry: Entry) -> Entry:
+    def _record(self) -> dict[str, Any]:
+        """What the run is, for the card of its weights."""
+        return {
+            "recipe": self.plan.recipe,
+            "settings": self.plan.settings,
+            "data": self.facts.get("data", "unknown"),
+            "pictures": self.objective.counts(),
+            "batch": self.objective.batch,
+            "step": self.step,
+            "steps": self.objective.steps,
+            "minutes": round(self.seconds / 60, 1),
+            "device": str(self.machine.device),
+            "precision": self.plan.precision,
+            "processes": self.machine.world,
+            "features": self.plan.features,
+            "versions": self.facts.get("versions", "unknown"),
+        }
+
+    def _trained(self, entry: Entry, figure: float) -> Entry:
         """The facts of what was trained, out of those of the model's checkpoint."""
         x, y = self.objective.example()
         return replace(
@@ -261,7 +392,10 @@ class Run:
             hub=None,
             sha256=None,
             bytes=None,
-            metrics=(Metric("figure that chose these weights", float(f"{self.best:.5g}"), self.objective.protocol),),
+            origin=None,
+            verified=True,
+            training=self._record(),
+            metrics=(Metric("figure that chose these weights", float(f"{figure:.5g}"), self.objective.protocol),),
         )
 
     def _save(self) -> None:
