@@ -22,7 +22,7 @@ from zoo.errors import InputError, WeightsError
 from zoo.files import atomic_write
 from zoo.foreign import Contents, State, read, shown, some
 from zoo.layouts import LAYOUTS, Config, Layout, layout_of
-from zoo.loading import build, halved, load, read_state
+from zoo.loading import build, check_finite, halved, load, read_state
 from zoo.registry import info
 from zoo.weights import export as put
 from zoo.weights import find, sha256_of
@@ -431,7 +431,8 @@ def convert(
     found, taken = recognise([read(path) for path in files], layouts, key)
     theirs = _joined(found.layout, taken)
     for each in taken:
-        _check_finite(each)
+        named = {shown(each.prefix + name): tensor for name, tensor in each.state.items()}
+        check_finite(named, each.contents.path, torch.float32)
     entry = replace(info(found.layout.model), config=found.config)
     network = build(entry).state_dict()
     state = {
@@ -468,16 +469,6 @@ def convert(
 def _as_held(tensor: Tensor, wanted: Tensor) -> Tensor:
     """A tensor in its own precision; counts, which some files hold as floats, as whole numbers."""
     return tensor if wanted.is_floating_point() else tensor.to(wanted.dtype)
-
-
-def _check_finite(taken: Taken) -> None:
-    """Refuse weights that are NaN or infinite, or would be in float32."""
-    for name, tensor in taken.state.items():
-        if tensor.is_floating_point() and not tensor.float().isfinite().all():
-            raise WeightsError(
-                f"{taken.contents.path}: {shown(taken.prefix + name)} has values that are not finite: the training "
-                "that wrote it had diverged, or the file is damaged; take an earlier checkpoint."
-            )
 
 
 def _chosen(model: str | None, layout: str | None) -> Sequence[Layout]:

@@ -142,12 +142,12 @@ class Model(nn.Module, Verbs):
         return conditions
 
     @property
-    def _side(self) -> int:
+    def _least_side(self) -> int:
         """A side that the network takes, if it takes any size: from 16 pixels on."""
         return -(-16 // self._input.multiple) * self._input.multiple
 
     def _example(self, n: int, random: torch.Generator) -> Tensor:
-        size = self._input.size or (self._side * n, self._side * (n + 1))
+        size = self._input.size or (self._least_side * n, self._least_side * (n + 1))
         return torch.rand(n, self._input.channels or 3, *size, generator=random) * 2 - 1
 
     def _kinds(self, random: torch.Generator) -> list[Tensor]:
@@ -155,7 +155,9 @@ class Model(nn.Module, Verbs):
         size = self._input.size
         if size:
             return [self._pictures(*size, random)]
-        return [self._pictures(side, side, random)[:n] for side, n in ((self._side, 8), (3 * self._side, 2))]
+        return [
+            self._pictures(side, side, random)[:n] for side, n in ((self._least_side, 8), (3 * self._least_side, 2))
+        ]
 
     def _pictures(self, height: int, width: int, random: torch.Generator) -> Tensor:
         noise = torch.rand(1, self._input.channels or 3, height, width, generator=random) * 2 - 1

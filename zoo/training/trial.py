@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from zoo.errors import InputError, ZooError
+from zoo.memory import free_memory
 from zoo.training.data import Pairs, Pictures, Size, Source
 from zoo.training.objective import Machine, Objective
 from zoo.training.places import check_memory
-from zoo.verbs import free_memory
 
 COPIES = 5  # of each weight: itself, its gradient, two of Adam, the average
 MOST_TENSORS = 5_000  # of all networks of a run
