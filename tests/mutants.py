@@ -122,16 +122,6 @@ class Output(Draws):
         return F.pad(super().decode(z, digit), (0, 0, 0, 1))
 
 
-class Finite(Draws):
-    """One pixel is no number."""
-
-    def decode(self, z: Tensor, digit: Tensor) -> Tensor:
-        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
-        corner = torch.zeros(8, 8, dtype=z.dtype)
-        corner[0, 0] = torch.nan
-        return super().decode(z, digit) + corner
-
-
 class Range(Draws):
     """Pixels from -255 to 255."""
 

@@ -253,10 +253,10 @@ def test_a_decoder_may_raise_anything(tmp_path: Path, monkeypatch: pytest.Monkey
     """One picture fails alone, by name."""
     decode = places.decode
 
-    def fails(file: Any, what: str, size: int) -> Any:
+    def fails(file: Any, what: str) -> Any:
         if what.endswith("a.png"):
             raise error
-        return decode(file, what, size)
+        return decode(file, what)
 
     monkeypatch.setattr(places, "decode", fails)
     warned: list[str] = []

@@ -321,7 +321,8 @@ def test_a_recipe_without_a_record_says_nothing(zoo_command: Command, trained: P
 def test_a_config_that_is_not_utf_8(zoo_command: Command, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes((trained / "model.safetensors").read_bytes())
     (tmp_path / "config.json").write_bytes(b'{"model": "\xff"}')
-    refused(zoo_command("evaluate", f"local-dir:{tmp_path}", "--data", trained), "config.json is not JSON")
+    made = zoo_command("evaluate", f"local-dir:{tmp_path}", "--data", trained)
+    refused(made, "config.json cannot be read: it is not UTF-8")
 
 
 def test_figures_that_cannot_be_written_are_shown(

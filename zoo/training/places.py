@@ -263,7 +263,7 @@ def _npz(where: str, path: Path, key: str, split: str) -> Place:
                 y = arrays[target].reshape(-1) if target in arrays else None
     except ZooError:
         raise
-    except _DAMAGE as error:
+    except Exception as error:  # numpy reads the header as Python: a damaged one can raise anything
         if "Object arrays" in str(error):
             raise InputError(f"{where} has Python objects, which are not read: save uint8 arrays.") from None
         raise PictureError(f"{path} cannot be read as arrays ({error}): get the file again.") from None
