@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+# Tests run side by side, see Makefile: each process takes one core. Read when torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 

@@ -58,14 +58,14 @@ def required(model: Model) -> dict[str, Any]:
     return {c.name: values(c)[0] for c in entry_of(model).conditions if c.default is None}
 
 
-def run(model: Model, batch_size: int = 3, **conditions: Any) -> list[Images]:
-    """What each verb makes of fixed input."""
+def run(model: Model, batch_size: int = 3, n: int = 3, **conditions: Any) -> list[Images]:
+    """What each verb makes of fixed input: of the first ``n`` samples or pictures, of three."""
     entry, made = entry_of(model), []
     conditions = required(model) | conditions
     if "generate" in entry.verbs:
-        made.append(model.generate(3, seed=0, batch_size=batch_size, **conditions))
+        made.append(model.generate(n, seed=0, batch_size=batch_size, **conditions))
     if "reconstruct" in entry.verbs:
-        made.append(model.reconstruct(pictures(entry), batch_size=batch_size, **conditions))
+        made.append(model.reconstruct(pictures(entry)[:n], batch_size=batch_size, **conditions))
     return made
 
 
