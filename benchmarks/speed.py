@@ -65,7 +65,7 @@ def random_model(name: str, config: dict[str, Any], side: int) -> tuple[Model, T
         elif tensor.is_floating_point():
             tensor.fill_(1.0 if key.endswith(("running_var", "norm.weight", "weight")) else 0.0)
     model.entry = entry
-    x, _ = model.example(1)
+    x, _ = model.example(model.calls[0], 1)
     with torch.inference_mode():
         loud = float(plain(model)(x).std())
         last = [tensor for tensor in model.parameters() if tensor.ndim == 4][-1]
@@ -103,7 +103,7 @@ def inference() -> Iterator[tuple[list[str], bool]]:
             row, reached = [title, str(batch)], True
             for precision, goal in zip(("exact", "fast"), goals, strict=True):
                 model.precision = precision
-                quick = model.quick
+                quick = model.quick(model.calls[0])
                 found = ratio(lambda: plain(model)(many), lambda: quick.run((many, {}))) if quick.run else 1.0  # noqa: B023
                 row += [f"{found:.2f}", quick.kind, _near(quick.agreement) if quick.run else ""]
                 reached &= found >= goal
@@ -133,7 +133,7 @@ def others() -> Iterator[list[str]]:
 def _beside(title: str, model: Model, x: Tensor, theirs: Callable[[], Tensor]) -> Iterator[list[str]]:
     for precision in ("exact", "fast"):
         model.precision = precision
-        run = model.quick.run
+        run = model.quick(model.calls[0]).run
         assert run is not None
         far = float((run((x, {})) - theirs()).abs().max()) / 2
         yield [title, precision, f"{ratio(theirs, lambda: run((x, {}))):.2f}", f"{far:.1e}"]  # noqa: B023

@@ -296,7 +296,7 @@ def reconstruct(
         done, failed = _on_ray("reconstruct", jobs, out, loading, work)
     else:
         model = ready(verb="reconstruct", **loading)
-        model.checked(given, len(jobs))
+        model.checked(given, len(jobs), "forward")
         model.check_tiles(work.options["tile"], overlap)
         with _progress(len(jobs), name) as tick:
             if jobs[0].target:
@@ -360,7 +360,8 @@ def _on_ray(
     if not out.folder:
         raise InputError("--engine ray needs a folder as OUTPUT.")
     model = ready(verb=verb, **loading)
-    model.checked(work.conditions, rows if isinstance(rows, int) else len(rows))
+    n, call = (rows, "decode") if isinstance(rows, int) else (len(rows), "forward")
+    model.checked(work.conditions, n, call)
     model.check_tiles(work.options.get("tile"), work.options.get("overlap"))
     from .ray_engine import generate, reconstruct
 

@@ -68,7 +68,17 @@ class Copies(Autoencoder):
         return torch.tanh(self.decoder(z)).unflatten(1, (1, 8, 8))
 
 
-GOOD: tuple[type[Model], ...] = (Draws, Paints, Copies)
+class CopiesAndDraws(Copies):
+    """A picture through eight numbers, which are drawn, too."""
+
+    latent_shape = (8,)
+
+    def decode(self, z: Tensor, digit: Tensor) -> Tensor:
+        """Codes ``(N, 8)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        return torch.tanh(self.decoder(z) + digit.to(z.dtype)[:, None] / 10).unflatten(1, (1, 8, 8))
+
+
+GOOD: tuple[type[Model], ...] = (Draws, Paints, Copies, CopiesAndDraws)
 
 
 class Verbs(Draws):
@@ -278,9 +288,9 @@ class Memory(Draws):
 class WrongConditions(Draws):
     """Takes whatever comes."""
 
-    def checked(self, given: Any, n: int) -> dict[str, Any]:
+    def checked(self, given: Any, n: int, call: str) -> dict[str, Any]:
         digit = given.get("digit", 0)
-        return super().checked({"digit": digit if isinstance(digit, int) else 0}, n)
+        return super().checked({"digit": digit if isinstance(digit, int) else 0}, n, call)
 
 
 class ConditionsMatter(Draws):
@@ -307,10 +317,10 @@ def stanza(classes: Iterable[type[Model]], folder: Path) -> dict[str, Any]:
             "summary": "A toy.",
             "verbs": ["generate"],
         }
-        if issubclass(cls, Generator):
+        if issubclass(cls, Generator | CopiesAndDraws):
             model["conditions"] = {"digit": {"choices": list(range(10)), "default": 0}}
-        else:
-            model["verbs"] = ["reconstruct"]
+        if not issubclass(cls, Generator):
+            model["verbs"] = ["generate", "reconstruct"] if issubclass(cls, CopiesAndDraws) else ["reconstruct"]
             facts["output"] = picture if issubclass(cls, Autoencoder) else {"kind": "image", "channels": 3}
             facts["input"] = facts["output"]
         model["paper"] = PAPER if cls.__name__ != "Paper" else "https://arxiv.org/abs/0000.00002"

@@ -245,7 +245,7 @@ def test_an_unforeseen_error_is_one_line_and_debug_shows_it(
     def broken(*args: object, **kwargs: object) -> None:
         raise RuntimeError("the sky fell")
 
-    monkeypatch.setattr("zoo.model.Model._answer", broken)
+    monkeypatch.setattr("zoo.model.Model._run", broken)
     done = zoo_command("generate", "dcgan", "-o", "-")
     assert done.exit_code == 1
     assert done.stderr == "Error: RuntimeError: the sky fell (`zoo --debug ...` shows where)\n"

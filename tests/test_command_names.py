@@ -186,24 +186,24 @@ def test_whatever_one_file_raises_costs_no_other(
     source, out = folders
     for number in range(4):
         draw(source / f"{number}.png", 200 if number == 2 else 0)
-    originals = {"read": Images.of, "compute": Model._answer, "write": Images.save}
+    originals = {"read": Images.of, "compute": Model._run, "write": Images.save}
 
     def read(given: Any, *args: Any, **options: Any) -> Images:
         if given == source / "2.png":
             raise error
         return originals["read"](given, *args, **options)  # type: ignore[no-any-return]
 
-    def compute(self: Model, x: np.ndarray, conditions: Any) -> Any:
+    def compute(self: Model, call: str, x: np.ndarray, conditions: Any) -> Any:
         if x.max() > 0:
             raise error
-        return originals["compute"](self, x, conditions)
+        return originals["compute"](self, call, x, conditions)
 
     def write(self: Images, path: Any, **options: Any) -> None:
         if Path(path).name == "2.png":
             raise error
         originals["write"](self, path, **options)
 
-    replaced = {"read": (Images, "of", read), "compute": (Model, "_answer", compute), "write": (Images, "save", write)}
+    replaced = {"read": (Images, "of", read), "compute": (Model, "_run", compute), "write": (Images, "save", write)}
     monkeypatch.setattr(*replaced[where])
     made = zoo_command("reconstruct", "conv-ae", source, "-o", out, "--json")
     assert made.exit_code == 1
@@ -351,8 +351,8 @@ def test_what_a_format_cannot_hold_is_refused_before(
     picture(5000, 8).save(source / "wide.png")
     picture(8, 8).save(source / "small.png")
     ran = []
-    original = Model._answer
-    monkeypatch.setattr(Model, "_answer", lambda *args: (ran.append(args[1].shape), original(*args))[1])
+    original = Model._run
+    monkeypatch.setattr(Model, "_run", lambda *args: (ran.append(args[2].shape), original(*args))[1])
     for arguments in (
         (source / "wide.png", "-o", source.parent / "a.webp"),
         (source, "-o", source.parent / "b.webp"),

@@ -70,14 +70,14 @@ def quiet(name: str, config: dict[str, Any], scale: int, multiple: int) -> Model
 
 @torch.inference_mode()
 def plain(model: Model) -> Tensor:
-    x, conditions = model.example()
+    x, conditions = model.example(model.calls[0])
     return model.decode(x, **conditions) if isinstance(model, Generator) else model(x, **conditions)
 
 
 @torch.inference_mode()
 def quick(model: Model) -> Tensor:
-    run = model.quick.run
-    return run(model.example()) if run else plain(model)
+    run = model.quick(model.calls[0]).run
+    return run(model.example(model.calls[0])) if run else plain(model)
 
 
 @pytest.mark.parametrize(("name", "config", "scale", "multiple"), CASES)
@@ -85,7 +85,7 @@ def test_exact_is_exact(name: str, config: dict[str, Any], scale: int, multiple:
     model = quiet(name, config, scale, multiple)
     wanted = plain(model)
     steps = fast.PAYS[model.entry.builder][0]  # type: ignore[union-attr]
-    assert model.quick.kind == (", ".join(steps) or "plain")
+    assert model.quick(model.calls[0]).kind == (", ".join(steps) or "plain")
     assert (quick(model) - wanted).abs().max() < 2e-5
 
 
@@ -101,9 +101,9 @@ def test_fast_is_near_on_every_picture(
         monkeypatch.setitem(fast.PAYS, model.entry.builder, (exact, tuple(step for step in half if step != "pack")))  # type: ignore[union-attr]
     model.precision = "fast"
     if name == "dcgan":
-        assert "bfloat16" in model.quick.kind
-    run = model.quick.run
-    for x, _ in [*model.probes(), model.example(3)]:
+        assert "bfloat16" in model.quick(model.calls[0]).kind
+    run = model.quick(model.calls[0]).run
+    for x, _ in [*model.probes(model.calls[0]), model.example(model.calls[0], 3)]:
         with torch.inference_mode():
             wanted = model.decode(x) if isinstance(model, Generator) else model(x)
             error = ((run((x, {})) if run else wanted) - wanted) / 2
@@ -134,9 +134,9 @@ def test_every_rewrite_is_exact_wherever_it_applies(
 ) -> None:
     model = quiet(name, config, scale, multiple)
     with torch.inference_mode():
-        given = model.example()
-        made = fast._rewritten(model, model._method, steps, fast.WHOLE, given)
-        found = fast._call(made, model._method, torch.float32, given)
+        given = model.example(model.calls[0])
+        made = fast._rewritten(model, model.calls[0], steps, fast.WHOLE, given)
+        found = fast._call(made, model.calls[0], torch.float32, given)
     assert fast._decibel((found - plain(model)) / 2) > 100
 
 
@@ -147,7 +147,8 @@ def test_the_rewrites_take_place() -> None:
         model = quiet(name, config, scale, multiple)
         model.precision = "fast"
         with torch.inference_mode():
-            made = fast._rewritten(model, model._method, fast.PAYS[model.entry.builder][1], fast.WHOLE, model.example())  # type: ignore[union-attr]
+            call, steps = model.calls[0], fast.PAYS[model.entry.builder][1]  # type: ignore[union-attr]
+            made = fast._rewritten(model, call, steps, fast.WHOLE, model.example(call))
         return [type(module).__name__ for module in made.modules()]
 
     dcgan = kinds(*CASES[0])
@@ -172,7 +173,7 @@ def test_what_is_broken_falls_back(how: str, monkeypatch: pytest.MonkeyPatch) ->
         return original(self, x) * (1.001 if how == "wrong" else float("nan"))  # type: ignore[arg-type]
 
     monkeypatch.setattr(fast._Packed, "forward", broken)
-    assert model.quick.run is None
+    assert model.quick(model.calls[0]).run is None
     assert torch.equal(quick(model), plain(model))
 
 
@@ -184,7 +185,7 @@ def test_a_network_that_random_input_is_not_for_stays_plain() -> None:
         tensor.zero_()
     model.entry = entry
     assert model.generate(3, seed=0, digit=1).numpy().shape == (3, 1, 8, 8)
-    assert model.quick.kind == "plain"
+    assert model.quick(model.calls[0]).kind == "plain"
 
 
 def halve(model: Model) -> None:
@@ -257,7 +258,7 @@ EDITS: dict[str, Callable[[Model], object]] = {
 def test_verbs_run_the_network_as_it_is(edit: Callable[[Model], object]) -> None:
     model = copy.deepcopy(dcgan())
     before = model.generate(2, seed=0).numpy()
-    assert model.quick.run
+    assert model.quick(model.calls[0]).run
     edit(model)
     with torch.no_grad():
         wanted = (copy.deepcopy(model).decode(torch.from_numpy(LATENTS)).clamp(-1, 1).numpy() + 1) / 2  # type: ignore[operator]
@@ -295,7 +296,7 @@ def test_hooks_fire_once_for_each_batch_and_never_for_a_probe(used: bool) -> Non
     finally:
         everywhere.remove()
     model.precision = "exact"
-    assert model.quick.run, "once they are gone, the fast way is taken again"
+    assert model.quick(model.calls[0]).run, "once they are gone, the fast way is taken again"
 
 
 def test_a_module_of_somebody_sees_no_probe() -> None:
@@ -317,7 +318,7 @@ def test_the_fast_way_is_looked_for_without_a_trace() -> None:
     buffers = copy.deepcopy(dict(model.named_buffers()))
     states = random_states()
     model.generate(1, seed=0)
-    assert model.quick.run
+    assert model.quick(model.calls[0]).run
     assert random_states() == states
     assert all(torch.equal(x, buffers[name]) for name, x in model.named_buffers())
 
@@ -337,7 +338,7 @@ def test_autocast_and_modes_are_kept() -> None:
 
 def test_plain_runs_the_modules_alone() -> None:
     model = zoo.load("dcgan", precision="plain")
-    assert model.quick.run is None
+    assert model.quick(model.calls[0]).run is None
     assert np.array_equal(model.generate(2, seed=0).numpy(), (plain_of(model) + 1) / 2)
 
 
@@ -354,9 +355,9 @@ def test_loaded_and_moved_weights_are_computed_fast_again() -> None:
     model.eval()  # with the statistics of the two samples
     assert np.abs(model.generate(2, seed=0).numpy() - before).max() > 1e-3
     model.load_state_dict(dcgan().state_dict())
-    assert model.quick.run
+    assert model.quick(model.calls[0]).run
     model.double()
-    assert model.quick.run is None
+    assert model.quick(model.calls[0]).run is None
     assert np.abs(model.generate(2, seed=0).numpy() - before).max() < 1e-5
 
 

@@ -416,7 +416,7 @@ def test_onnx_answers_as_torch_does(name: str, tmp_path: Path, zoo_command: Comm
     made = zoo_command("export", name, "--format", "onnx", "-o", tmp_path / "a.onnx")
     assert made.exit_code == 0, made.stderr
     model = zoo.load(name)
-    x, conditions = model.example(5)
+    x, conditions = model.example(model.calls[0], 5)
     given = {"x" if name.startswith("conv") else "z": x, **conditions}
     session = runtime.InferenceSession(str(tmp_path / "a.onnx"), providers=["CPUExecutionProvider"])
     assert [x.name for x in session.get_inputs()] == list(given)

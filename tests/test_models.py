@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import Registry
+from torch import Tensor
 
 import zoo
 from zoo import Images
 from zoo.errors import InputError, UnknownNameError, VerbError
 from zoo.loading import build
+from zoo.model import Autoencoder, Model
 from zoo.models.cdcgan import CDCGAN
 from zoo.models.conv_ae import ConvAE
 from zoo.models.dcgan import DCGAN
@@ -225,3 +227,47 @@ def test_devices_that_are_none(device: Any) -> None:
 def test_settings_that_do_not_fit_are_refused_in_words(build: Callable[[], object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         build()
+
+
+class Both(Autoencoder):
+    """Toy: a code of four numbers, which are drawn, too; images ``(N, 1, 8, 8)`` in [-1, 1]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latent_shape = (4,)
+        self.encoder, self.decoder = torch.nn.Linear(64, 4), torch.nn.Linear(4, 64)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.encoder(x.flatten(1))
+
+    def decode(self, z: Tensor, strength: Tensor) -> Tensor:
+        return torch.tanh(self.decoder(z) * strength[:, None]).unflatten(1, (1, 8, 8))
+
+
+@pytest.fixture
+def both(toys: Registry) -> Model:
+    """A model that generates and reconstructs."""
+    size = {"kind": "image", "channels": 1, "size": [8, 8]}
+    toys.add(
+        "both",
+        Both(),
+        verbs=["generate", "reconstruct"],
+        conditions={"strength": {"kind": "number"}},
+        checkpoint={"input": size, "output": size},
+    )
+    return zoo.load("both")
+
+
+def test_a_model_with_both_verbs(both: Model) -> None:
+    images = np.random.default_rng(0).random((3, 8, 8), dtype=np.float32)[..., None]
+    assert both.calls == ["decode", "forward"]
+    with torch.inference_mode():
+        one = torch.ones(3)
+        made = (both.decode(both.latents(3, 7), one) + 1) / 2
+        copies = (both(torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1, strength=one) + 1) / 2
+    for _ in range(2):  # one verb after the other, each again
+        assert np.allclose(both.generate(3, seed=7, strength=1).numpy(), made.numpy(), atol=1e-5)
+        assert np.allclose(both.reconstruct(images, strength=1).numpy(), copies.numpy(), atol=1e-5)
+    for verb, given in (("generate", 1), ("reconstruct", images)):
+        with pytest.raises(zoo.ZooError, match="both needs the condition strength"):
+            getattr(both, verb)(given)

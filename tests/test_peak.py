@@ -21,13 +21,13 @@ MB = 1_000_000
 def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many went through a network at once, each time."""
     seen: list[int] = []
-    original = Model._answer
+    original = Model._run
 
-    def watched(self: Model, x: np.ndarray, conditions: Any) -> np.ndarray:
+    def watched(self: Model, call: str, x: np.ndarray, conditions: Any) -> np.ndarray:
         seen.append(len(x))
-        return original(self, x, conditions)
+        return original(self, call, x, conditions)
 
-    monkeypatch.setattr(Model, "_answer", watched)
+    monkeypatch.setattr(Model, "_run", watched)
     return seen
 
 
@@ -89,21 +89,21 @@ def test_too_little_memory_is_said(error: Exception, monkeypatch: pytest.MonkeyP
     def full(*args: object) -> None:
         raise error
 
-    monkeypatch.setattr(Model, "_answer", full)
+    monkeypatch.setattr(Model, "_run", full)
     with pytest.raises(InputError, match="conv-ae has too little memory for 0000 and 1 more: give fewer at once"):
         zoo.load("conv-ae").reconstruct(np.zeros((2, 8, 8, 3), np.uint8))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_results_that_are_no_numbers_are_refused(value: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = Model._answer
+    original = Model._run
 
-    def broken(self: Model, x: np.ndarray, conditions: Any) -> np.ndarray:
-        y = original(self, x, conditions).copy()
+    def broken(self: Model, call: str, x: np.ndarray, conditions: Any) -> np.ndarray:
+        y = original(self, call, x, conditions).copy()
         y[-1, 0, 0, 0] = value
         return y
 
-    monkeypatch.setattr(Model, "_answer", broken)
+    monkeypatch.setattr(Model, "_run", broken)
     with pytest.raises(ZooError, match="dcgan makes NaN or infinite values of sample 7 of seed 3: its weights are"):
         zoo.load("dcgan").generate(4, seed=3, first=4)
     x = np.zeros((2, 24, 24, 3), np.uint8)

@@ -282,26 +282,28 @@ def _same_random_states(device: torch.device) -> Iterator[None]:
 
 @torch.inference_mode()
 def measure(name: str, pairs: int = 5) -> Iterator[tuple[str, Quick, float]]:
-    """For each precision how a model computes, and how many times as fast as the plain network: a median of pairs."""
+    """For each precision and call how a model computes, and how many times as fast as plain: a median of pairs."""
     from zoo.loading import load
 
     for precision in PRECISIONS[:2]:
         model = load(name, precision=precision)
-        quick = model.quick
-        x, conditions = model.example(8)  # a picture of 128 x 144 pixels, if the size is free
-        given = x[:1], {name: value[:1] for name, value in conditions.items()}
-        plain = partial(_call, model, model._method, torch.float32)
-        if quick.run is None:
-            yield precision, quick, 1.0
-            continue
-        ratios = []
-        for _ in range(pairs + 1):
-            start = time.perf_counter()
-            plain(given)
-            middle = time.perf_counter()
-            quick.run(given)
-            ratios.append((middle - start) / (time.perf_counter() - middle))
-        yield precision, quick, median(ratios[1:])
+        for call in model.calls:
+            quick = model.quick(call)
+            title = precision if len(model.calls) == 1 else f"{precision}, {call}"
+            x, conditions = model.example(call, 8)  # a picture of 128 x 144 pixels, if the size is free
+            given = x[:1], {name: value[:1] for name, value in conditions.items()}
+            plain = partial(_call, model, call, torch.float32)
+            if quick.run is None:
+                yield title, quick, 1.0
+                continue
+            ratios = []
+            for _ in range(pairs + 1):
+                start = time.perf_counter()
+                plain(given)
+                middle = time.perf_counter()
+                quick.run(given)
+                ratios.append((middle - start) / (time.perf_counter() - middle))
+            yield title, quick, median(ratios[1:])
 
 
 def _decibel(error: Tensor) -> float:

@@ -509,8 +509,7 @@ def export(name: str, target: Path, form: str = "safetensors", layout: str | Non
             raise InputError("An ONNX file has no layout: leave out --layout.")
         from zoo.onnx import export as write
 
-        write(load(name), target)
-        return [target]
+        return write(load(name), target)
     entry, path = find(name)
     state = read_state(path)
     parts: tuple[str, ...] = ("",)

@@ -26,7 +26,7 @@ from zoo.entry import Entry, Format
 from zoo.errors import InputError, RegistryError, WeightsError
 from zoo.fast import PRECISIONS
 from zoo.licenses import note
-from zoo.model import Generator, Model
+from zoo.model import Model
 from zoo.registry import code_of
 from zoo.weights import find, read_header
 
@@ -301,7 +301,8 @@ def check_fit(model: Model, state: Mapping[str, Tensor], path: Path) -> None:
 def check_formats(model: Model, entry: Entry) -> None:
     """Make sure that a network takes and gives the pictures that its ``config.json`` declares.
 
-    It is run once on the smallest input; one with conditions that are texts or pictures is taken at its word.
+    Each of its calls is run once on the smallest input; one with conditions that are texts or pictures is taken at its
+    word.
 
     Args:
         model: in eval mode.
@@ -317,26 +318,28 @@ def check_formats(model: Model, entry: Entry) -> None:
     if max(given.multiple, *(given.size or (0,)), *(made.size or (0,))) > LARGEST:
         raise WeightsError(f"{where} has a size or multiple of more than {LARGEST:,} pixels: correct it.")
     conditions = {c.name: np.zeros(1, np.int64 if c.kind == "choice" else np.float32) for c in entry.conditions}
-    size: tuple[int, ...] = made.size or ()
-    if "reconstruct" in entry.verbs:
-        # Odd numbers of blocks, and two different ones: sides that are divisible by no more than is declared.
-        height, width = given.size or (given.multiple * (4 // given.multiple * 2 + odd) for odd in (1, 3))
-        x = np.zeros((1, given.channels or 3, height, width), np.float32)
-        size = size or (height * made.scale, width * made.scale)
-    elif isinstance(model, Generator):
-        x = np.zeros((1, *model.latent_shape), np.float32)
-    else:
-        return
-    try:
-        found = tuple(model(model.tensor(x), **{name: model.tensor(value) for name, value in conditions.items()}).shape)
-    except Exception as error:  # whatever a network's code makes of it
-        said = next(iter(str(error).splitlines()), type(error).__name__)[:200]
-        raise WeightsError(f"{where} declares an input that the network does not take, {x.shape}: {said}") from None
-    wanted = (1, made.channels or found[1], *(size or found[2:])) if len(found) == 4 else ("N", "C", "H", "W")
-    if found != wanted:
-        raise WeightsError(
-            f"{where} does not fit the network: of {x.shape} it makes {found}, and `output` declares {wanted}."
-        )
+    keywords = {name: model.tensor(value) for name, value in conditions.items()}
+    for call in model.calls:
+        size: tuple[int, ...] = made.size or ()
+        if call == "forward":
+            # Odd numbers of blocks, and two different ones: sides that are divisible by no more than is declared.
+            height, width = given.size or (given.multiple * (4 // given.multiple * 2 + odd) for odd in (1, 3))
+            x = np.zeros((1, given.channels or 3, height, width), np.float32)
+            size = size or (height * made.scale, width * made.scale)
+        elif model.latent_shape is not None:
+            x = np.zeros((1, *model.latent_shape), np.float32)
+        else:
+            continue
+        try:
+            found = tuple(getattr(model, call)(model.tensor(x), **keywords).shape)
+        except Exception as error:  # whatever a network's code makes of it
+            said = next(iter(str(error).splitlines()), type(error).__name__)[:200]
+            raise WeightsError(f"{where} declares an input that the network does not take, {x.shape}: {said}") from None
+        wanted = (1, made.channels or found[1], *(size or found[2:])) if len(found) == 4 else ("N", "C", "H", "W")
+        if found != wanted:
+            raise WeightsError(
+                f"{where} does not fit the network: of {x.shape} it makes {found}, and `output` declares {wanted}."
+            )
 
 
 def assign(model: Model, state: dict[str, Tensor], path: Path, dtype: torch.dtype) -> None:

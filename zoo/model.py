@@ -27,7 +27,7 @@ from zoo.errors import InputError
 from zoo.fast import Quick, quicken
 from zoo.memory import free_memory
 from zoo.reading import Array
-from zoo.verbs import Verbs
+from zoo.verbs import CALLS, Verbs
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -44,27 +44,26 @@ class Model(nn.Module, Verbs):
 
     precision: str = "exact"
     frozen: bool = False
-    _method = "forward"
 
-    @property
-    def quick(self) -> Quick:
-        """How the verbs compute: made when they are first used, and when weights were loaded or moved since."""
-        quick: Quick | None = self.__dict__.get("_quick")
+    def quick(self, call: str) -> Quick:
+        """How the verbs compute ``decode`` or ``forward``.
+
+        It is found out when a verb first calls that, and anew when weights were loaded or moved since.
+        """
+        known: dict[str, Quick] = self.__dict__.setdefault("_quick", {})
+        quick = known.get(call)
         if quick is None or quick.precision != self.precision:
             builder = self.entry.builder if self.entry else ""
-            quick = quicken(self, self._method, builder, self.precision, self.probes)
+            quick = quicken(self, call, builder, self.precision, lambda: self.probes(call))
             if quick.lasting:
-                self.__dict__["_quick"] = quick
+                known[call] = quick
         return quick
 
     @torch.inference_mode()
-    def _answer(self, x: Array, conditions: Mapping[str, Any]) -> Array:
+    def _run(self, call: str, x: Array, conditions: Mapping[str, Any]) -> Array:
         given = self.tensor(x), {name: self.tensor(value) for name, value in conditions.items()}
-        quick = self.quick
-        if quick.run and quick.holds(self):
-            made = quick.run(given)
-        else:
-            made = getattr(self, self._method)(given[0], **given[1])
+        quick = self.quick(call)
+        made = quick.run(given) if quick.run and quick.holds(self) else getattr(self, call)(given[0], **given[1])
         answer: Array = made.float().cpu().numpy()
         return answer
 
@@ -87,7 +86,7 @@ class Model(nn.Module, Verbs):
         self.__dict__.pop("_quick", None)
         return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
 
-    def _peak(self, shape: tuple[int, ...], conditions: Mapping[str, Any]) -> int | None:
+    def _peak(self, call: str, shape: tuple[int, ...], conditions: Mapping[str, Any]) -> int | None:
         from zoo.loading import build
         from zoo.peak import OVERHEAD, peak
 
@@ -95,7 +94,7 @@ class Model(nn.Module, Verbs):
         try:
             assert self.entry
             network = build(self.entry).eval()
-            found = peak(getattr(network, self._method), shape, conditions)
+            found = peak(getattr(network, call), shape, conditions)
         except Exception:  # a network that cannot be run without computing, or is no registered one
             return None
         return int(found * parameter.dtype.itemsize / 4 * (OVERHEAD if parameter.device.type == "cpu" else 1))
@@ -119,19 +118,21 @@ class Model(nn.Module, Verbs):
         """All but the rewritten copy, which is made again."""
         return {key: value for key, value in self.__dict__.items() if key != "_quick"}
 
-    def example(self, n: int = 2) -> tuple[Tensor, dict[str, Tensor]]:
-        """Random input for ``n`` samples, and conditions: pictures of another size for another ``n``, if any is taken.
+    def example(self, call: str, n: int = 2) -> tuple[Tensor, dict[str, Tensor]]:
+        """Random input of ``decode`` or ``forward`` for ``n`` samples, and conditions.
+
+        Pictures are of another size for another ``n``, if the network takes any.
 
         Raises:
             InputError: for a condition that is no choice.
         """
         random = torch.Generator().manual_seed(n)
-        return self._example(n, random), self._choices(n, random)
+        return self._example(call, n, random), self._choices(n, random)
 
-    def probes(self) -> list[tuple[Tensor, dict[str, Tensor]]]:
+    def probes(self, call: str) -> list[tuple[Tensor, dict[str, Tensor]]]:
         """Batches of the kinds of input that occur, by which two ways to compute are compared; as :meth:`example`."""
         random = torch.Generator().manual_seed(0)
-        return [(x, self._choices(len(x), random)) for x in self._kinds(random)]
+        return [(x, self._choices(len(x), random)) for x in self._kinds(call, random)]
 
     def _choices(self, n: int, random: torch.Generator) -> dict[str, Tensor]:
         conditions = {}
@@ -146,12 +147,22 @@ class Model(nn.Module, Verbs):
         """A side that the network takes, if it takes any size: from 16 pixels on."""
         return -(-16 // self._input.multiple) * self._input.multiple
 
-    def _example(self, n: int, random: torch.Generator) -> Tensor:
+    def _example(self, call: str, n: int, random: torch.Generator) -> Tensor:
+        if call == "decode":
+            assert self.latent_shape is not None
+            return torch.randn(n, *self.latent_shape, generator=random)
         size = self._input.size or (self._least_side * n, self._least_side * (n + 1))
         return torch.rand(n, self._input.channels or 3, *size, generator=random) * 2 - 1
 
-    def _kinds(self, random: torch.Generator) -> list[Tensor]:
-        """Noise, a texture, edges, a gradient, low contrast, black, grey and white; the first two larger, too."""
+    def _kinds(self, call: str, random: torch.Generator) -> list[Tensor]:
+        """Inputs of the kinds that occur.
+
+        Latents: four, one between two of them, the mean of all, and one three times as far as usual. Pictures: noise, a
+        texture, edges, a gradient, low contrast, black, grey and white; the first two larger, too.
+        """
+        if call == "decode":
+            z = self._example(call, 5, random)
+            return [torch.cat([z[:4], (z[:1] + z[1:2]) / 2, torch.zeros_like(z[:1]), 3 * z[4:]])]
         size = self._input.size
         if size:
             return [self._pictures(*size, random)]
@@ -170,12 +181,22 @@ class Model(nn.Module, Verbs):
         flat = [torch.full_like(noise, value) for value in (-1, 0, 1)]
         return torch.cat([noise, texture, edges, gradient, 0.02 * coarse[2] - 0.3, *flat]).clamp(-1, 1)
 
-    @property
-    def _needed(self) -> set[str]:
-        """Keywords without which the network cannot be called."""
-        method = getattr(self, "decode", self.forward)
-        parameters = inspect.signature(method).parameters.values()
-        return {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
+    def required_conditions(self, call: str) -> set[str]:
+        """Keywords without which ``decode`` or ``forward`` cannot be called."""
+        parameters = list(inspect.signature(getattr(self, call)).parameters.values())
+        if any(p.kind is p.VAR_KEYWORD for p in parameters) and hasattr(self, "decode"):  # which are handed on to it
+            parameters = list(inspect.signature(getattr(self, CALLS["generate"])).parameters.values())
+        return {p.name for p in parameters[1:] if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
+
+    def latents(self, n: int, seed: int, first: int = 0) -> Tensor:
+        """Latents of the samples ``first`` to ``first + n - 1`` of a seed: ``(n, *latent_shape)``, float32 on the CPU.
+
+        Every sample has a random stream of its own, so that a sample is the same on every device and whatever
+        else is made along with it.
+        """
+        return torch.from_numpy(
+            np.stack([self.draw(np.random.default_rng((seed, i))) for i in range(first, first + n)])
+        )
 
 
 class Generator(Model):
@@ -190,33 +211,17 @@ class Generator(Model):
 
     latent_shape: tuple[int, ...]
     decode: Callable[..., Tensor]  # not a method here: a subclass names its conditions
-    _method = "decode"
-
-    def _example(self, n: int, random: torch.Generator) -> Tensor:
-        return torch.randn(n, *self.latent_shape, generator=random)
-
-    def _kinds(self, random: torch.Generator) -> list[Tensor]:
-        """Four latents, one between two of them, the mean of all, and one three times as far as usual."""
-        z = self._example(5, random)
-        return [torch.cat([z[:4], (z[:1] + z[1:2]) / 2, torch.zeros_like(z[:1]), 3 * z[4:]])]
 
     def forward(self, z: Tensor, **conditions: Any) -> Tensor:
         """The same as :meth:`decode`."""
         return self.decode(z, **conditions)
 
-    def latents(self, n: int, seed: int, first: int = 0) -> Tensor:
-        """Latents of the samples ``first`` to ``first + n - 1`` of a seed: ``(n, *latent_shape)``, float32 on the CPU.
-
-        Every sample has a random stream of its own, so that a sample is the same on every device and whatever
-        else is made along with it.
-        """
-        return torch.from_numpy(
-            np.stack([self.draw(np.random.default_rng((seed, i))) for i in range(first, first + n)])
-        )
-
 
 class Autoencoder(Model):
     """A model that goes through a code. A subclass writes ``encode`` and ``decode``.
+
+    One whose codes are distributed as :meth:`draw` draws them, such as a variational autoencoder, sets ``latent_shape``
+    and generates, too.
 
     Attributes:
         encode: pictures ``(N, C, H, W)`` in [-1, 1] to codes ``(N, ...)``.

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from zoo.errors import InputError, WeightsError, ZooError
 from zoo.files import atomic_write
-from zoo.model import Generator, Model
+from zoo.model import Model
+from zoo.onnx_runtime import files_of
 
 CLOSE = 1e-4  # of the largest value: as near as an answer of ONNX Runtime must come to that of torch
 
@@ -21,44 +22,57 @@ CLOSE = 1e-4  # of the largest value: as near as an answer of ONNX Runtime must 
 class _Answer(nn.Module):
     """What a model answers, with conditions in the order they are declared."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, call: str) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.call = model, call
         assert model.entry
         self.names = [condition.name for condition in model.entry.conditions]
 
     def forward(self, x: Tensor, *conditions: Tensor) -> Tensor:
-        answer = self.model.decode if isinstance(self.model, Generator) else self.model.forward
-        made: Tensor = answer(x, **dict(zip(self.names, conditions, strict=True)))
+        made: Tensor = getattr(self.model, self.call)(x, **dict(zip(self.names, conditions, strict=True)))
         return made
 
 
-def export(model: Model, path: Path) -> None:
+def export(model: Model, path: Path) -> list[Path]:
     """Write a network as ONNX, for any number of samples, and pictures of any size where it takes them.
 
-    Inputs are ``z (N, ...)`` for a generator, ``x (N, C, H, W)`` in [-1, 1] otherwise, and the conditions of choice as
-    the index ``(N,)``, int64; the output is ``y (N, C, H, W)``. ONNX Runtime must give what torch gives, at two sizes.
+    Inputs are ``z (N, ...)`` of ``decode``, ``x (N, C, H, W)`` in [-1, 1] of ``forward``, and the conditions of choice
+    as the index ``(N,)``, int64; the output is ``y (N, C, H, W)``. ONNX Runtime must give what torch gives, at two
+    sizes.
 
     Args:
         model: in float32, on the CPU.
-        path: the file.
+        path: the file; :func:`zoo.onnx_runtime.files_of` says which ones they are of a model with both verbs.
+
+    Returns:
+        What was written.
 
     Raises:
         ZooError: if onnx, onnxscript and onnxruntime are not installed.
         WeightsError: if the network cannot be written as ONNX or answers otherwise, or the file not be written.
     """
     try:
-        import onnxruntime
+        import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401 - torch.onnx needs it
     except ImportError:
         raise ZooError("ONNX needs more packages: pip install 'generative-zoo[onnx]'.") from None
+    files = files_of(model.calls, path)
+    for call, file in files.items():
+        _export(model, call, file)
+    return list(files.values())
+
+
+def _export(model: Model, call: str, path: Path) -> None:
+    import onnxruntime
+
     assert model.entry
-    network = _Answer(model)
+    network = _Answer(model, call)
     try:
-        first, second = ((x, *conditions.values()) for x, conditions in (model.example(2), model.example(3)))
+        examples = (model.example(call, 2), model.example(call, 3))
+        first, second = ((x, *conditions.values()) for x, conditions in examples)
     except InputError as error:
         raise WeightsError(f"{model.entry.name} cannot be written as ONNX: {error}") from None
-    names = ["z" if isinstance(model, Generator) else "x", *network.names]
+    names = ["z" if call == "decode" else "x", *network.names]
     any_size = names[0] == "x" and model.entry.input is not None and not model.entry.input.size
     dims = [dict.fromkeys((0, 2, 3) if any_size and x.ndim == 4 else (0,), torch.export.Dim.DYNAMIC) for x in first]
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,8 +19,18 @@ from zoo.files import is_file
 from zoo.licenses import note
 from zoo.reading import Array
 from zoo.schema import to_config
-from zoo.verbs import Verbs
+from zoo.verbs import Verbs, calls_of
 from zoo.weights import cache_folder, find, keep, sha256_of
+
+
+def files_of(calls: Sequence[str], path: Path) -> dict[str, Path]:
+    """The ONNX files of a model by call: ``path`` for one call, and beside it for the two of a model with both verbs.
+
+    ``vae.onnx`` becomes ``vae-decode.onnx``, for ``generate``, and ``vae-forward.onnx``, for ``reconstruct``.
+    """
+    if len(calls) == 1:
+        return {calls[0]: path}
+    return {call: path.with_name(f"{path.stem}-{call}{path.suffix}") for call in calls}
 
 
 class OnnxModel(Verbs):
@@ -28,33 +38,37 @@ class OnnxModel(Verbs):
 
     Args:
         entry: the facts of the model.
-        path: a file that :func:`zoo.onnx.export` wrote.
+        files: what :func:`zoo.onnx.export` wrote, by call.
     """
 
-    def __init__(self, entry: Entry, path: Path) -> None:
+    def __init__(self, entry: Entry, files: Mapping[str, Path]) -> None:
         import onnxruntime
 
         self.entry = entry
-        self.session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        facts = json.loads(self.session.get_modelmeta().custom_metadata_map["zoo"])
-        self.reach = facts["reach"]
-        self.latent_shape = tuple(facts["latent_shape"]) if facts["latent_shape"] else None
-        self.inputs = [given.name for given in self.session.get_inputs()]
+        self.sessions = {
+            call: onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+            for call, path in files.items()
+        }
+        for session in self.sessions.values():  # all say the same
+            facts = json.loads(session.get_modelmeta().custom_metadata_map["zoo"])
+            self.reach = facts["reach"]
+            self.latent_shape = tuple(facts["latent_shape"]) if facts["latent_shape"] else None
 
-    @property
-    def _needed(self) -> set[str]:
-        return set(self.inputs[1:])
+    def required_conditions(self, call: str) -> set[str]:
+        """Inputs of the file beside the first."""
+        return {given.name for given in self.sessions[call].get_inputs()[1:]}
 
-    def _answer(self, x: Array, conditions: Mapping[str, Any]) -> Array:
-        given = {self.inputs[0]: np.ascontiguousarray(x), **conditions}
-        made: Array = self.session.run(None, given)[0]
+    def _run(self, call: str, x: Array, conditions: Mapping[str, Any]) -> Array:
+        session = self.sessions[call]
+        given = {session.get_inputs()[0].name: np.ascontiguousarray(x), **conditions}
+        made: Array = session.run(None, given)[0]
         return made
 
 
 def load(name: str, *, weights: str | os.PathLike[str] | None = None) -> OnnxModel:
     """A model with its trained weights, in ONNX Runtime, on the CPU, in float32.
 
-    The ONNX file is written when a model is first loaded, which takes torch and some seconds, and kept in the zoo's
+    The ONNX files are written when a model is first loaded, which takes torch and some seconds, and kept in the zoo's
     cache, if that can be written.
 
     Args:
@@ -75,16 +89,20 @@ def load(name: str, *, weights: str | os.PathLike[str] | None = None) -> OnnxMod
     what = f"{__version__} {to_config(entry)} {entry.sha256 or sha256_of(path)}"
     cache = cache_folder()
     kept = cache and cache / "onnx" / f"{entry.name}-{hashlib.sha256(what.encode()).hexdigest()[:16]}.onnx"
-    if kept and is_file(kept):
+    calls = calls_of(entry.verbs)
+    found = files_of(calls, kept) if kept else {}
+    if found and all(map(is_file, found.values())):
         try:
-            return OnnxModel(entry, kept)
+            return OnnxModel(entry, found)
         except Exception:  # noqa: S110 - whatever a damaged file causes in ONNX Runtime: it is written anew
             pass
     with TemporaryDirectory() as folder:
         file = Path(folder) / "model.onnx"
         _write(name, weights, file)
-        made = OnnxModel(entry, file)
-        keep(kept, file.read_bytes())
+        written = files_of(calls, file)
+        made = OnnxModel(entry, written)
+        for call, path in written.items():
+            keep(found.get(call), path.read_bytes())
     return made
 
 

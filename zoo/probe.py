@@ -22,6 +22,7 @@ from zoo.entry import Condition, Entry
 from zoo.images import Images
 from zoo.loading import assign, build
 from zoo.model import Autoencoder, Generator, Model
+from zoo.verbs import CALLS
 
 
 def entry_of(model: Model) -> Entry:
@@ -75,12 +76,18 @@ def answers(model: Model) -> list[Images]:
     return run(model)
 
 
+def keywords(model: Model, n: int) -> dict[str, Any]:
+    """Conditions as a network takes them: those that must be given, and defaults."""
+    return {name: model.tensor(value) for name, value in model.checked(required(model), n, model.calls[0]).items()}
+
+
 def calls(model: Model) -> list[tuple[Tensor, Callable[[Tensor], Tensor]]]:
     """Tensors as a verb would make them, and what the verb calls."""
     entry, made = entry_of(model), []
-    given = {name: model.tensor(value) for name, value in model.checked(required(model), 3).items()}
-    if "generate" in entry.verbs and isinstance(model, Generator):
-        made.append((model.latents(3, 0), lambda z: model(z, **given)))
+    given = keywords(model, 3)
+    if "generate" in entry.verbs and model.latent_shape is not None:
+        decode = getattr(model, CALLS["generate"])
+        made.append((model.latents(3, 0), lambda z: decode(z, **given)))
     if "reconstruct" in entry.verbs:
         multiple = entry.input.multiple if entry.input else 1
         x = torch.from_numpy(pictures(entry).numpy()) * 2 - 1

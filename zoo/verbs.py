@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,13 @@ from zoo.tiling import SIDE, bands, check_tiles, tile_side
 # Bytes for each pixel of the input or the output, whichever has more: twice the most that a network of the zoo was seen
 # to take (sd-vae). What has room by this rule is run without finding out how much it really takes.
 AMPLE = 8192
+# Which method of a network each verb calls.
+CALLS = {"generate": "decode", "reconstruct": "forward"}
+
+
+def calls_of(verbs: Collection[str]) -> list[str]:
+    """The methods of a network that these verbs call."""
+    return [call for verb, call in CALLS.items() if verb in verbs]
 
 
 class Verbs:
@@ -43,11 +50,16 @@ class Verbs:
     reach: int | None = None
     latent_shape: tuple[int, ...] | None = None
 
-    def _answer(self, x: Array, conditions: Mapping[str, Any]) -> Array:
+    @property
+    def calls(self) -> list[str]:
+        """The methods of the network that its verbs call: ``decode`` to generate, ``forward`` to reconstruct."""
+        return calls_of(self.entry.verbs if self.entry else ["generate" if self.latent_shape else "reconstruct"])
+
+    def _run(self, call: str, x: Array, conditions: Mapping[str, Any]) -> Array:
         """Latents ``(N, ...)``, or pictures ``(N, C, H, W)`` in [-1, 1], through the network: pictures, about there."""
         raise NotImplementedError
 
-    def _peak(self, shape: tuple[int, ...], conditions: Mapping[str, Any]) -> int | None:
+    def _peak(self, call: str, shape: tuple[int, ...], conditions: Mapping[str, Any]) -> int | None:
         """Bytes of memory that an input ``(1, ...)`` of this shape takes on its way; None where nobody knows."""
         return None
 
@@ -55,9 +67,8 @@ class Verbs:
         """Bytes that are free where the network computes."""
         return free_memory()
 
-    @property
-    def _needed(self) -> set[str]:
-        """Conditions without which the network cannot be called."""
+    def required_conditions(self, call: str) -> set[str]:
+        """Conditions without which a method of the network cannot be called."""
         return set()
 
     def draw(self, rng: np.random.Generator) -> Array:
@@ -105,17 +116,18 @@ class Verbs:
         check_natural("first", first)
         if self.entry:
             _check_memory(n, self.entry.output)
-        values = self.checked(conditions, n)
+        values = self.checked(conditions, n, "decode")
         size = self.entry.output.size if self.entry else None
         shape = (1, *self.latent_shape)
         pixels = size[0] * size[1] if size else None
-        at_once = self._at_once(shape, pixels, _take(values, [0]), "a sample", min(int(n), int(batch_size)))
+        wanted = min(int(n), int(batch_size))
+        at_once = self._at_once("decode", shape, pixels, _take(values, [0]), "a sample", wanted)
         made: list[Array] = []
         with _Progress(n, progress) as tick:
             for rows in _chunks(range(n), at_once):
                 z = np.stack([self.draw(np.random.default_rng((int(seed), int(first) + i))) for i in rows])
                 names = [f"sample {int(first) + i} of seed {int(seed)}" for i in rows]
-                made += _to_arrays(self._checked_answer(z, _take(values, rows), names))
+                made += _to_arrays(self._checked_run("decode", z, _take(values, rows), names))
                 tick(len(rows))
         return Images(made, seed=int(seed))
 
@@ -162,7 +174,7 @@ class Verbs:
         images = Images.of(inputs, alpha=self._input.size is None)
         arrays = [self._fit(colours(array)) for array in images.arrays]
         multiple = self._input.multiple
-        values = self.checked(conditions, len(arrays))
+        values = self.checked(conditions, len(arrays), "forward")
         made: list[Array] = []
         with _Progress(len(arrays), progress) as tick:
             # Only neighbours of one shape can share a batch; order is kept.
@@ -179,10 +191,11 @@ class Verbs:
                 _, height, width = padded = _pad(arrays[ready[0]], multiple).shape
                 pixels = height * width * self._scale**2
                 given, name = _take(values, ready[:1]), images.names[ready[0]]
-                at_once = self._at_once((1, *padded), pixels, given, name, min(int(batch_size), len(ready)))
+                wanted = min(int(batch_size), len(ready))
+                at_once = self._at_once("forward", (1, *padded), pixels, given, name, wanted)
                 for rows in _chunks(ready, at_once):
                     x = np.stack([_pad(arrays[i], multiple) for i in rows])
-                    y = self._checked_answer(x * 2 - 1, _take(values, rows), [images.names[i] for i in rows])
+                    y = self._checked_run("forward", x * 2 - 1, _take(values, rows), [images.names[i] for i in rows])
                     made += _to_arrays(y[..., : shape[1] * self._scale, : shape[2] * self._scale])
                     tick(len(rows))
         made = [_with_alpha(y, x) for y, x in zip(made, images.arrays, strict=True)]
@@ -227,7 +240,7 @@ class Verbs:
         array = self._fit(colours(x))
         height, width = self.result_size(array.shape[1:])
         check_output(path, size=(width, height), format=format, bits=bits)
-        values = self.checked(conditions, 1)
+        values = self.checked(conditions, 1, "forward")
         side = self._side(tile, array.shape, values)
         png = (format or target.suffix[1:]).lower().lstrip(".") == "png"
         if not side or not png or x.shape[0] in (2, 4) or is_folder(path):
@@ -245,10 +258,10 @@ class Verbs:
         multiple, scale = self._input.multiple, self._scale
         overlap = (self.reach or 0) if overlap is None else overlap
         height, width = (min(length, side + 2 * overlap) for length in array.shape[1:])
-        self._at_once((1, len(array), height, width), height * width * scale**2, conditions, name, 1)
+        self._at_once("forward", (1, len(array), height, width), height * width * scale**2, conditions, name, 1)
 
         def run(x: Array) -> Array:
-            return self._checked_answer(x, conditions, [name])
+            return self._checked_run("forward", x, conditions, [name])
 
         left, width = scale * array.shape[1], scale * array.shape[2]
         for band in bands(run, _pad(array, multiple), side, overlap, multiple, scale):
@@ -264,11 +277,18 @@ class Verbs:
         check_tiles(tile, overlap, self.reach, self._name)
 
     def _at_once(
-        self, shape: tuple[int, ...], pixels: int | None, conditions: Mapping[str, Any], name: str, wanted: int
+        self,
+        call: str,
+        shape: tuple[int, ...],
+        pixels: int | None,
+        conditions: Mapping[str, Any],
+        name: str,
+        wanted: int,
     ) -> int:
         """How many inputs go through the network together: those that are wanted, or as many as half the memory holds.
 
         Args:
+            call: the method of the network.
             shape: of one input, ``(1, ...)``.
             pixels: of the input or its result, whichever has more; None if nobody knows.
             conditions: of one input.
@@ -278,7 +298,7 @@ class Verbs:
         Raises:
             InputError: if not even one has room.
         """
-        need, free = self._need(shape, pixels, conditions, wanted), self._free_memory()
+        need, free = self._need(call, shape, pixels, conditions, wanted), self._free_memory()
         if need > free:
             cure = "run it in smaller tiles, or make it smaller" if self.reach is not None else "make it smaller"
             raise InputError(
@@ -287,11 +307,13 @@ class Verbs:
             )
         return max(1, min(wanted, int(free / 2 / need))) if need else wanted
 
-    def _need(self, shape: tuple[int, ...], pixels: int | None, conditions: Mapping[str, Any], wanted: int) -> int:
+    def _need(
+        self, call: str, shape: tuple[int, ...], pixels: int | None, conditions: Mapping[str, Any], wanted: int
+    ) -> int:
         """Bytes of memory that one input takes on its way; 0 if there is ample room for all that are wanted."""
         if pixels and wanted * pixels * AMPLE <= self._free_memory() / 2:
             return 0
-        found = self._peak(shape, conditions)
+        found = self._peak(call, shape, conditions)
         return (pixels or 0) * AMPLE // 2 if found is None else found
 
     def _side(self, tile: int | str | None, shape: tuple[int, ...], conditions: Mapping[str, Any]) -> int:
@@ -301,7 +323,7 @@ class Verbs:
         if side or self.reach is None or tile is None:
             return side
         height, width = (length + -length % multiple for length in shape[1:])
-        need = self._need((1, shape[0], height, width), height * width * self._scale**2, conditions, 1)
+        need = self._need("forward", (1, shape[0], height, width), height * width * self._scale**2, conditions, 1)
         return (
             tile_side(max(SIDE, 2 * self.reach), self.reach, shape, multiple) if need > self._free_memory() / 2 else 0
         )
@@ -315,10 +337,10 @@ class Verbs:
                 "it as PNG, which takes none (reconstruct_to in Python), or make the picture smaller."
             )
 
-    def _checked_answer(self, x: Array, conditions: Mapping[str, Any], names: Sequence[str]) -> Array:
-        """What :meth:`_answer` gives, if it is finite and memory was enough."""
+    def _checked_run(self, call: str, x: Array, conditions: Mapping[str, Any], names: Sequence[str]) -> Array:
+        """What :meth:`_run` gives, if it is finite and memory was enough."""
         try:
-            y = self._answer(x, conditions)
+            y = self._run(call, x, conditions)
         except Exception as error:  # torch and ONNX Runtime say it in their own ways
             if not out_of_memory(error):
                 raise
@@ -368,8 +390,8 @@ class Verbs:
     def _name(self) -> str:
         return self.entry.model if self.entry else type(self).__name__
 
-    def checked(self, given: Mapping[str, Any], n: int) -> dict[str, Any]:
-        """Conditions as a network takes them: arrays, or lists of texts, of length ``n``.
+    def checked(self, given: Mapping[str, Any], n: int, call: str) -> dict[str, Any]:
+        """Conditions as a method of the network takes them: arrays, or lists of texts, of length ``n``.
 
         Raises:
             InputError: for a condition that is wrong, unknown or missing.
@@ -379,11 +401,12 @@ class Verbs:
             if name not in declared:
                 known = f"it takes {', '.join(declared)}" if declared else "it takes none"
                 raise UnknownNameError(f"{self._name} has no condition {name!r}{near(name, declared) or f': {known}.'}")
+        required = self.required_conditions(call)
         made = {}
         for name, condition in declared.items():
             value = given.get(name, condition.default)
             if value is None:
-                if condition.required or name in self._needed:
+                if condition.required or name in required:
                     raise InputError(f"{self._name} needs the condition {name}{_hint(condition)}.")
                 continue
             made[name] = self._condition(condition, value, n)
