@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from click.testing import Result
 from conftest import Registry
 from torch import Tensor
 
@@ -22,6 +24,7 @@ from zoo.models.cdcgan import CDCGAN
 from zoo.models.conv_ae import ConvAE
 from zoo.models.dcgan import DCGAN
 from zoo.registry import info, registry
+from zoo.verbs import Verbs
 
 BUILT_IN = [name for name, entry in registry().entries.items() if entry.package == "zoo" and entry.embedded.is_file()]
 
@@ -240,8 +243,8 @@ class Both(Autoencoder):
     def encode(self, x: Tensor) -> Tensor:
         return self.encoder(x.flatten(1))
 
-    def decode(self, z: Tensor, strength: Tensor) -> Tensor:
-        return torch.tanh(self.decoder(z) * strength[:, None]).unflatten(1, (1, 8, 8))
+    def decode(self, z: Tensor, level: Tensor) -> Tensor:
+        return torch.tanh(self.decoder(z) + level.to(z.dtype)[:, None]).unflatten(1, (1, 8, 8))
 
 
 @pytest.fixture
@@ -252,22 +255,29 @@ def both(toys: Registry) -> Model:
         "both",
         Both(),
         verbs=["generate", "reconstruct"],
-        conditions={"strength": {"kind": "number"}},
+        conditions={"level": {"choices": ["low", "high"]}},
         checkpoint={"input": size, "output": size},
     )
     return zoo.load("both")
 
 
-def test_a_model_with_both_verbs(both: Model) -> None:
+def test_a_model_with_both_verbs(both: Model, zoo_command: Callable[..., Result], tmp_path: Path) -> None:
     images = np.random.default_rng(0).random((3, 8, 8), dtype=np.float32)[..., None]
     assert both.calls == ["decode", "forward"]
     with torch.inference_mode():
-        one = torch.ones(3)
-        made = (both.decode(both.latents(3, 7), one) + 1) / 2
-        copies = (both(torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1, strength=one) + 1) / 2
-    for _ in range(2):  # one verb after the other, each again
-        assert np.allclose(both.generate(3, seed=7, strength=1).numpy(), made.numpy(), atol=1e-5)
-        assert np.allclose(both.reconstruct(images, strength=1).numpy(), copies.numpy(), atol=1e-5)
-    for verb, given in (("generate", 1), ("reconstruct", images)):
-        with pytest.raises(zoo.ZooError, match="both needs the condition strength"):
-            getattr(both, verb)(given)
+        high = torch.ones(3, dtype=torch.int64)
+        made = (both.decode(both.latents(3, 7), high) + 1) / 2
+        copies = (both(torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1, level=high) + 1) / 2
+    runtimes: list[Verbs] = [both]
+    if find_spec("onnxscript") and find_spec("onnxruntime"):
+        runtimes.append(zoo.load("both", runtime="onnx"))
+        written = zoo_command("export", "both", "--format", "onnx", "-o", tmp_path / "both.onnx")
+        assert written.exit_code == 0, written.stderr
+        assert {path.name for path in tmp_path.glob("*.onnx")} == {"both-decode.onnx", "both-forward.onnx"}
+    for model in runtimes:
+        for _ in range(2):  # one verb after the other, each again
+            assert np.allclose(model.generate(3, seed=7, level="high").numpy(), made.numpy(), atol=1e-5)
+            assert np.allclose(model.reconstruct(images, level="high").numpy(), copies.numpy(), atol=1e-5)
+        for verb, given in (("generate", 1), ("reconstruct", images)):
+            with pytest.raises(zoo.ZooError, match="both needs the condition level: one of low, high"):
+                getattr(model, verb)(given)
