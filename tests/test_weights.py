@@ -328,6 +328,8 @@ ONE = '{"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}'
         (header_of('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}"), "no readable"),
         (header_of(b'{"\xff": 1}'), "no readable"),
         (header_of('{"a": null}'), "no readable"),
+        (header_of('{"a": {"dtype": "I64", "shape": "", "data_offsets": [0, 8]}}') + bytes(8), "no readable"),
+        (header_of('{"a": {"dtype": "I64", "shape": {}, "data_offsets": [0, 8]}}') + bytes(8), "no readable"),
     ],
 )
 def test_headers_of_strangers(tmp_path: Path, content: bytes, words: str) -> None:

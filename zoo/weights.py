@@ -133,7 +133,9 @@ def _end(header: Any) -> int:
         raise ValueError("too many")
     end = 0
     for begin, after, shape, dtype in sorted((*one["data_offsets"], one["shape"], one["dtype"]) for one in facts):
-        if not all(type(n) is int and 0 <= n < 1 << 60 for n in (begin, after, *shape)) or len(shape) > 64:
+        if type(shape) is not list or len(shape) > 64:  # a text without letters is a shape, too, to a loop
+            raise ValueError("not a shape")
+        if not all(type(n) is int and 0 <= n < 1 << 60 for n in (begin, after, *shape)):
             raise ValueError("not a number of bytes")
         if begin != end or (after - begin) * 8 != math.prod(shape) * BITS[dtype]:
             raise ValueError("a gap, an overlap, or another size")
