@@ -47,6 +47,9 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
             raise  # click's own business, and a reader that has seen enough
+        except KeyboardInterrupt:
+            say("\nStopped.")
+            sys.exit(130)  # 128 and the number of the signal, as shells count
         except Exception as error:
             if ctx.params.get("debug"):
                 raise

@@ -22,6 +22,8 @@ from zoo.licenses import commercial, terms
 from zoo.registry import registry, search
 from zoo.schema import printable
 
+from .names import PathType
+
 
 def complete_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Names for the shell's completion, which may print nothing else."""
@@ -193,7 +195,7 @@ def licenses_(names: tuple[str, ...], json_: bool) -> None:
 @click.command()
 @click.argument("names", nargs=-1, shell_complete=complete_names)
 @click.option("--all", "all_", is_flag=True, help="Every checkpoint there is.")
-@click.option("--to", type=click.Path(path_type=Path), help="A folder, for a machine without network.")
+@click.option("--to", type=PathType(), help="A folder, for a machine without network.")
 @click.option("--force", is_flag=True, help="Download even what is here.")
 def download(names: tuple[str, ...], all_: bool, to: Path | None, force: bool) -> None:
     """Make sure that weights are on this machine, or copy them to a folder.

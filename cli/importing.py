@@ -9,6 +9,7 @@ import click
 from zoo.entry import FORMATS
 
 from .facts import complete_names
+from .names import PathType
 
 
 def complete_models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -28,8 +29,8 @@ def complete_layouts(ctx: click.Context, param: click.Parameter, incomplete: str
 
 @click.command("import")
 @click.argument("model", shell_complete=complete_models)
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path), help="A new folder.")
+@click.argument("files", nargs=-1, required=True, type=PathType())
+@click.option("-o", "--output", "folder", required=True, type=PathType(), help="A new folder.")
 @click.option("--layout", shell_complete=complete_layouts, help="Only this layout; docs/import.md lists them.")
 @click.option("--key", help="Where in the file the network lies, if it has several: netG, models.generator.")
 @click.option("--license", default="unknown", show_default=True, help="Of the weights, as an SPDX identifier.")
@@ -67,7 +68,7 @@ def import_(
 
 @click.command()
 @click.argument("name", shell_complete=complete_names)
-@click.option("-o", "--output", "file", required=True, type=click.Path(path_type=Path), help="The file to write.")
+@click.option("-o", "--output", "file", required=True, type=PathType(), help="The file to write.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True, help="Which kind.")
 @click.option(
     "--layout", shell_complete=complete_layouts, help="With the names that this layout has; docs/import.md lists them."

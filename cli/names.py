@@ -9,11 +9,29 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import click
 
 from zoo.errors import InputError, PictureError
 from zoo.files import atomic_write
 
 STANDARD = Path("-")
+
+
+class PathType(click.Path):
+    """A path as it was typed: ``-`` is :data:`STANDARD`, ``./-`` a file, and an empty text an error."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Refuse what a shell makes of a variable that is not set: for Python it is the current folder."""
+        text = os.fsdecode(super().convert(value, param, ctx))
+        if not text.strip():
+            what = param.get_error_hint(ctx) if param else "The path"
+            raise InputError(f"{what} is empty: name a path; a variable of the shell may not be set.")
+        path = Path(text)
+        return path.absolute() if path == STANDARD and text != "-" else path
+
+
 # In a folder of results: which input each was made from, as paths relative to the folder. A result of a.png is so never
 # taken for that of a.jpg, whichever came first and whatever else is there.
 RECORD = ".zoo-inputs.json"

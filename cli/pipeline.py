@@ -226,7 +226,7 @@ def kept(failed: list[str], job: Job, work: Callable[[], object]) -> bool:
     try:
         work()
     except Exception as error:  # a decoder, a network, a disk: whatever it raises costs this picture alone
-        text, name = said(error), job.name
+        text, name = said(error), str(ZooError(job.name))
         failed.append(text if name in text else f"{name}: {text}")
         return False
     return True

@@ -11,6 +11,7 @@ from zoo.errors import InputError
 from zoo.registry import registry
 
 from .facts import complete_names
+from .names import PathType
 
 # The kinds of each verb; the first is what the verb alone means.
 KINDS = {"generate": ("generator", "conditional"), "reconstruct": ("image-to-image", "autoencoder")}
@@ -20,7 +21,7 @@ KINDS = {"generate": ("generator", "conditional"), "reconstruct": ("image-to-ima
 @click.argument("name")
 @click.option("--verb", type=click.Choice(VERBS), help="What it does: generate [default], or reconstruct.")
 @click.option("--kind", type=click.Choice([kind for kinds in KINDS.values() for kind in kinds]), help="Which network.")
-@click.option("--to", "folder", type=click.Path(path_type=Path), help="Where; by default a new folder of that name.")
+@click.option("--to", "folder", type=PathType(), help="Where; by default a new folder of that name.")
 def new(name: str, verb: str | None, kind: str | None, folder: Path | None) -> None:
     """Write a plugin for a model called NAME: a package that installs, loads and passes its tests.
 
@@ -38,7 +39,7 @@ def new(name: str, verb: str | None, kind: str | None, folder: Path | None) -> N
 
 @click.command()
 @click.argument("name", shell_complete=complete_names)
-@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("source", type=PathType())
 def embed(name: str, source: Path) -> None:
     """Put the weights in SOURCE, a run or a safetensors file, into the package of the model NAME."""
     from zoo.plugins import embed as put
@@ -55,9 +56,7 @@ def embed(name: str, source: Path) -> None:
 )
 @click.option("--private", is_flag=True, help="A new repository is for its owner alone.")
 @click.option("--dry-run", is_flag=True, help="Only write the folder that would be uploaded.")
-@click.option(
-    "--to", "folder", type=click.Path(path_type=Path), help="Where the folder goes; by default a temporary one."
-)
+@click.option("--to", "folder", type=PathType(), help="Where the folder goes; by default a temporary one.")
 def publish(
     source: str | None, repo: str | None, all_: bool, private: bool, dry_run: bool, folder: Path | None
 ) -> None:

@@ -19,7 +19,9 @@ from zoo.registry import info, refusal
 
 from .facts import as_json, complete_names, entries_of, table
 from .names import (
+    RECORD,
     STANDARD,
+    PathType,
     default_output,
     forget,
     keep_inputs,
@@ -50,7 +52,7 @@ def model_options(command: Command) -> Command:
         click.option("--bits", type=int, default=8, show_default=True, help="16 for PNG with 16 bits."),
         click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True),
         click.option("--runtime", type=click.Choice(["torch", "onnx"]), default="torch", show_default=True),
-        click.option("--weights", type=click.Path(path_type=Path), help="A folder or file with the weights."),
+        click.option("--weights", type=PathType(), help="A folder or file with the weights."),
         click.option(
             "--precision",
             default="exact",
@@ -215,6 +217,7 @@ def generate(
         done = _on_ray("generate", n, out, loading, Work(conditions=given, format=format, bits=bits), seed)[0]
         return report(json_, out, len(done), seed=seed)
     model = ready(verb="generate", **loading)
+    model.checked(given, n)  # before they become keywords, beside n and seed
     size = model.entry.output.size if model.entry else None
     if size and not out.folder:
         out.check_sheet(n, size)
@@ -234,7 +237,7 @@ def _default(name: str, format: str | None) -> str:
 
 @click.command()
 @click.argument("name", shell_complete=complete_names)
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path(path_type=Path))
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=PathType())
 @click.option("-o", "--output", type=click.Path(), required=True, help="A picture, a folder, or -.")
 @click.option("--compare", is_flag=True, help="Put each input, as the model sees it, before its result.")
 @click.option("--skip-existing", is_flag=True, help="Leave out inputs whose result is in OUTPUT, a folder, already.")
@@ -390,6 +393,7 @@ def _sources(inputs: Sequence[Path], out: Output, left_out: list[tuple[Path, str
             yield "stdin", path
         elif path.is_dir():
             found = [(name, file) for name, file in named_files(path, left_out) if not made or _real(file) not in made]
+            left_out[:] = [one for one in left_out if one[0].name != RECORD]  # which is ours, and nobody's picture
             if not found:
                 raise InputError(f"{path} holds no pictures but results: give another folder.")
             yield from found

@@ -466,3 +466,82 @@ def test_a_module_runs_the_command() -> None:
     for module in ("zoo", "zoo.cli"):
         done = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, check=False)
         assert done.stdout.decode() == f"zoo, version {zoo.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("reconstruct", "conv-ae", "", "-o", "x.png"),
+        ("generate", "dcgan", "--weights", "", "-o", "x.png"),
+        ("download", "dcgan", "--to", " "),
+        ("import", "auto", "", "-o", "x"),
+        ("export", "dcgan", "-o", ""),
+        ("embed", "dcgan", ""),
+        ("new", "nothing", "--to", ""),
+        ("publish", "dcgan", "--dry-run", "--to", ""),
+    ],
+)
+def test_a_variable_of_the_shell_that_is_not_set(
+    zoo_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw(tmp_path / "a.png", 255)
+    result = zoo_command(*line)
+    assert (result.exit_code, "is empty: name a path" in result.stderr) == (2, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_file_that_is_called_like_the_standard_input(
+    zoo_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw(tmp_path / "a.png", 255).rename(tmp_path / "-")
+    result = zoo_command("reconstruct", "conv-ae", "./-", "-o", "out.png")
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("name", ["n", "seed", "progress", "batch_size", "self"])
+def test_a_condition_called_like_an_argument(zoo_command: Command, tmp_path: Path, name: str) -> None:
+    result = zoo_command("generate", "cdcgan", "-c", f"{name}=1", "-o", tmp_path / "a.png")
+    assert result.exit_code == 2
+    assert f"no condition '{name}'" in result.stderr
+
+
+def test_a_name_of_no_characters_is_said_once(zoo_command: Command, folders: tuple[Path, Path]) -> None:
+    source, out = folders
+    draw(source / "a.png", 255)
+    (source / os.fsdecode(b"\xffbad.png")).write_bytes(b"no picture")
+    assert zoo_command("reconstruct", "conv-ae", source, "-o", out).stderr.count("bad.png") == 1
+
+
+def test_the_record_of_results_is_not_left_out(zoo_command: Command, folders: tuple[Path, Path]) -> None:
+    source, _ = folders
+    draw(source / "a.png", 255)
+    for _ in range(2):
+        result = zoo_command("reconstruct", "conv-ae", source, "-o", source / "out", "--json")
+        assert "left_out" not in json.loads(result.stdout)
+
+
+def test_interrupted(zoo_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: Any, **kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Model, "generate", interrupt)
+    result = zoo_command("generate", "dcgan", "-o", tmp_path / "a.png")
+    assert (result.exit_code, result.stderr.strip()) == (130, "Stopped.")
+
+
+@pytest.mark.parametrize("form", ["safetensors", "state-dict"])
+def test_a_full_disk_while_exporting(tmp_path: Path, form: str) -> None:
+    done = shell(f"ulimit -f 100; zoo export dcgan --format {form} -o {tmp_path}/a.pth")
+    assert (done.returncode, b"a.pth cannot be written: " in done.stderr) == (1, True), done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_weights_of_another_model(zoo_command: Command, tmp_path: Path) -> None:
+    """Those that are embedded are not taken in their place."""
+    assert zoo_command("download", "cdcgan", "--to", tmp_path).exit_code == 0
+    given = ("--weights", tmp_path / "cdcgan.mnist", "-o", tmp_path / "a.png")
+    result = zoo_command("generate", "dcgan", *given)
+    assert (result.exit_code, "load local-dir:" in result.stderr) == (1, True)
+    assert zoo_command("generate", "cdcgan", *given).exit_code == 0

@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from io import BytesIO
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save, save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from zoo.entry import FORMATS, Entry, Origin
@@ -522,14 +523,15 @@ def export(name: str, target: Path, form: str = "safetensors", layout: str | Non
     for part in parts:
         mine = {key.removeprefix(part): value for key, value in state.items() if key.startswith(part)}
         file = target.with_name(f"{target.stem}-{part.rstrip('.')}{target.suffix}") if part else target
+        # In memory first: on a full disk, what torch and safetensors raise is no OSError.
+        content = BytesIO()
+        if form == "state-dict":
+            torch.save(mine, content)
+        else:
+            content.write(save(mine, {"format": "pt"}))
         try:
             with atomic_write(file) as aside:
-                if form == "state-dict":
-                    with aside.open("wb") as opened:  # torch takes the archive's name from a path, and refuses some
-                        torch.save(mine, opened)
-                else:
-                    save_file(mine, aside, {"format": "pt"})
-                    aside.chmod(0o644)  # safetensors writes files that only their owner can read
+                aside.write_bytes(content.getbuffer())
         except OSError as error:
             raise WeightsError(f"{file} cannot be written: {error.strerror or error}.") from None
         written.append(file)

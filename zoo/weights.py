@@ -329,6 +329,9 @@ def fetch(entry: Entry, weights: str | os.PathLike[str] | None = None, *, force:
             problem = f"cannot be read ({error.strerror})"
         if problem:
             raise InputError(f"{folder} {problem}: name a folder with weights or a .safetensors file.")
+        # Another network's, or one trained further: to take the embedded weights in its place would be a wrong answer.
+        if not is_file(folder / entry.name / WEIGHTS_FILE) and is_file(folder / WEIGHTS_FILE):
+            check(folder / WEIGHTS_FILE, entry, cure=f"load local-dir:{folder} for its own weights")
     if force and entry.hub:
         _refuse_offline()
     problems, wrong = [], False
