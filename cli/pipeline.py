@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.errors import InputError, ZooError, out_of_memory
+from zoo.schema import UNPRINTABLE
 
 from .names import STANDARD
 
@@ -216,9 +217,9 @@ def said(error: BaseException) -> str:
 
 
 def say(text: str) -> None:
-    """A line for whoever is looking; that nobody can is no failure."""
+    """A line for whoever is looking, without what a terminal would obey; that nobody can look is no failure."""
     with suppress(OSError):
-        click.echo(text, err=True)
+        click.echo(UNPRINTABLE.sub("?", text), err=True)
 
 
 def kept(failed: list[str], job: Job, work: Callable[[], object]) -> bool:

@@ -514,6 +514,16 @@ def test_a_name_of_no_characters_is_said_once(zoo_command: Command, folders: tup
     assert zoo_command("reconstruct", "conv-ae", source, "-o", out).stderr.count("bad.png") == 1
 
 
+def test_a_name_that_a_terminal_would_obey(zoo_command: Command, folders: tuple[Path, Path]) -> None:
+    source, out = folders
+    draw(source / "a.png", 255)
+    (source / "\x1b[31mred.png").write_bytes(b"no picture")
+    for name in (source, source / "\x1b[31mred.png", source / "\x1b[31mabsent.png"):
+        made = zoo_command("reconstruct", "conv-ae", name, "-o", out)
+        assert "?[31m" in made.stderr
+        assert "\x1b" not in made.stderr
+
+
 def test_the_record_of_results_is_not_left_out(zoo_command: Command, folders: tuple[Path, Path]) -> None:
     source, _ = folders
     draw(source / "a.png", 255)
