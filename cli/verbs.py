@@ -217,7 +217,7 @@ def generate(
         done = _on_ray("generate", n, out, loading, Work(conditions=given, format=format, bits=bits), seed)[0]
         return report(json_, out, len(done), seed=seed)
     model = ready(verb="generate", **loading)
-    model.checked(given, n)  # before they become keywords, beside n and seed
+    model.checked(given, n, "decode")  # before they become keywords, beside n and seed
     size = model.entry.output.size if model.entry else None
     if size and not out.folder:
         out.check_sheet(n, size)

@@ -772,3 +772,13 @@ def test_downscale_is_matlab_s_imresize(height: int, width: int, scale: int) -> 
     assert off.mean() < 0.01
     with pytest.raises(InputError, match=rf"A picture of {width}x{height} pixels cannot be made 100 times smaller"):
         downscale(torch.from_numpy(x), 100)
+
+
+@pytest.mark.parametrize(("offset", "value"), [(6, b"\xff"), (9, b"\x08")], ids=["version", "a name that is no UTF-8"])
+def test_a_zip_whose_directory_is_damaged(tmp_path: Path, offset: int, value: bytes) -> None:
+    content = bytearray(packed(tmp_path / "a.zip", dots("\xe9.png")).read_bytes().replace("é".encode(), b"\xff\xff"))
+    start = content.index(b"PK\1\2")
+    content[start + offset : start + offset + 1] = value
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(PictureError, match=r"a\.zip cannot be read as a zip file"):
+        Source([tmp_path / "a.zip"]).pictures(8)

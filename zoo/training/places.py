@@ -103,7 +103,7 @@ def open_place(place: str, split: str) -> Place:
         raise InputError(f"{where} is not what pictures are read from: give {ACCEPTED}.")
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
+    except Exception as error:  # what a damaged directory of an archive raises is not written down anywhere
         raise PictureError(f"{path} cannot be read as a zip file ({error}): get it again.") from None
     members = set(archive.namelist())
     if inner in members:  # one file
