@@ -49,6 +49,12 @@ def test_grey_stays_grey() -> None:
     assert only(encoded(picture(9, 5).convert("1"), "PNG")).shape == (1, 5, 9)
 
 
+def test_premultiplied_grey_is_read_as_grey_with_transparency() -> None:
+    image = picture(9, 5).convert("LA")
+    image.putalpha(128)
+    np.testing.assert_allclose(only(image.convert("La")), only(image), atol=0.01)
+
+
 def test_sixteen_bits_are_kept() -> None:
     values = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16) + 1
     values[-1, -1] = 65535

@@ -195,6 +195,21 @@ def test_what_is_frozen_after_train_stays_so() -> None:
     assert not model.generate(1).tensor.requires_grad
 
 
+def test_a_part_that_was_made_trainable_before_train_learns_alone() -> None:
+    model = zoo.load("dcgan")
+    model.main[0].requires_grad_(True)  # type: ignore[index,union-attr,operator]
+    model.train()
+    assert [name for name, x in model.named_parameters() if x.requires_grad] == ["main.0.weight"]
+
+
+def test_what_is_loaded_in_inference_mode_learns() -> None:
+    with torch.inference_mode():
+        model = zoo.load("dcgan")
+    model.train()
+    assert model.decode(model.latents(1, 0)).mean().backward() is None  # type: ignore[operator,union-attr]
+    assert all(x.grad is not None for x in model.parameters())
+
+
 @pytest.mark.parametrize("dtype", ["float16", "torch.bfloat16", "float64", torch.float16])
 def test_types_by_name(dtype: Any) -> None:
     model = zoo.load("dcgan", dtype=dtype)

@@ -46,6 +46,7 @@ def load(
 ) -> Model: ...
 @overload
 def load(name: str, *, runtime: Literal["onnx"], weights: str | os.PathLike[str] | None = None) -> OnnxModel: ...
+@torch.inference_mode(False)  # or its tensors could never learn
 def load(
     name: str,
     *,

@@ -400,7 +400,9 @@ def _values(picture: Image.Image, what: str) -> npt.NDArray[Any]:
     if picture.mode == "F":
         return np.asarray(picture)
     transparency = None
-    grey = picture.mode in ("1", "L", "LA", "La")
+    if picture.mode == "La":  # which Pillow converts to nothing else
+        picture = picture.convert("LA")
+    grey = picture.mode in ("1", "L", "LA")
     if picture.has_transparency_data:
         clear = picture.convert("RGBA")
         transparency = np.asarray(clear.getchannel("A"))
