@@ -91,6 +91,23 @@ def test_each_picture_has_a_name(tmp_path: Path, names: list[str]) -> None:
     assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == ["1.png", "b.png"]
 
 
+def test_an_empty_path_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(4, 4).save(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="The path of a picture is empty"):
+        Images.of("")
+    assert Images.of(Path()).names == ["a"]
+
+
+@pytest.mark.parametrize(
+    "tensor", [torch.zeros(3, 4, 4).to_sparse(), torch.zeros(3, 4, 4, device="meta"), [[[1.0], [1.0, 2.0]]]]
+)
+def test_what_is_no_plain_tensor_is_refused(tensor: Any) -> None:
+    for read in (Images.of, Images.from_network):
+        with pytest.raises(InputError):
+            read(tensor)
+
+
 @pytest.mark.parametrize("path", [None, 3, b"a.png", ["a.png"]])
 def test_what_is_no_path_is_refused(path: Any) -> None:
     with pytest.raises(InputError, match="A path is a text or a Path, not"):

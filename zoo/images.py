@@ -133,10 +133,7 @@ class Images:
         Raises:
             InputError: for another shape, or NaN and infinite values.
         """
-        if hasattr(output, "detach"):
-            output = output.detach().cpu()
-            output = output.float() if output.is_floating_point() else output
-        values = np.asarray(output)
+        values = _numpy(output, "What a network made")
         if values.ndim not in (3, 4) or values.shape[-3] not in (1, 2, 3, 4) or 0 in values.shape:
             raise InputError(f"A network's pictures are (N, C, H, W) or (C, H, W), C from 1 to 4, not {values.shape}.")
         if not np.issubdtype(values.dtype, np.floating):
@@ -580,6 +577,8 @@ def _read(source: Any, alpha: bool, max_pixels: int | None, item: str = "") -> I
     elif isinstance(source, str) and source.startswith(("http://", "https://")):
         raise InputError(f"{source} is an address, and nothing is fetched from the network here: download it first.")
     elif isinstance(source, (str, os.PathLike)):
+        if not os.fspath(source):  # an unset variable; Path would take it for the current folder
+            raise InputError("The path of a picture is empty: name a file, or . for the current folder.")
         for name, file in named_files(Path(source)):
             yield name, *read_path(file, alpha, max_pixels)
     elif isinstance(source, (bytes, bytearray, memoryview)):
@@ -593,8 +592,7 @@ def _read(source: Any, alpha: bool, max_pixels: int | None, item: str = "") -> I
             raise InputError(
                 f"{item or 'A tensor'} of pictures is (C, H, W) or (N, C, H, W), not {tuple(source.shape)}."
             )
-        tensor = source.detach().cpu()
-        values = np.moveaxis((tensor.float() if tensor.is_floating_point() else tensor).numpy(), -3, -1)
+        values = np.moveaxis(_numpy(source, item or "The tensor"), -3, -1)
         yield from (("", array, Info()) for array in from_array(values, alpha, item or "The tensor"))
     elif hasattr(source, "read"):
         yield "", *_read_file_object(source, item, alpha, max_pixels)
@@ -605,6 +603,17 @@ def _read(source: Any, alpha: bool, max_pixels: int | None, item: str = "") -> I
         raise InputError(
             f"{type(source).__name__} holds no pictures: give a path, bytes, a PIL picture, an array or a tensor."
         )
+
+
+def _numpy(values: Any, what: str) -> npt.NDArray[Any]:
+    """A tensor of any device and precision as an array; errors call it ``what``."""
+    try:
+        if hasattr(values, "detach"):
+            values = values.detach().cpu()
+            values = values.float() if values.is_floating_point() else values
+        return np.asarray(values)
+    except (RuntimeError, TypeError, ValueError) as error:  # sparse, quantized, on the meta device, or no numbers
+        raise InputError(f"{what} is no plain tensor or array: {str(error).splitlines()[0]}") from None
 
 
 def _read_file_object(source: Any, item: str, alpha: bool, max_pixels: int | None) -> tuple[Array, Info]:

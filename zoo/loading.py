@@ -106,7 +106,7 @@ def load(
         check_formats(model, entry)
     try:
         return model if place.type == "cpu" else model.to(place)
-    except (RuntimeError, AssertionError) as error:  # torch says so in several ways
+    except (RuntimeError, AssertionError, ImportError) as error:  # torch says so in several ways
         raise InputError(f"The device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from None
 
 
@@ -125,7 +125,10 @@ def _device(given: Any) -> torch.device:
     try:
         if not isinstance(given, (str, torch.device)):
             raise TypeError("give a name such as cpu, cuda or mps")
-        return torch.device(given)
+        device = torch.device(given)
+        if device.type == "meta":
+            raise TypeError("it holds no numbers; give cpu, cuda or mps")
+        return device
     except (RuntimeError, TypeError) as error:
         raise InputError(f"The device {str(given)!r} cannot be used: {str(error).splitlines()[0]}") from None
 

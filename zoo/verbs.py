@@ -390,6 +390,8 @@ class Verbs:
         return made
 
     def _condition(self, condition: Condition, value: Any, n: int) -> Any:
+        if condition.kind != "image" and hasattr(value, "tolist"):  # labels as an array or a tensor
+            value = value.tolist()
         several = not isinstance(value, (str, bytes)) and hasattr(value, "__len__")
         if condition.kind == "image":
             arrays = Images.of(value).arrays
