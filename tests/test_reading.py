@@ -172,6 +172,13 @@ def test_no_other_decoder_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert format_of(content) == ""
 
 
+def test_a_lazy_eps_is_not_started(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+    with Image.open(path) as lazy, pytest.raises(PictureError, match="EPS is a program, which is not started here"):
+        Images.of(lazy)
+
+
 def test_only_the_beginning_of_files_is_read_in_a_folder(tmp_path: Path) -> None:
     with (tmp_path / "large").open("wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")

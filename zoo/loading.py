@@ -153,20 +153,22 @@ def build(entry: Entry, tensors: int | None = None) -> Model:
         )
     try:
         with torch.device("meta"), _NoInit(), _Bounded(tensors):
-            model = builder(**entry.config)
+            made: Any = builder(**entry.config)
+            if not isinstance(made, Model):  # as a class may decide
+                raise TypeError(f"it made {type(made).__name__}")
     except _TooLargeError:
         raise WeightsError(
             f"{entry.name}: the configuration makes a network of far more than the {tensors:,} tensors of the file: "
             "correct config.json, or take the file that belongs to it."
         ) from None
-    except Exception as error:  # a plugin's code can raise anything
+    except (Exception, SystemExit) as error:  # a plugin's code can raise anything
         said = str(error).strip().rstrip(".")
         said = said if len(said) < 300 else f"{said[:300]}..."
         raise RegistryError(
             f"{entry.name}: the builder {entry.builder} failed: {type(error).__name__}: {said}"
             + ("." if entry.package == "zoo" else f"; {entry.package} has to correct `builder`, `config` or the code.")
         ) from error
-    return model
+    return made
 
 
 class _TooLargeError(BaseException):  # which no builder catches

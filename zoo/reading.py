@@ -378,6 +378,8 @@ def _unpack(picture: Any, rawmode: str) -> None:
 
 def from_pil(picture: Image.Image, what: str, alpha: bool = False) -> tuple[Array, Info]:
     """One PIL picture as ``(C, H, W)`` in [0, 1], and what it says beside; errors call it ``what``."""
+    if picture.format == "EPS" and getattr(picture, "tile", None):
+        raise PictureError(f"{what}: EPS is a program, which is not started here: save it as PNG.")
     try:
         _check_memory(picture, what)
         return _convert(picture, what, alpha)

@@ -222,11 +222,11 @@ class Verbs:
         images = Images.of(source, alpha=self._input.size is None)
         if len(images) != 1:
             raise InputError(f"One picture goes into a file, not {len(images)}: use reconstruct(...).save(FOLDER).")
-        target = Path(path)
         (x,) = images.arrays
         array = self._fit(colours(x))
         height, width = self.result_size(array.shape[1:])
         check_output(path, size=(width, height), format=format, bits=bits)
+        target = Path(path)
         values = self.checked(conditions, 1)
         side = self._side(tile, array.shape, values)
         png = (format or target.suffix[1:]).lower().lstrip(".") == "png"
