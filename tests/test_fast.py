@@ -267,6 +267,30 @@ def test_verbs_run_the_network_as_it_is(edit: Callable[[Model], object]) -> None
     assert after.shape != before.shape or np.abs(after - before).max() > 1e-4, "or this edit shows nothing"
 
 
+def test_verbs_run_whatever_torchs_defaults_are() -> None:
+    wanted = copy.deepcopy(dcgan()).generate(2, seed=0).numpy()
+    for change, default in ((torch.set_default_dtype, torch.float64), (torch.set_default_device, "meta")):
+        before = torch.get_default_dtype() if default is torch.float64 else None
+        change(default)  # type: ignore[operator]
+        try:
+            made = copy.deepcopy(dcgan()).generate(2, seed=0).numpy()
+        finally:
+            change(before)  # type: ignore[operator]
+        np.testing.assert_allclose(made, wanted, rtol=0, atol=1e-5)
+
+
+def test_another_convolution_for_all_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = zoo.load("conv-ae")
+    image = np.full((64, 64, 3), 0.5, np.float32)
+    before = model.reconstruct(image).numpy()
+    convolve = nn.Conv2d._conv_forward
+    monkeypatch.setattr(nn.Conv2d, "_conv_forward", lambda *given: convolve(*given) * 1.1)
+    after = model.reconstruct(image).numpy()
+    model.precision = "plain"
+    np.testing.assert_allclose(after, model.reconstruct(image).numpy(), rtol=0, atol=1e-5)
+    assert np.abs(after - before).max() > 1e-3
+
+
 def test_an_edit_before_the_first_use_is_part_of_the_network() -> None:
     for edit in EDITS.values():
         model = copy.deepcopy(dcgan())

@@ -49,6 +49,76 @@ def test_grey_stays_grey() -> None:
     assert only(encoded(picture(9, 5).convert("1"), "PNG")).shape == (1, 5, 9)
 
 
+def test_premultiplied_grey_is_read_as_grey_with_transparency() -> None:
+    image = picture(9, 5).convert("LA")
+    image.putalpha(128)
+    np.testing.assert_allclose(only(image.convert("La")), only(image), atol=0.01)
+
+
+def test_what_arithmetic_made_of_pictures_is_written_as_it_looks(tmp_path: Path) -> None:
+    images = Images.of(np.full((4, 4, 3), 0.6, np.float32))
+    images.arrays[0] *= 2
+    images.arrays[0][0] -= 2
+    for bits in (8, 16):
+        images.save(tmp_path / "a.png", bits=bits)
+        assert Images.of(tmp_path / "a.png").arrays[0][:, 0, 0].tolist() == [0, 1, 1]
+    images.arrays[0][0] = np.nan
+    for bits in (8, 16):
+        with pytest.raises(InputError, match="NaN"):
+            images.save(tmp_path / "b.png", bits=bits)
+    assert not (tmp_path / "b.png").exists()
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((4, 4), "f4"), np.zeros((8, 8, 3), "f4"), np.zeros((3, 4, 4), np.uint8), np.zeros((1, 3, 4, 4), "f4")],
+)
+def test_arrays_that_are_no_pictures_are_refused(array: np.ndarray) -> None:
+    with pytest.raises(InputError, match=r"\(C, H, W\), C from 1 to 4, not .*: zoo\.Images\.of takes others"):
+        Images([array])
+
+
+@pytest.mark.parametrize("names", [[], ["a"], ["a", "b", "c"]])
+def test_each_picture_has_a_name(tmp_path: Path, names: list[str]) -> None:
+    arrays = [np.zeros((3, 4, 4), np.float32)] * 2
+    with pytest.raises(InputError, match=f"There are {len(names)} names for 2 pictures"):
+        Images(arrays, names=names)
+    images = Images(arrays)
+    images.names = names
+    with pytest.raises(InputError, match="names for 2 pictures"):
+        images.save(tmp_path / "folder")
+    Images(arrays, names=[1, Path("b")]).save(tmp_path / "folder")  # type: ignore[list-item]
+    assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == ["1.png", "b.png"]
+
+
+def test_an_empty_path_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(4, 4).save(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="The path of a picture is empty"):
+        Images.of("")
+    assert Images.of(Path()).names == ["a"]
+
+
+@pytest.mark.parametrize(
+    "tensor", [torch.zeros(3, 4, 4).to_sparse(), torch.zeros(3, 4, 4, device="meta"), [[[1.0], [1.0, 2.0]]]]
+)
+def test_what_is_no_plain_tensor_is_refused(tensor: Any) -> None:
+    for read in (Images.of, Images.from_network):
+        with pytest.raises(InputError):
+            read(tensor)
+
+
+@pytest.mark.parametrize("path", [None, 3, b"a.png", ["a.png"]])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    with pytest.raises(InputError, match="A path is a text or a Path, not"):
+        Images([np.zeros((3, 4, 4), np.float32)]).save(path)
+
+
+def test_a_folder_too_deep_for_the_system_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match="cannot be written"):
+        Images([np.zeros((3, 4, 4), np.float32)]).save(f"{tmp_path}/{'/'.join(['d' * 200] * 25)}/")
+
+
 def test_sixteen_bits_are_kept() -> None:
     values = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16) + 1
     values[-1, -1] = 65535

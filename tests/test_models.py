@@ -200,6 +200,21 @@ def test_what_is_frozen_after_train_stays_so() -> None:
     assert not model.generate(1).tensor.requires_grad
 
 
+def test_a_part_that_was_made_trainable_before_train_learns_alone() -> None:
+    model = zoo.load("dcgan")
+    model.main[0].requires_grad_(True)  # type: ignore[index,union-attr,operator]
+    model.train()
+    assert [name for name, x in model.named_parameters() if x.requires_grad] == ["main.0.weight"]
+
+
+def test_what_is_loaded_in_inference_mode_learns() -> None:
+    with torch.inference_mode():
+        model = zoo.load("dcgan")
+    model.train()
+    assert model.decode(model.latents(1, 0)).mean().backward() is None  # type: ignore[operator,union-attr]
+    assert all(x.grad is not None for x in model.parameters())
+
+
 @pytest.mark.parametrize("dtype", ["float16", "torch.bfloat16", "float64", torch.float16])
 def test_types_by_name(dtype: Any) -> None:
     model = zoo.load("dcgan", dtype=dtype)
@@ -212,7 +227,21 @@ def test_types_that_are_none(dtype: Any) -> None:
         zoo.load("dcgan", dtype=dtype)
 
 
-@pytest.mark.parametrize("device", [None, 0, -1, ["cpu"], b"cpu", "", "cpu:x", "gpu"])
+@pytest.mark.parametrize("weights", [3, b"weights", ["weights"]])
+def test_weights_that_are_no_path(weights: Any) -> None:
+    with pytest.raises(InputError, match="weights is the path of a folder or a"):
+        zoo.load("dcgan", weights=weights)
+
+
+@pytest.mark.parametrize("digits", [torch.tensor([1, 2]), np.array([1, 2]), np.array([1, 2], np.uint8), (1, 2)])
+def test_labels_may_be_arrays_and_tensors(digits: Any) -> None:
+    model = zoo.load("cdcgan")
+    wanted = model.generate(2, seed=0, digit=[1, 2]).numpy()
+    assert np.array_equal(model.generate(2, seed=0, digit=digits).numpy(), wanted)
+    assert np.array_equal(model.generate(1, seed=0, digit=digits[0]).numpy(), wanted[:1])
+
+
+@pytest.mark.parametrize("device", [None, 0, -1, ["cpu"], b"cpu", "", "cpu:x", "gpu", "meta", "hpu"])
 def test_devices_that_are_none(device: Any) -> None:
     with pytest.raises(InputError, match=r"^The device .* cannot be used: "):
         zoo.load("dcgan", device=device)

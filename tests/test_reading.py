@@ -172,6 +172,13 @@ def test_no_other_decoder_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert format_of(content) == ""
 
 
+def test_a_lazy_eps_is_not_started(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+    with Image.open(path) as lazy, pytest.raises(PictureError, match="EPS is a program, which is not started here"):
+        Images.of(lazy)
+
+
 def test_only_the_beginning_of_files_is_read_in_a_folder(tmp_path: Path) -> None:
     with (tmp_path / "large").open("wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")
@@ -365,12 +372,14 @@ def test_a_clear_colour_of_sixteen_bits() -> None:
         assert Images.of(content, alpha=True).arrays[0][-1].tolist() == [[0, 1]]
 
 
-def tiff(values: np.ndarray, bits: int = 16, order: str = "<") -> bytes:
+def tiff(values: np.ndarray, bits: int = 16, order: str = "<", **more: int) -> bytes:
     """A TIFF of words, which Pillow reads and does not write."""
     height, width, channels = values.shape
     data = values.astype(f"{order}u2").tobytes() if bits == 16 else values.tobytes()
-    tags = {256: width, 257: height, 258: bits, 259: 1, 262: 2 if channels > 1 else 1, 277: channels, 278: height}
-    tags |= {273: 8, 279: len(data)}
+    data = zlib.compress(data) if more.get("compression") == 8 else data
+    tags = {256: width, 257: height, 258: bits, 259: more.get("compression", 1)}
+    tags |= {262: more.get("colour", 2 if channels > 1 else 1), 277: channels, 278: height}
+    tags |= {273: 8, 279: len(data), 339: more.get("kind", 1)}
     extra = 8 + len(data) + 2 + 12 * len(tags) + 4
     entries = b""
     for tag, value in sorted(tags.items()):
@@ -385,10 +394,40 @@ def tiff(values: np.ndarray, bits: int = 16, order: str = "<") -> bytes:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_sixteen_bits_of_tiff(order: str, channels: int) -> None:
+@pytest.mark.parametrize("compression", [1, 8])
+def test_sixteen_bits_of_tiff(order: str, channels: int, compression: int) -> None:
     values = np.random.default_rng(0).integers(0, 65536, (6, 5, channels), np.uint16)
-    made = Images.of(tiff(values, order=order)).arrays[0]
+    made = Images.of(tiff(values, order=order, compression=compression)).arrays[0]
     assert np.array_equal((made * 65535).round().transpose(1, 2, 0), values)
+
+
+def test_white_may_be_zero_with_sixteen_bits() -> None:
+    values = np.random.default_rng(0).integers(0, 65536, (6, 5, 1), np.uint16)
+    made = Images.of(tiff(values, colour=0)).arrays[0]
+    assert np.array_equal((made * 65535).round().transpose(1, 2, 0), 65535 - values)
+
+
+def test_planes_of_sixteen_bits_are_refused() -> None:
+    """Pillow takes every byte for a value."""
+    values = np.random.default_rng(0).integers(0, 65536, (6, 5, 3), np.uint16)
+    planes = np.moveaxis(values, -1, 0).tobytes()
+    depth, places, lengths = (
+        struct.pack("<3H", 16, 16, 16),
+        struct.pack("<3I", 8, 68, 128),
+        struct.pack("<3I", *[60] * 3),
+    )
+    tags = {256: (1, 5), 257: (1, 6), 258: (3, 194), 259: (1, 1), 262: (1, 2), 273: (3, 200), 277: (1, 3), 278: (1, 6)}
+    tags |= {279: (3, 212), 284: (1, 2)}
+    end = b"".join(struct.pack("<HHII", tag, 3 if tag == 258 else 4, *value) for tag, value in tags.items())
+    content = b"II" + struct.pack("<HI", 42, 224) + planes + b"\0" * 6 + depth + places + lengths
+    content += struct.pack("<H", len(tags)) + end + b"\0" * 4
+    with pytest.raises(PictureError, match=r"planes of 16 bits, one behind the other, are not read: save it as PNG\."):
+        Images.of(content)
+
+
+def test_a_kind_that_pillow_does_not_read_is_not_called_damaged() -> None:
+    with pytest.raises(PictureError, match=r"of a kind that is not read, .*: save it as PNG\.$"):
+        Images.of(tiff(np.zeros((6, 5, 3), np.uint16), kind=3))  # half floats
 
 
 def test_integers_go_by_the_bits_of_their_file() -> None:

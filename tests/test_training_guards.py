@@ -363,7 +363,20 @@ def test_what_is_no_number_is_on_no_card(
     assert "the data have no split test, so all their pictures are measured" in made.stderr
 
 
-BOOM = "def called(**options):\n    raise SystemExit('called')\n"
+BOOM = """
+from zoo.model import Generator
+
+def called(**options):
+    raise SystemExit("called")
+
+class Ends(Generator):
+    def __init__(self, **options):
+        raise SystemExit(0)
+
+class Other(Generator):
+    def __new__(cls, **options):
+        return 3
+"""
 
 
 @pytest.mark.parametrize(
@@ -371,6 +384,9 @@ BOOM = "def called(**options):\n    raise SystemExit('called')\n"
     [
         ("os:system", "the builder os:system is no zoo.model.Model"),
         ("boom:called", "the builder boom:called is no zoo.model.Model"),
+        ("boom:Ends", "the builder boom:Ends failed: SystemExit"),
+        ("boom:Other", "the builder boom:Other failed: TypeError: it made int"),
+        ("ends:Any", "ends:Any cannot be imported: SystemExit"),
         ("antigravity:fly", "antigravity:fly is not imported: its module is not in the package or folder"),
         ("json.tool:main", "json.tool:main is not imported"),
     ],
@@ -386,6 +402,7 @@ def test_a_builder_is_known_to_be_a_network_before_it_is_called(
     }
     (tmp_path / "registry.yaml").write_text(json.dumps({"odd": stanza}))
     (tmp_path / "boom.py").write_text(BOOM)
+    (tmp_path / "ends.py").write_text("raise SystemExit(0)")
     registry.cache_clear()
     monkeypatch.setattr(sys, "path", list(sys.path))
     try:

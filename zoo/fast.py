@@ -127,7 +127,8 @@ class State:
                 self.blocks.append(x.view(-1)[:whole].view(-1, BLOCK))
                 x = x.view(-1)[whole:]
             self.short.setdefault(x.dtype, []).append(x)
-        order = torch.randperm(BLOCK, generator=torch.Generator().manual_seed(0))
+        # Whatever device and precision are torch's defaults.
+        order = torch.randperm(BLOCK, generator=torch.Generator().manual_seed(0), device="cpu").float()
         factors = (order + 0.5) / BLOCK + 0.5  # all different, none near zero
         self.factors = factors.to(self.blocks[0].device) if self.blocks else factors
         self.values = self._values()
@@ -157,7 +158,7 @@ class State:
                 raise _UnusualError
             if not cls.__module__.startswith(_LIBRARIES) and not self._is_ours(cls):
                 raise _UnusualError
-            found += [cls, cls.forward, [*own["_modules"].items()]]
+            found += [cls, cls.forward, getattr(cls, "_conv_forward", None), [*own["_modules"].items()]]
             for held in (own["_parameters"], own["_buffers"]):
                 for name, x in held.items():
                     found += [name, self._tensor(x, tensors)]

@@ -59,6 +59,9 @@ class Images:
         names: where each came from, relative to the folder it was in, or ``0000``, ``0001``, ... .
         seed: the seed that made them, for generated pictures.
         infos: what the file of each said beside the pixels: EXIF and resolution. :meth:`save` writes it into results.
+
+    Raises:
+        InputError: for arrays of another shape or kind, or another number of names.
     """
 
     def __init__(
@@ -70,9 +73,22 @@ class Images:
     ) -> None:
         self.arrays = list(arrays)
         width = max(4, len(str(len(self.arrays) - 1)))  # so that names sort as numbers do
-        self.names = list(names) if names is not None else [f"{i:0{width}d}" for i in range(len(self.arrays))]
+        self.names = [str(name) for name in names or ()]
+        if names is None:
+            self.names = [f"{i:0{width}d}" for i in range(len(self.arrays))]
+        self._check()
         self.seed = seed
         self.infos = list(infos) if infos is not None else [Info()] * len(self.arrays)
+
+    def _check(self) -> None:
+        for array in self.arrays:
+            if array.ndim != 3 or array.shape[0] not in (1, 2, 3, 4) or array.dtype.kind != "f":
+                raise InputError(
+                    f"The arrays of Images are floats (C, H, W), C from 1 to 4, not {array.dtype} {array.shape}: "
+                    "zoo.Images.of takes others."
+                )
+        if len(self.names) != len(self.arrays):
+            raise InputError(f"There are {len(self.names)} names for {len(self.arrays)} pictures: give each a name.")
 
     @classmethod
     def of(cls, source: Any, alpha: bool = False, max_pixels: int | None = None) -> Images:
@@ -117,10 +133,7 @@ class Images:
         Raises:
             InputError: for another shape, or NaN and infinite values.
         """
-        if hasattr(output, "detach"):
-            output = output.detach().cpu()
-            output = output.float() if output.is_floating_point() else output
-        values = np.asarray(output)
+        values = _numpy(output, "What a network made")
         if values.ndim not in (3, 4) or values.shape[-3] not in (1, 2, 3, 4) or 0 in values.shape:
             raise InputError(f"A network's pictures are (N, C, H, W) or (C, H, W), C from 1 to 4, not {values.shape}.")
         if not np.issubdtype(values.dtype, np.floating):
@@ -205,6 +218,7 @@ class Images:
             InputError: for an ending that is no picture format, or pictures too large for it.
             PictureError: where the disk does not take it.
         """
+        self._check()  # again: lists can be changed
         check_output(path, format=format, bits=bits)
         target = Path(path)
         if not is_folder(path):
@@ -343,7 +357,8 @@ def check_output(
         InputError: for a name, format or size that cannot be written.
         PictureError: for a place where nothing may be written.
     """
-    text = os.fspath(path)
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(text := os.fspath(path), str):
+        raise InputError(f"A path is a text or a Path, not {path!r}.")
     if not text or "\0" in text or not _encodable(text):
         raise InputError(f"{text!r} is no path that can be written to: give another.")
     target, suffix = Path(path), Path(path).suffix.lower()
@@ -361,10 +376,10 @@ def check_output(
         raise InputError(f"{path}: 16 bits are written as PNG, not as {kind}: use .png, or 8 bits.")
     if size:
         _check_size(str(path), kind, size)
-    home = target if folder and target.is_dir() else target.parent
+    home = target if folder and os.path.isdir(target) else target.parent  # noqa: PTH112 - is_dir raises for long names
     while not os.path.lexists(home) and home != home.parent:
         home = home.parent
-    if not home.is_dir() or not os.access(home, os.W_OK):
+    if not os.path.isdir(home) or not os.access(home, os.W_OK):  # noqa: PTH112
         raise PictureError(f"{path} cannot be written: {home} is not a folder that you may write to.")
 
 
@@ -562,6 +577,8 @@ def _read(source: Any, alpha: bool, max_pixels: int | None, item: str = "") -> I
     elif isinstance(source, str) and source.startswith(("http://", "https://")):
         raise InputError(f"{source} is an address, and nothing is fetched from the network here: download it first.")
     elif isinstance(source, (str, os.PathLike)):
+        if not os.fspath(source):  # an unset variable; Path would take it for the current folder
+            raise InputError("The path of a picture is empty: name a file, or . for the current folder.")
         for name, file in named_files(Path(source)):
             yield name, *read_path(file, alpha, max_pixels)
     elif isinstance(source, (bytes, bytearray, memoryview)):
@@ -575,8 +592,7 @@ def _read(source: Any, alpha: bool, max_pixels: int | None, item: str = "") -> I
             raise InputError(
                 f"{item or 'A tensor'} of pictures is (C, H, W) or (N, C, H, W), not {tuple(source.shape)}."
             )
-        tensor = source.detach().cpu()
-        values = np.moveaxis((tensor.float() if tensor.is_floating_point() else tensor).numpy(), -3, -1)
+        values = np.moveaxis(_numpy(source, item or "The tensor"), -3, -1)
         yield from (("", array, Info()) for array in from_array(values, alpha, item or "The tensor"))
     elif hasattr(source, "read"):
         yield "", *_read_file_object(source, item, alpha, max_pixels)
@@ -587,6 +603,17 @@ def _read(source: Any, alpha: bool, max_pixels: int | None, item: str = "") -> I
         raise InputError(
             f"{type(source).__name__} holds no pictures: give a path, bytes, a PIL picture, an array or a tensor."
         )
+
+
+def _numpy(values: Any, what: str) -> npt.NDArray[Any]:
+    """A tensor of any device and precision as an array; errors call it ``what``."""
+    try:
+        if hasattr(values, "detach"):
+            values = values.detach().cpu()
+            values = values.float() if values.is_floating_point() else values
+        return np.asarray(values)
+    except (RuntimeError, TypeError, ValueError) as error:  # sparse, quantized, on the meta device, or no numbers
+        raise InputError(f"{what} is no plain tensor or array: {str(error).splitlines()[0]}") from None
 
 
 def _read_file_object(source: Any, item: str, alpha: bool, max_pixels: int | None) -> tuple[Array, Info]:
@@ -606,13 +633,24 @@ def _read_file_object(source: Any, item: str, alpha: bool, max_pixels: int | Non
 
 def _to_bytes(array: Array) -> npt.NDArray[np.uint8]:
     """``(C, H, W)`` in [0, 1] to uint8 ``(H, W, C)``, rounded to the nearest."""
-    values: npt.NDArray[np.uint8] = (array.transpose(1, 2, 0) * 255 + 0.5).astype(np.uint8)
-    return values
+    return _scaled(array, 255).astype(np.uint8)
 
 
 def _to_words(array: Array) -> npt.NDArray[np.uint16]:
     """``(C, H, W)`` in [0, 1] to ``(H, W, C)`` of 16 bits, the high byte first, rounded to the nearest."""
-    return np.ascontiguousarray((array.transpose(1, 2, 0) * 65535 + 0.5).astype(">u2"))
+    return np.ascontiguousarray(_scaled(array, 65535).astype(">u2"))
+
+
+def _scaled(array: Array, most: int) -> Array:
+    """``(C, H, W)`` in [0, 1] to ``(H, W, C)`` from 0 to ``most`` and a half; what lies beyond, by arithmetic, is cut.
+
+    Raises:
+        InputError: for NaN, of which integers make anything.
+    """
+    if not np.isfinite(array).all():
+        raise InputError("A picture has NaN or infinite values: repair it first, with numpy.nan_to_num for instance.")
+    scaled: Array = np.clip(array, 0, 1).transpose(1, 2, 0) * most + 0.5
+    return scaled
 
 
 def _to_pil(array: Array) -> Image.Image:

@@ -46,6 +46,7 @@ def load(
 ) -> Model: ...
 @overload
 def load(name: str, *, runtime: Literal["onnx"], weights: str | os.PathLike[str] | None = None) -> OnnxModel: ...
+@torch.inference_mode(False)  # or its tensors could never learn
 def load(
     name: str,
     *,
@@ -105,7 +106,7 @@ def load(
         check_formats(model, entry)
     try:
         return model if place.type == "cpu" else model.to(place)
-    except (RuntimeError, AssertionError) as error:  # torch says so in several ways
+    except (RuntimeError, AssertionError, ImportError) as error:  # torch says so in several ways
         raise InputError(f"The device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from None
 
 
@@ -124,7 +125,10 @@ def _device(given: Any) -> torch.device:
     try:
         if not isinstance(given, (str, torch.device)):
             raise TypeError("give a name such as cpu, cuda or mps")
-        return torch.device(given)
+        device = torch.device(given)
+        if device.type == "meta":
+            raise TypeError("it holds no numbers; give cpu, cuda or mps")
+        return device
     except (RuntimeError, TypeError) as error:
         raise InputError(f"The device {str(given)!r} cannot be used: {str(error).splitlines()[0]}") from None
 
@@ -149,20 +153,22 @@ def build(entry: Entry, tensors: int | None = None) -> Model:
         )
     try:
         with torch.device("meta"), _NoInit(), _Bounded(tensors):
-            model = builder(**entry.config)
+            made: Any = builder(**entry.config)
+            if not isinstance(made, Model):  # as a class may decide
+                raise TypeError(f"it made {type(made).__name__}")
     except _TooLargeError:
         raise WeightsError(
             f"{entry.name}: the configuration makes a network of far more than the {tensors:,} tensors of the file: "
             "correct config.json, or take the file that belongs to it."
         ) from None
-    except Exception as error:  # a plugin's code can raise anything
+    except (Exception, SystemExit) as error:  # a plugin's code can raise anything
         said = str(error).strip().rstrip(".")
         said = said if len(said) < 300 else f"{said[:300]}..."
         raise RegistryError(
             f"{entry.name}: the builder {entry.builder} failed: {type(error).__name__}: {said}"
             + ("." if entry.package == "zoo" else f"; {entry.package} has to correct `builder`, `config` or the code.")
         ) from error
-    return model
+    return made
 
 
 class _TooLargeError(BaseException):  # which no builder catches

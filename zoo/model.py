@@ -70,11 +70,13 @@ class Model(nn.Module, Verbs):
     def train(self, mode: bool = True) -> Self:
         """As in torch; the first time, the parameters of a loaded model become trainable.
 
-        What is frozen after that stays frozen: freeze layers behind the first ``train()``.
+        Who has made some of them trainable before, as the head alone, has chosen: then the others stay frozen. So does
+        what is frozen after the first ``train()``.
         """
         if mode and self.frozen:
             self.frozen = False
-            self.requires_grad_(True)
+            if not any(parameter.requires_grad for parameter in self.parameters()):
+                self.requires_grad_(True)
         return super().train(mode)
 
     def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:

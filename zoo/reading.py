@@ -286,6 +286,8 @@ def read_open(file: BinaryIO, what: str, alpha: bool = False, max_pixels: int | 
 
 def _damaged(what: str, error: Exception) -> PictureError:
     reason = " ".join(str(error).split()) or type(error).__name__
+    if re.search("unknown|unsupported|not supported|unimplemented|cannot handle", reason, re.IGNORECASE):
+        return PictureError(f"{what}: of a kind that is not read, or damaged ({reason}): save it as PNG.")
     return PictureError(f"{what}: damaged or cut off ({reason}): get the file again.")
 
 
@@ -351,6 +353,14 @@ def _words(picture: Image.Image, file: BinaryIO, kind: str) -> npt.NDArray[np.ui
     return words
 
 
+def _planes_of_words(picture: Image.Image) -> bool:
+    """Whether a TIFF is laid out so that Pillow would take each byte of its words for a value."""
+    tags: Any = getattr(picture, "tag_v2", {})
+    tiles: Any = getattr(picture, "tile", ())
+    planes = tags.get(284) == 2 and len(picture.getbands()) > 1
+    return planes and bool(tiles) and tiles[0][0] == "raw" and _bits(picture) > 8
+
+
 def _rawmode(picture: Image.Image) -> str:
     """How the file lays out its values, where Pillow decodes all of it in one way."""
     found = {tile[3] if isinstance(tile[3], str) else (tile[3] or ("",))[0] for tile in getattr(picture, "tile", ())}
@@ -359,13 +369,17 @@ def _rawmode(picture: Image.Image) -> str:
 
 def _unpack(picture: Any, rawmode: str) -> None:
     """Have Pillow take the values of a file in another way."""
-    picture.tile = [
-        (*tile[:3], rawmode if isinstance(tile[3], str) else (rawmode, *tile[3][1:])) for tile in picture.tile
-    ]
+    made = []
+    for tile in picture.tile:
+        values = (*tile[:3], rawmode if isinstance(tile[3], str) else (rawmode, *tile[3][1:]))
+        made.append(tile._make(values) if hasattr(tile, "_make") else values)  # a named tuple in newer Pillows
+    picture.tile = made
 
 
 def from_pil(picture: Image.Image, what: str, alpha: bool = False) -> tuple[Array, Info]:
     """One PIL picture as ``(C, H, W)`` in [0, 1], and what it says beside; errors call it ``what``."""
+    if picture.format == "EPS" and getattr(picture, "tile", None):
+        raise PictureError(f"{what}: EPS is a program, which is not started here: save it as PNG.")
     try:
         _check_memory(picture, what)
         return _convert(picture, what, alpha)
@@ -380,6 +394,8 @@ def from_pil(picture: Image.Image, what: str, alpha: bool = False) -> tuple[Arra
 def _convert(
     picture: Image.Image, what: str, alpha: bool, words: npt.NDArray[np.uint16] | None = None
 ) -> tuple[Array, Info]:
+    if _planes_of_words(picture):
+        raise InputError(f"{what}: planes of 16 bits, one behind the other, are not read: save it as PNG.")
     picture.load()
     turn, info = _facts(picture)
     values = _values(picture, what) if words is None else _managed(words, picture.info)
@@ -391,6 +407,8 @@ def _values(picture: Image.Image, what: str) -> npt.NDArray[Any]:
     if picture.mode.startswith("I;16"):
         words = np.asarray(picture).astype(np.uint16)
         bits = _bits(picture)
+        if getattr(picture, "tag_v2", {}).get(262) == 0:  # white is zero, which Pillow turns for 8 bits alone
+            words = np.uint16(2**bits - 1) - words
         return words / np.float32(2**bits - 1) if bits < 16 else _managed(words[..., None], picture.info)
     if picture.mode == "I":  # integers whose range no file tells
         numbers = np.asarray(picture)
@@ -400,7 +418,9 @@ def _values(picture: Image.Image, what: str) -> npt.NDArray[Any]:
     if picture.mode == "F":
         return np.asarray(picture)
     transparency = None
-    grey = picture.mode in ("1", "L", "LA", "La")
+    if picture.mode == "La":  # which Pillow converts to nothing else
+        picture = picture.convert("LA")
+    grey = picture.mode in ("1", "L", "LA")
     if picture.has_transparency_data:
         clear = picture.convert("RGBA")
         transparency = np.asarray(clear.getchannel("A"))

@@ -314,7 +314,7 @@ def code_of(name: str, entry: Entry) -> Any:
         )
     try:
         return getattr(import_module(module), attribute)
-    except Exception as error:  # a plugin's code can raise anything
+    except (Exception, SystemExit) as error:  # a plugin's code can raise anything, and a script ends the process
         raise RegistryError(
             f"{entry.name}: {name} cannot be imported: {type(error).__name__}: {str(error).rstrip('.')}{cure}"
         ) from error

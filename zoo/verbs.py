@@ -235,11 +235,11 @@ class Verbs:
         images = Images.of(source, alpha=self._input.size is None)
         if len(images) != 1:
             raise InputError(f"One picture goes into a file, not {len(images)}: use reconstruct(...).save(FOLDER).")
-        target = Path(path)
         (x,) = images.arrays
         array = self._fit(colours(x))
         height, width = self.result_size(array.shape[1:])
         check_output(path, size=(width, height), format=format, bits=bits)
+        target = Path(path)
         values = self.checked(conditions, 1, "forward")
         side = self._side(tile, array.shape, values)
         png = (format or target.suffix[1:]).lower().lstrip(".") == "png"
@@ -413,6 +413,8 @@ class Verbs:
         return made
 
     def _condition(self, condition: Condition, value: Any, n: int) -> Any:
+        if condition.kind != "image" and hasattr(value, "tolist"):  # labels as an array or a tensor
+            value = value.tolist()
         several = not isinstance(value, (str, bytes)) and hasattr(value, "__len__")
         if condition.kind == "image":
             arrays = Images.of(value).arrays

@@ -614,6 +614,8 @@ def find(name: str, weights: str | os.PathLike[str] | None = None) -> tuple[Entr
     """
     if weights is not None and isinstance(name, str) and name.startswith(("local-dir:", "hf-hub:")):
         raise InputError(f"{name} brings its own weights: leave out `weights`.")
+    if not (weights is None or isinstance(weights, (str, os.PathLike))):
+        raise InputError(f"weights is the path of a folder or a .safetensors file, not {weights!r}.")
     entry = entry_of(name)
     return entry, fetch(entry, weights)
 
