@@ -200,7 +200,7 @@ def test_what_is_written_can_be_loaded_whatever_a_file_calls_it(name: str, plain
     entry, _ = find(f"local-dir:{tmp_path / 'mine'}")
     assert entry.origin
     assert len(entry.origin.taken) == len(entry.origin.files) == 1
-    with pytest.raises(ZooError, match="the licence: .* has control characters"):
+    with pytest.raises(ZooError, match=r"the licence: .* has control characters"):
         convert([path], tmp_path / "other", license="MIT\x1b")
     assert not (tmp_path / "other").exists()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -84,10 +85,24 @@ def test_data_that_hold_a_run(tmp_path: Path) -> None:
         (["--data", "", "--out", "run"], "--data is empty"),
         (["--data", ".", "", "--out", "run"], "--data is empty"),
         (["--data", ".", "--resume", ""], "--resume is empty"),
+        (["--data", "x" * 300, "--out", "run"], "is no path: File name too long"),
+        (["--data", ".", "--out", "a\0b"], "is no path: embedded null byte"),
     ],
 )
 def test_a_variable_that_is_not_set(zoo_command: Command, arguments: list[str], words: str) -> None:
     refused(zoo_command("train", "conv-ae", *arguments), words)
+
+
+def test_names_of_pictures_are_shown_without_what_a_terminal_obeys(
+    zoo_command: Command, tmp_path: Path, photos: Path
+) -> None:
+    shutil.copytree(photos, tmp_path / "data")
+    (tmp_path / "data" / "\x1b[2Jevil\n.png").write_bytes(b"no picture")
+    options = [part for setting in ("size=16", "code=8", "batch=4", "steps=1") for part in ("--set", setting)]
+    places = ("--data", tmp_path / "data", "--out", tmp_path / "run")
+    made = zoo_command("train", "conv-ae", "--cpu", *places, *options, color=True)
+    assert "?[2Jevil .png (not a picture" in made.stderr
+    assert "\x1b" not in made.stderr
 
 
 def test_two_runs_in_one_folder(zoo_command: Command, tmp_path: Path, photos: Path) -> None:
@@ -191,7 +206,8 @@ ODD = [
     ("conv-ae", "rate=nan", "rate must be a number from 0, not 'nan'"),
     ("dcgan", "size=3", "cannot be set so:"),
     ("dcgan", "width=60000", "cannot be set so:"),
-    ("dcgan", "channels=5", "cannot be set so:"),
+    ("dcgan", "channels=5", "cannot be set so: pictures have 1 channel or 3, not 5"),
+    ("conv-ae", "channels=2000", "cannot be set so: pictures have 1 channel or 3, not 2000"),
     ("dcgan", "size=99999999", "GB of memory"),
     ("dcgan", "rate=inf", "rate must be a number from 0, not 'inf'"),
     ("dcgan", "steps=" + "9" * 5000, "steps must be a whole number from 1"),

@@ -59,6 +59,8 @@ class Sample(Source):
 
 
 def _random(n: int, channels: int, size: Size) -> Tensor:
+    if channels not in (1, 3):
+        raise ValueError(f"pictures have 1 channel or 3, not {channels}")
     height, width = (size, size) if isinstance(size, int) else size or (64, 64)
     check_memory(_NAME, n * channels * height * width, free_memory())
     return torch.randint(256, (n, channels, height, width), dtype=torch.uint8)
