@@ -89,7 +89,7 @@ def test_numbers_that_are_none(key: str, value: float) -> None:
 
 
 def test_a_run_made_to_collapse_is_flagged_and_stopped(tmp_path: Path) -> None:
-    """No spectral norm, high rates: the alarm comes before the distance has doubled; with the recipe's and augmentation, none."""
+    """No spectral norm, high rates: the alarm comes before the distance has doubled; the recipe's own raise none."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[0:16, 0:16] / 16
     spots = [np.exp(-20 * ((x - a) ** 2 + (y - b) ** 2))[..., None] for a, b in rng.random((256, 2))]

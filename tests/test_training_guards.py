@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ from PIL import Image
 from test_training import folder, run, tiny_conv_ae
 
 import zoo
-from zoo.entry import Metric
+from zoo import publishing
+from zoo.entry import Data, Metric
 from zoo.errors import InputError, RegistryError, ZooError
 from zoo.loading import build
 from zoo.registry import registry
@@ -412,3 +415,18 @@ def test_a_builder_is_known_to_be_a_network_before_it_is_called(
         registry.cache_clear()
         sys.modules.pop("boom", None)
     assert "antigravity" not in sys.modules
+
+
+def test_texts_of_a_config_are_only_words_on_the_card() -> None:
+    """No link, heading, HTML or cell of the table comes out of the names in a downloaded folder."""
+    evil = "a](http://evil) ![b](http://evil) <script>\n# Heading\n| c | `d"
+    entry = replace(
+        registry().entry("dcgan"),
+        checkpoint="imported",
+        license=evil,
+        data=Data(evil, evil, "javascript:alert(1)"),
+        metrics=(Metric(evil, 1.0, evil),),
+    )
+    body = publishing.card(entry, "owner/name").split("---\n", 2)[2]
+    assert not re.search(r"\]\((http://evil|javascript)|<script|^# Heading|^\| c", body, re.MULTILINE)
+    assert all(len(re.findall(r"(?<!\\)\|", line)) == 4 for line in body.splitlines() if line.startswith("|"))
