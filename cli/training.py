@@ -19,6 +19,7 @@ import click
 from zoo.entry import Entry, Metric
 from zoo.errors import InputError, RegistryError, ZooError, near
 from zoo.registry import code_of, info, registry
+from zoo.schema import printable
 
 from .facts import as_json, complete_names
 
@@ -99,7 +100,7 @@ def train(
             defaults = plan["settings"]
         settings = {**defaults, **chosen}
         say = _say if first else _nothing
-        read = Source(places, strict=strict, warn=lambda text: say(f"Warning: {text}"))
+        read = Source(places, strict=strict, warn=lambda text: say(f"Warning: {printable(text)}"))
         features = _features(function, source, say)
         if chosen and not saved:
             check_settings(function, name, defaults, chosen, features, machine)
@@ -183,7 +184,7 @@ def evaluate(
         if function is None:
             raise InputError(f"The recipe {recipe} says nothing about how {entry.name} is measured.")
         settings = _settings(_defaults(function, recipe), given, f"the evaluation of {entry.name}")
-        read = Source(_places(data, more), strict=strict, warn=lambda text: _say(f"Warning: {text}"))
+        read = Source(_places(data, more), strict=strict, warn=lambda text: _say(f"Warning: {printable(text)}"))
         features = _features(function, source, _say)
         for network in features.values():
             network.to(torch.device(device))
@@ -224,6 +225,13 @@ def _given(option: str, value: str | None) -> str:
     """The same, if it names something: an empty text is what the shell makes of a variable that is not set."""
     if not value or not value.strip():
         raise InputError(f"{option} is empty: name a folder; a variable of the shell may not be set.")
+    try:
+        Path(value).stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass  # as a new folder, or what is inside a zip file
+    except (OSError, ValueError) as error:  # too long, or a NUL in it
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{option} {reprlib.repr(value)} is no path: {reason}.") from None
     return value
 
 

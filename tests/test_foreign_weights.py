@@ -135,17 +135,21 @@ def test_averaged_weights_are_preferred_and_the_others_named(
 def test_words_that_mean_an_average() -> None:
     for where in ("G_ema", "netGEma", "emaG", "EMA", "models.ema_0.999", "avgG", "model.averaged_model", "gema"):
         assert is_averaged(where), where
-    for where in ("", "netG", "generator", "params", "G_A", "gs.main", "memory", "image", "model.remap"):
+    others = ("", "netG", "generator", "params", "G_A", "gs.main", "memory", "image", "model.remap", "ema.online_model")
+    for where in others:
         assert not is_averaged(where), where
 
 
-@pytest.mark.parametrize("how", ["list", "dotless", "dotless within"])
+@pytest.mark.parametrize("how", ["list", "dotless", "dotless within", "named", "named within"])
 def test_averages_without_the_networks_names(how: str, plain: State, averaged: State, tmp_path: Path) -> None:
-    """A list in the order of the parameters, or names without dots; statistics have no averages there."""
+    """A list in the order of the parameters, names without dots, or the names; statistics have no averages there."""
     parameters = {key: x for key, x in averaged.items() if "running" not in key and "num_batches" not in key}
     if how == "list":
         content: Any = {"model": plain, "ema": {"decay": 0.9, "shadow_params": list(parameters.values())}, "step": 1}
         place, where = "ema.shadow_params", "model"
+    elif how.startswith("named"):
+        place, where = "shadow.module" if how.endswith("within") else "shadow", "model"
+        content = {"model": plain, "shadow": behind(place[7:] + "." if place[7:] else "", parameters), "step": 1}
     else:
         inside = "net" if how.endswith("within") else ""
         names = {f"model_ema.{inside}{key.replace('.', '')}": x for key, x in parameters.items()}
@@ -158,7 +162,8 @@ def test_averages_without_the_networks_names(how: str, plain: State, averaged: S
     assert entry.origin.taken == {"netG.pth": f"{place}, with the statistics in {where}"}
     left = entry.origin.left_out["netG.pth"].split(", ")
     assert left[0] == f"{where} before averaging ({len(parameters)} tensors)"
-    assert left[1:] == (["ema", "step"] if how == "list" else ["state_dict.model_ema (1 tensor)"])
+    rest = {"list": ["ema", "step"], "named": ["step"], "named within": ["step"]}
+    assert left[1:] == rest.get(how, ["state_dict.model_ema (1 tensor)"])
     convert([path], tmp_path / "plain", key=where)
     assert_equal(weights(tmp_path / "plain"), plain)
 
@@ -168,6 +173,36 @@ def test_the_same_weights_twice_are_no_question(plain: State, tmp_path: Path) ->
     entry = convert([path], tmp_path / "mine")
     assert entry.origin
     assert entry.origin.left_out == {"netG.pth": f"best ({len(plain)} tensors)"}
+
+
+def test_an_average_that_is_saved_with_what_it_is_of(plain: State, averaged: State, tmp_path: Path) -> None:
+    """As lucidrains' code does: the state dict of the average has both."""
+    both = {**behind("online_model.", plain), **behind("ema_model.", averaged), "initted": torch.tensor(True)}
+    path = saved(tmp_path, {"model": plain, "ema": both, "step": 9})  # type: ignore[dict-item]
+    entry = convert([path], tmp_path / "mine")
+    assert_equal(weights(tmp_path / "mine"), averaged)
+    assert entry.origin
+    assert entry.origin.taken == {"netG.pth": "ema.ema_model"}
+
+
+@pytest.mark.parametrize("key", ["netG", "netG.", "nets.netG.", ".netG"])
+def test_a_key_may_end_with_the_dot_of_the_names(key: str, plain: State, averaged: State, tmp_path: Path) -> None:
+    path = saved(tmp_path, {"nets": {"netG": plain, "netG_ema": averaged}})  # type: ignore[dict-item]
+    convert([path], tmp_path / "mine", key=key)
+    assert_equal(weights(tmp_path / "mine"), plain)
+
+
+@pytest.mark.parametrize("name", ["a\nb\x1b[31m", "\ud800", "\u202e", "x" * 5000])
+def test_what_is_written_can_be_loaded_whatever_a_file_calls_it(name: str, plain: State, tmp_path: Path) -> None:
+    """Names from a file, and its own, go into config.json, which takes no control characters."""
+    path = saved(tmp_path, {name: plain, f"{name}2": 1}, f"{name[:5].replace(chr(0xD800), chr(0xDCFF))}.pth")  # type: ignore[dict-item]
+    convert([path], tmp_path / "mine")
+    entry, _ = find(f"local-dir:{tmp_path / 'mine'}")
+    assert entry.origin
+    assert len(entry.origin.taken) == len(entry.origin.files) == 1
+    with pytest.raises(ZooError, match=r"the licence: .* has control characters"):
+        convert([path], tmp_path / "other", license="MIT\x1b")
+    assert not (tmp_path / "other").exists()
 
 
 def test_two_averages_are_a_question(plain: State, averaged: State, tmp_path: Path) -> None:
@@ -252,7 +287,7 @@ def test_weights_that_are_not_finite_are_refused(value: float, plain: State, tmp
     convert([saved(tmp_path, {"netG": plain, "netD": state})], tmp_path / "ok", key="netG")  # type: ignore[dict-item]
 
 
-@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64, torch.bool])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64, torch.bool, torch.float8_e4m3fn])
 def test_weights_that_are_no_floats_are_refused(dtype: torch.dtype, plain: State, tmp_path: Path) -> None:
     state = {**plain, "main.3.weight": plain["main.3.weight"].to(dtype)}
     with pytest.raises(WeightsError, match=rf"main\.3\.weight is of {dtype}, not torch\.float32"):
@@ -572,6 +607,25 @@ def test_an_index_that_lies(places: Any, words: str, tmp_path: Path) -> None:
         convert([index.parent], tmp_path / "mine")
 
 
+def test_a_tensor_is_that_of_the_shard_that_the_index_names(plain: State, averaged: State, tmp_path: Path) -> None:
+    index = sharded(tmp_path / "a", plain)
+    first = next(iter(plain))
+    shard = index.parent / "model-00003-of-00003.safetensors"
+    save_file({**load_file(shard), first: averaged[first]}, shard)
+    places = json.loads(index.read_text())["weight_map"]
+    for name, state in ((places[first], plain), (shard.name, {**plain, first: averaged[first]})):
+        index.write_text(json.dumps({"weight_map": {**places, first: name}}))
+        made = convert([index], tmp_path / name)
+        assert_equal(weights(tmp_path / name), state)
+        assert made.origin
+        assert made.origin.left_out
+    index.write_text(json.dumps({"weight_map": {}}))
+    save_file({}, tmp_path / "nothing.safetensors", {"format": "pt"})
+    for path in (tmp_path / "nothing.safetensors", index):
+        with pytest.raises(InputError, match="has no tensors: it is no state dict"):
+            convert([path], tmp_path / "mine")
+
+
 @pytest.fixture(scope="module")
 def halves() -> tuple[State, State]:
     state = theirs("taesd", {})
@@ -599,6 +653,13 @@ def test_one_half_asks_for_the_other(halves: tuple[State, State], tmp_path: Path
         convert([encoder, saved(tmp_path, {"x": torch.zeros(1)}, "x.pth")], tmp_path / "mine")
     with pytest.raises(InputError, match="no layout of 3 files: give one"):
         convert([encoder, decoder, decoder], tmp_path / "mine")
+
+
+def test_two_files_of_one_name_are_both_named(halves: tuple[State, State], tmp_path: Path) -> None:
+    paths = [saved(tmp_path / part, state) for part, state in zip(("a", "b"), halves, strict=True)]
+    made = convert(paths, tmp_path / "mine")
+    assert made.origin
+    assert made.origin.files.keys() == {"a/netG.pth", "b/netG.pth"}
 
 
 @pytest.mark.parametrize("prefix", ["", "module.", "net.module."])

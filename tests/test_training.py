@@ -417,6 +417,12 @@ def test_a_schedule_ends_at_zero_however_many_updates_a_step_has(tmp_path: Path)
     assert rates == [[pytest.approx(3e-4 * f), pytest.approx(6e-4 * f)] for f in (1, 1, 1, 0.5)]
 
 
+def test_something_is_held_out_of_the_fewest_pictures_that_are_taken(tmp_path: Path) -> None:
+    objective = conv_ae.fashion_mnist(Source([folder(tmp_path / "a", 8, 16)]), size=16, code=4, batch=4, steps=1)
+    objective.start(Machine("fp32", cpu=True))
+    assert math.isfinite(objective.measure()["figure"])
+
+
 def test_what_is_held_out() -> None:
     for n in (2, 3, 10, 1000):
         assert 1 <= int(held_out(n).sum()) < n

@@ -133,6 +133,25 @@ def test_a_labels_csv_of_something_else_is_no_split(tmp_path: Path) -> None:
         Source([place]).pictures(4)
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        "file,class\na.png,x\n",
+        "File,Class,Split\na.png,x,train\n",
+        "file, class, split\na.png, x, train\n",
+        "file;class;split\na.png;x;train\n",
+        "file\tclass\tsplit\na.png\tx\ttrain\n",
+    ],
+)
+def test_columns_of_labels_csv_that_are_nearly_right(tmp_path: Path, table: str) -> None:
+    place = folder(tmp_path, {**dots("a.png", "b.png"), "labels.csv": table})
+    with pytest.raises(InputError, match=r"labels.csv has the columns '.*': call them file, class and split"):
+        places.open_place(str(place), "train")
+    (place / "labels.csv").write_text("file,class,split\n")
+    with pytest.raises(InputError, match=r"labels.csv has no rows: complete or delete it"):
+        places.open_place(str(place), "train")
+
+
 def test_a_short_row_of_labels_csv(tmp_path: Path) -> None:
     place = folder(tmp_path, {**dots("a.png", "b.png"), "labels.csv": "file,class,split\na.png,x,train\nb.png,y\n"})
     with pytest.raises(InputError, match=r"labels.csv has too few columns in row 3: complete or delete it\."):

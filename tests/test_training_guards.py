@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,8 @@ from PIL import Image
 from test_training import folder, run, tiny_conv_ae
 
 import zoo
-from zoo.entry import Metric
+from zoo import publishing
+from zoo.entry import Data, Metric
 from zoo.errors import InputError, RegistryError, ZooError
 from zoo.loading import build
 from zoo.registry import registry
@@ -84,10 +88,23 @@ def test_data_that_hold_a_run(tmp_path: Path) -> None:
         (["--data", "", "--out", "run"], "--data is empty"),
         (["--data", ".", "", "--out", "run"], "--data is empty"),
         (["--data", ".", "--resume", ""], "--resume is empty"),
+        (["--data", "x" * 300, "--out", "run"], "is no path: File name too long"),
     ],
 )
 def test_a_variable_that_is_not_set(zoo_command: Command, arguments: list[str], words: str) -> None:
     refused(zoo_command("train", "conv-ae", *arguments), words)
+
+
+def test_names_of_pictures_are_shown_without_what_a_terminal_obeys(
+    zoo_command: Command, tmp_path: Path, photos: Path
+) -> None:
+    shutil.copytree(photos, tmp_path / "data")
+    (tmp_path / "data" / "\x1b[2Jevil\n.png").write_bytes(b"no picture")
+    options = [part for setting in ("size=16", "code=8", "batch=4", "steps=1") for part in ("--set", setting)]
+    places = ("--data", tmp_path / "data", "--out", tmp_path / "run")
+    made = zoo_command("train", "conv-ae", "--cpu", *places, *options, color=True)
+    assert "?[2Jevil .png (not a picture" in made.stderr
+    assert "\x1b" not in made.stderr
 
 
 def test_two_runs_in_one_folder(zoo_command: Command, tmp_path: Path, photos: Path) -> None:
@@ -191,7 +208,9 @@ ODD = [
     ("conv-ae", "rate=nan", "rate must be a number from 0, not 'nan'"),
     ("dcgan", "size=3", "cannot be set so:"),
     ("dcgan", "width=60000", "cannot be set so:"),
-    ("dcgan", "channels=5", "cannot be set so:"),
+    ("dcgan", "channels=5", "cannot be set so: pictures have 1 channel or 3, not 5"),
+    ("conv-ae", "channels=2000", "cannot be set so: pictures have 1 channel or 3, not 2000"),
+    ("conv-ae", "batch=1000000", "holds 20 pictures and at least 2000000 are needed"),
     ("dcgan", "size=99999999", "GB of memory"),
     ("dcgan", "rate=inf", "rate must be a number from 0, not 'inf'"),
     ("dcgan", "steps=" + "9" * 5000, "steps must be a whole number from 1"),
@@ -413,3 +432,18 @@ def test_a_builder_is_known_to_be_a_network_before_it_is_called(
         registry.cache_clear()
         sys.modules.pop("boom", None)
     assert "antigravity" not in sys.modules
+
+
+def test_texts_of_a_config_are_only_words_on_the_card() -> None:
+    """No link, heading, HTML or cell of the table comes out of the names in a downloaded folder."""
+    evil = "a](http://evil) ![b](http://evil) <script>\n# Heading\n| c | `d"
+    entry = replace(
+        registry().entry("dcgan"),
+        checkpoint="imported",
+        license=evil,
+        data=Data(evil, evil, "javascript:alert(1)"),
+        metrics=(Metric(evil, 1.0, evil),),
+    )
+    body = publishing.card(entry, "owner/name").split("---\n", 2)[2]
+    assert not re.search(r"\]\((http://evil|javascript)|<script|^# Heading|^\| c", body, re.MULTILINE)
+    assert all(len(re.findall(r"(?<!\\)\|", line)) == 4 for line in body.splitlines() if line.startswith("|"))

@@ -139,12 +139,16 @@ def read(path: Path) -> Contents:
     """
     try:
         if path.is_dir():
-            return _read_index(_index_in(path))
-        if path.suffix == ".json" and path.is_file():
-            return _read_index(path)
-        return _read(path)
+            made = _read_index(_index_in(path))
+        elif path.suffix == ".json" and path.is_file():
+            made = _read_index(path)
+        else:
+            made = _read(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+    if not made.tensors:
+        raise InputError(f"{path} has no tensors: it is no state dict.")
+    return made
 
 
 def _read(path: Path) -> Contents:
@@ -226,7 +230,10 @@ def _read_index(path: Path) -> Contents:
     for name in shards:
         part = _read(path.parent / name)
         for key, tensor in part.tensors.items():
-            made.add(part.holders[key], key.removeprefix(part.holders[key]), tensor)
+            if wanted.get(key, name) == name:
+                made.add(part.holders[key], key.removeprefix(part.holders[key]), tensor)
+            else:
+                made.others[f"{key} in {name}"] = "which the index takes from another file"
         made.others.update(part.others)
     lacking = [key for key in wanted if key not in made.tensors]
     if lacking:

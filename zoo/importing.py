@@ -25,6 +25,7 @@ from zoo.foreign import Contents, State, read, shown, some
 from zoo.layouts import LAYOUTS, Config, Layout, layout_of
 from zoo.loading import build, check_finite, halved, load, read_state
 from zoo.registry import info
+from zoo.schema import bounded
 from zoo.weights import export as put
 from zoo.weights import find, sha256_of
 
@@ -73,7 +74,7 @@ def fit(layout: Layout, state: Mapping[str, Tensor], part: str = "") -> Fit | No
         alike += len(shapes[theirs]) == wanted[ours].ndim
         if shapes[theirs] != tuple(wanted[ours].shape):
             problems.append(f"{theirs} is {list(shapes[theirs])}, not {list(wanted[ours].shape)}")
-        elif wanted[ours].is_floating_point() and not state[theirs].is_floating_point():
+        elif wanted[ours].is_floating_point() and not _computed_with(state[theirs]):
             problems.append(f"{theirs} is of {state[theirs].dtype}, not {wanted[ours].dtype}")
     used = set(names.values())
     problems += [f"{shown(key)} is not known" for key in shapes if key not in used and not _left_over(key, shapes)]
@@ -85,6 +86,11 @@ def _names(layout: Layout, config: Config, wanted: Iterable[str]) -> dict[str, s
     modules = dict(layout.modules(config))
     split = {key: key.rpartition(".") for key in wanted}
     return {key: f"{modules.get(module, module)}.{tensor}" for key, (module, _, tensor) in split.items()}
+
+
+def _computed_with(tensor: Tensor) -> bool:
+    """Whether networks can have such numbers; those of 8 bits need scales that only their own code knows."""
+    return tensor.is_floating_point() and tensor.itemsize > 1
 
 
 def _left_over(key: str, shapes: Mapping[str, Any]) -> bool:
@@ -102,7 +108,8 @@ class Taken:
         prefix: what the names of its tensors begin with.
         state: its tensors, without that.
         fit: the layout that it has.
-        averages: the names of its tensors that stand, averaged, where the file does not name them as the network does.
+        averages: the names of its tensors that stand, averaged, in a place that has no statistics.
+        place: that place.
     """
 
     contents: Contents
@@ -110,6 +117,7 @@ class Taken:
     state: State
     fit: Fit
     averages: tuple[str, ...] = ()
+    place: str = ""
 
     @property
     def where(self) -> str:
@@ -120,8 +128,8 @@ class Taken:
     def words(self) -> str:
         """Where it lies, with its averages, for people."""
         if not self.averages:
-            return self.where
-        return f"{self.averages[0].rpartition('.')[0]}, with the statistics in {self.where or 'the network'}"
+            return shown(self.where)
+        return f"{shown(self.place)}, with the statistics in {shown(self.where) or 'the network'}"
 
     def left_out(self) -> str:
         """What else the file holds, an item for all that lies together."""
@@ -130,7 +138,7 @@ class Taken:
         unused = [self.prefix + name for name in self.state if self.prefix + name not in used]
         left = self.contents.left_out(self.prefix, [*used, *unused, *self.averages])
         if self.averages:
-            left.insert(0, f"{self.where or 'the network'} before averaging ({len(self.averages)} tensors)")
+            left.insert(0, f"{shown(self.where) or 'the network'} before averaging ({len(self.averages)} tensors)")
         left += [f"{len(unused)} running statistics that the layers do not use"] * bool(unused)
         return ", ".join(left[:LEFT_OUT]) + f" and {len(left) - LEFT_OUT:,} more" * (len(left) > LEFT_OUT)
 
@@ -151,6 +159,7 @@ def recognise(
         InputError: if nothing lies there, or several networks, or one half of a network is missing.
         WeightsError: if no layout fits; it lists how the nearest differs, or says that none is near.
     """
+    key = key and key.strip(".")
     names = [_under(contents, key) for contents in files]
     if len(files) == 1:
         found, tried = _whole(files[0], names[0], layouts)
@@ -231,15 +240,19 @@ def _chosen_of(found: Sequence[Taken], key: str | None) -> Taken:
 
 
 def _with_averages(taken: Taken) -> Taken:
-    """A network with the averages that a file keeps under other names than the network's, if it does.
+    """A network with the averages that a file keeps of its parameters alone, if it does.
 
     Some code lists them in the order of the parameters, some leaves out the dots.
     """
     parameters = [name for name in taken.state if name.rpartition(".")[2] not in STATISTICS]
     inside = taken.prefix.removeprefix(taken.contents.holders[taken.prefix + parameters[0]])
-    for place in dict.fromkeys(name.rpartition(".")[0] for name in taken.contents.tensors):
+    first = f".{parameters[0]}"
+    for place in dict.fromkeys(
+        name.removesuffix(first) if name.endswith(first) else name.rpartition(".")[0] for name in taken.contents.tensors
+    ):
         if is_averaged(place):
             for names in (
+                parameters,
                 [str(i) for i in range(len(parameters))],
                 [name.replace(".", "") for name in parameters],
                 [f"{inside}{name}".replace(".", "") for name in parameters],
@@ -248,7 +261,7 @@ def _with_averages(taken: Taken) -> Taken:
                 state = {name: x for name, x in zip(parameters, found, strict=True) if x is not None}
                 if len(state) == len(parameters) and all(_alike(x, taken.state[name]) for name, x in state.items()):
                     averages = tuple(f"{place}.{name}" for name in names)
-                    return replace(taken, state={**taken.state, **state}, averages=averages)
+                    return replace(taken, state={**taken.state, **state}, averages=averages, place=place)
     return taken
 
 
@@ -264,7 +277,7 @@ def is_averaged(where: str) -> bool:
     """Whether the name of a state dict says that its weights are averages over training."""
     parts = where.split(".")
     words = [word.lower() for part in parts for word in re.findall("[A-Z]+(?![a-z])|[A-Z]?[a-z]+", part)]
-    return (
+    return "online" not in words and (  # `ema.online_model` is what `ema.ema_model` is the average of
         not AVERAGED.isdisjoint(words)
         or any(word.startswith("ema") or word.endswith("ema") for word in words)
         or not {"Gs", "GE"}.isdisjoint(parts)  # of StyleGAN and ProGAN, and of lucidrains' code
@@ -427,6 +440,7 @@ def convert(
         WeightsError: for a file that is no such file, has no known layout, or has weights that are not finite.
     """
     layouts = _chosen(model, layout)
+    bounded(license, "the licence")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not an empty folder: choose another.")
     found, taken = recognise([read(path) for path in files], layouts, key)
@@ -442,6 +456,7 @@ def convert(
     }
     content = save({ours: tensor.clone().contiguous() for ours, tensor in state.items()}, {"format": "pt"})
     given, made = found.layout.formats(found.config)
+    called = _called([path for each in taken for path in each.contents.files])
     entry = replace(
         entry,
         checkpoint="imported",
@@ -456,15 +471,25 @@ def convert(
         metrics=(),
         verified=True,
         origin=Origin(
-            {path.name: sha256_of(path) for each in taken for path in each.contents.files},
+            {name: sha256_of(path) for path, name in called.items()},
             found.layout.name,
             {ours: name for ours, name in found.layout.modules(found.config) if ours != name},
-            {each.contents.path.name: each.words for each in taken if each.words},
-            {each.contents.path.name: each.left_out() for each in taken if each.left_out()},
+            {called[each.contents.path]: each.words for each in taken if each.words},
+            {called[each.contents.path]: each.left_out() for each in taken if each.left_out()},
         ),
     )
     put(entry, content, folder)
     return entry
+
+
+def _called(files: Sequence[Path]) -> dict[Path, str]:
+    """What files are called: by their names, with as many of their folders as tell them apart."""
+    most = max(len(path.parts) for path in files)
+    for count in range(1, most + 1):
+        made = {path: shown("/".join(path.parts[-count:])) for path in files}
+        if len(set(made.values())) == len(made):
+            break
+    return made
 
 
 def _as_held(tensor: Tensor, wanted: Tensor) -> Tensor:

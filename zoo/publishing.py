@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -99,7 +100,8 @@ def card(entry: Entry, repo: str, samples: bool = False) -> str:
 
 def figures(entry: Entry) -> str:
     """The table of its figures, with their protocols."""
-    return table("figure | value | protocol", [f"{m.name} | {m.value:g} | {m.protocol}" for m in entry.metrics])
+    rows = [f"{_words(m.name)} | {m.value:g} | {_words(m.protocol)}" for m in entry.metrics]
+    return table("figure | value | protocol", rows)
 
 
 def table(head: str, rows: list[str]) -> str:
@@ -138,7 +140,9 @@ def _training(entry: Entry) -> str:
     """How the weights were trained: what the run wrote down, or the recipe of a checkpoint that the registry has."""
     lines = []
     if entry.data:
-        lines.append(f"Data: [{entry.data.name}]({entry.data.source}), {entry.data.license}.")
+        name, source = _words(entry.data.name), entry.data.source
+        linked = f"[{name}]({source})" if re.fullmatch(r"https?://[^\s()<>]+", source) else f"{name}, {_words(source)}"
+        lines.append(f"Data: {linked}, {_words(entry.data.license)}.")
     lines.append(f"Network: `{entry.builder}` with {_code(entry.config) or 'its defaults'}.")
     known = registry().entries.get(entry.name)
     if entry.training:
@@ -165,6 +169,12 @@ def _value(value: Any) -> str:
     return _text(value)
 
 
+def _words(text: str) -> str:
+    """A text of a file as no more than words on one line: no link, picture, heading, cell or HTML of the card."""
+    line = re.sub(r"[\\`|]", r"\\\g<0>", " ".join(text.split()))
+    return line.replace("](", r"]\(").replace("<", "&lt;")
+
+
 def _text(value: Any) -> str:
     """In code, so that no name in a file becomes a link or a line of the card."""
     return f"`{' '.join(str(value).replace('`', chr(39)).split())}`"
@@ -175,9 +185,9 @@ def _code(values: Mapping[str, Any]) -> str:
 
 
 def _licence(entry: Entry) -> str:
-    lines = [f"Weights: {entry.license}. What that obliges to: {terms(entry.license).duties}."]
+    lines = [f"Weights: {_words(entry.license)}. What that obliges to: {terms(entry.license).duties}."]
     if entry.data:
-        lines.append(f"Data: {entry.data.license}. What that obliges to: {terms(entry.data.license).duties}.")
+        lines.append(f"Data: {_words(entry.data.license)}. What that obliges to: {terms(entry.data.license).duties}.")
     return "\n\n".join(lines)
 
 

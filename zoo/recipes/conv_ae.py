@@ -45,7 +45,7 @@ def fashion_mnist(
     """
     x = data.pictures(size, channels, least=2 * batch).x
     x = x[np.random.default_rng(0).permutation(len(x))]
-    rest = len(x) - min(1000, len(x) // 10)
+    rest = len(x) - min(1000, max(1, len(x) // 10))
     config = {"size": size, "channels": channels, "code": code, "patch": 2, "widths": [64, 128]}
     return _compression(config, x[:rest], x[rest:], to_float, rate=rate, batch=batch, steps=steps)
 

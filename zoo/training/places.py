@@ -218,13 +218,22 @@ def _splits(where: str, names: list[str]) -> tuple[list[tuple[str, str]], str]:
 
 
 def _table(where: str, file: str, read: Read) -> list[tuple[str, str, str, str | None]]:
-    """The rows of ``labels.csv``; none if it has other columns."""
+    """The rows of ``labels.csv``; none if it has quite other columns."""
     try:
-        rows = list(csv.DictReader(io.StringIO(read(file, TABLE).decode("utf-8-sig"), newline="")))
+        table = csv.DictReader(io.StringIO(read(file, TABLE).decode("utf-8-sig"), newline=""))
+        rows, columns = list(table), table.fieldnames or []
     except (*_DAMAGE, csv.Error) as error:
         raise InputError(f"{where}/{file} cannot be read ({error}): save it as CSV in UTF-8.") from None
-    if not rows or not {"file", "class", "split"} <= rows[0].keys():
-        return []
+    wanted = {"file", "class", "split"}
+    if not wanted <= set(columns):
+        if len(wanted & set(re.findall(r"\w+", " ".join(columns).lower()))) < 2:
+            return []  # a table of somebody else's
+        raise InputError(
+            f"{where}/{file} has the columns {some(list(columns), 5)[:80]!r}: call them file, class and split, all three, "
+            "divided by commas."
+        )
+    if not rows:
+        raise InputError(f"{where}/{file} has no rows: complete or delete it.")
     short = next((number for number, row in enumerate(rows, 2) if row["file"] is None or row["split"] is None), 0)
     if short:
         raise InputError(f"{where}/{file} has too few columns in row {short}: complete or delete it.")

@@ -18,6 +18,7 @@ from zoo.training.places import check_memory
 
 COPIES = 5  # of each weight: itself, its gradient, two of Adam, the average
 MOST_TENSORS = 5_000  # of all networks of a run
+LARGEST_BATCH = 16  # that is tried
 _NAME = "random pictures"
 
 
@@ -59,6 +60,8 @@ class Sample(Source):
 
 
 def _random(n: int, channels: int, size: Size) -> Tensor:
+    if channels not in (1, 3):
+        raise ValueError(f"pictures have 1 channel or 3, not {channels}")
     height, width = (size, size) if isinstance(size, int) else size or (64, 64)
     check_memory(_NAME, n * channels * height * width, free_memory())
     return torch.randint(256, (n, channels, height, width), dtype=torch.uint8)
@@ -100,7 +103,11 @@ def check_settings(
         return
 
 
-def _try(recipe: Callable[..., Objective], options: Mapping[str, Any], machine: Machine) -> None:
+def _try(recipe: Callable[..., Objective], options: dict[str, Any], machine: Machine) -> None:
+    if isinstance(
+        options.get("batch"), int
+    ):  # what does not fit does not fit in a small one, and a large one takes long
+        options["batch"] = min(options["batch"], LARGEST_BATCH)
     objective = recipe(Sample(), **options)
     objective.abridge()
     objective.start(machine)
