@@ -229,8 +229,8 @@ def _table(where: str, file: str, read: Read) -> list[tuple[str, str, str, str |
         if len(wanted & set(re.findall(r"\w+", " ".join(columns).lower()))) < 2:
             return []  # a table of somebody else's
         raise InputError(
-            f"{where}/{file} has the columns {some(list(columns), 5)[:80]!r}: call them file, class and split, all three, "
-            "divided by commas."
+            f"{where}/{file} has the columns {some(list(columns), 5)[:80]!r}: call them file, class and split, all "
+            "three, divided by commas."
         )
     if not rows:
         raise InputError(f"{where}/{file} has no rows: complete or delete it.")
