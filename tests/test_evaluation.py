@@ -41,6 +41,20 @@ def test_kernel_distance_of_one_picture() -> None:
         evaluation.kernel_distance(torch.zeros(1, 4), torch.zeros(5, 4))
 
 
+@pytest.mark.parametrize(("n", "m", "d"), [(60, 50, 8), (12, 15, 40)], ids=["more samples", "more features"])
+def test_frechet_distance_is_that_of_torchmetrics(n: int, m: int, d: int) -> None:
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    torch.manual_seed(0)
+    a, b = torch.randn(n, d, dtype=torch.float64) @ torch.randn(d, d, dtype=torch.float64), torch.randn(m, d) + 0.1
+    as_given = torch.nn.Identity()
+    as_given.num_features = d  # type: ignore[assignment]
+    metric = FrechetInceptionDistance(as_given).set_dtype(torch.float64)
+    metric.update(a, real=False)
+    metric.update(b.double(), real=True)
+    assert evaluation.frechet_distance(a, b) == pytest.approx(float(metric.compute()), rel=1e-6)
+
+
 def test_frechet_distance() -> None:
     a = torch.randn(5000, 4, generator=torch.Generator().manual_seed(0)).double()
     assert evaluation.frechet_distance(a, a) == pytest.approx(0, abs=1e-9)

@@ -294,19 +294,18 @@ def kernel_distance(a: Tensor, b: Tensor) -> float:
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
-    """Squared Frechet distance between Gaussians fitted to features ``(N, d)`` (FID), by torchmetrics.
+    """Squared Frechet distance between Gaussians fitted to features ``(N, d)`` (FID).
 
     Heusel et al. 2017, https://arxiv.org/abs/1706.08500. It falls with the number of samples: compare figures of equal
-    numbers only.
+    numbers only. The trace of the root of the product of both covariances is the sum of the singular values of the
+    product of their roots, which the centred features are: exact, and faster than the eigenvalues that torchmetrics
+    takes, above all for fewer samples than features.
     """
-    from torchmetrics.image.fid import FrechetInceptionDistance
-
-    as_given = nn.Identity()
-    as_given.num_features = a.shape[1]  # type: ignore[assignment]
-    metric = FrechetInceptionDistance(as_given).set_dtype(torch.float64)
-    metric.update(a.double(), real=False)
-    metric.update(b.double(), real=True)
-    return float(metric.compute())
+    roots = [(x - x.mean(0)) / (len(x) - 1) ** 0.5 for x in (a.double(), b.double())]
+    roots = [torch.linalg.qr(x, mode="r").R if len(x) > x.shape[1] else x for x in roots]
+    traces = sum(float(x.square().sum()) for x in roots)
+    shared = float(torch.linalg.svdvals(roots[0] @ roots[1].T).sum())
+    return float((a.double().mean(0) - b.double().mean(0)).square().sum()) + traces - 2 * shared
 
 
 def diversity(features: Tensor, most: int = 1_000) -> float:
