@@ -299,6 +299,7 @@ def test_an_entry_point_without_its_package_is_a_warning(site: Path) -> None:
     [
         (">=99", "zoo_broken needs version >=99 of the zoo, and this is .*: update one of them"),
         ("new", "requires: expected versions of the zoo, as in '>=0.1,<1', got 'new'"),
+        (">=0." + 5001 * "9", "requires: expected versions of the zoo, as in '>=0.1,<1', got '>=0.9"),
     ],
 )
 def test_a_plugin_says_which_zoo_it_needs(site: Path, text: str, words: str) -> None:

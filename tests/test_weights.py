@@ -247,7 +247,9 @@ def folder_of(folder: Path, model: str, state: dict[str, torch.Tensor], **change
         ("conv-ae", {"config": {"widths": [8] * 30_000}}, "far more than the|failed"),
         ("dcgan", {"config": {"latent": 10**9}}, "instead of"),
         ("dcgan", {"config": {"width": 10**30}}, "too large a number"),
-        ("dcgan", {"config": {"size": "64"}}, "failed"),
+        ("dcgan", {"config": {"size": "64"}}, "size in `config` must be of the type int, not '64'"),
+        ("dcgan", {"config": {"size": 2**31 - 1, "width": "x"}}, "width in `config` must be of the type int"),
+        ("conv-ae", {"input": {"kind": "image", "channels": 2**31 - 1, "size": [9, 11]}}, "of more than"),
     ],
 )
 def test_a_config_that_does_not_belong_to_the_weights(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
+import reprlib
 import threading
 from collections.abc import Mapping
 from itertools import chain
@@ -111,6 +113,7 @@ def load(
 
 
 LARGEST = 4096  # pixels of a side to which every picture is padded or resized
+MOST_VALUES = 3 * LARGEST**2  # of such a picture
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
@@ -151,6 +154,7 @@ def build(entry: Entry, tensors: int | None = None) -> Model:
             f"{entry.name}: the builder {entry.builder} is no zoo.model.Model: derive it from Generator, Autoencoder "
             "or Model."
         )
+    _check_types(builder, entry)
     try:
         with torch.device("meta"), _NoInit(), _Bounded(tensors):
             made: Any = builder(**entry.config)
@@ -200,6 +204,25 @@ class _Bounded:
             self.left -= 1
             if self.left < 0:
                 raise _TooLargeError
+
+
+_TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
+
+
+def _check_types(builder: type[Model], entry: Entry) -> None:
+    """Refuse values of a configuration that are of another type than the builder's annotations say.
+
+    A builder would go on with them for a while: a text times a large number is a large text.
+    """
+    for name, parameter in inspect.signature(builder).parameters.items():
+        wanted, value = _TYPES.get(str(parameter.annotation)), entry.config.get(name)
+        if wanted is None or name not in entry.config:
+            continue
+        if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
+            raise RegistryError(
+                f"{entry.name}: {name} in `config` must be of the type {parameter.annotation}, not "
+                f"{reprlib.repr(value)}: correct it."
+            )
 
 
 class _NoInit(TorchFunctionMode):
@@ -323,6 +346,9 @@ def check_formats(model: Model, entry: Entry) -> None:
         return
     if max(given.multiple, *(given.size or (0,)), *(made.size or (0,))) > LARGEST:
         raise WeightsError(f"{where} has a size or multiple of more than {LARGEST:,} pixels: correct it.")
+    area = math.prod(given.size or (10 * given.multiple,) * 2)
+    if area * (given.channels or 3) > MOST_VALUES:
+        raise WeightsError(f"{where} declares pictures of more than {MOST_VALUES:,} values: correct `input`.")
     conditions = {c.name: np.zeros(1, np.int64 if c.kind == "choice" else np.float32) for c in entry.conditions}
     keywords = {name: model.tensor(value) for name, value in conditions.items()}
     for call in model.calls:

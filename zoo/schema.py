@@ -420,15 +420,15 @@ def _check_version(facts: Facts, package: str) -> None:
     wanted = facts.get("requires", str, "")
     if not wanted:
         return
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # which huggingface-hub needs, too
+    from packaging.specifiers import SpecifierSet  # which huggingface-hub needs, too
 
     from zoo import __version__
 
     try:
         fits = __version__ in SpecifierSet(wanted, prereleases=True)
-    except InvalidSpecifier:
+    except ValueError:  # InvalidSpecifier is one, and so is what a number of thousands of digits raises
         raise RegistryError(
-            f"{facts.where}: requires: expected versions of the zoo, as in '>=0.1,<1', got {wanted!r}."
+            f"{facts.where}: requires: expected versions of the zoo, as in '>=0.1,<1', got {_show(wanted)}."
         ) from None
     if not fits:
         raise RegistryError(
