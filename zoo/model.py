@@ -27,7 +27,7 @@ from zoo.errors import InputError
 from zoo.fast import Quick, quicken
 from zoo.memory import free_memory
 from zoo.reading import Array
-from zoo.verbs import CALLS, Verbs
+from zoo.verbs import Verbs
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -187,7 +187,7 @@ class Model(nn.Module, Verbs):
         """Keywords without which ``decode`` or ``forward`` cannot be called."""
         parameters = list(inspect.signature(getattr(self, call)).parameters.values())
         if any(p.kind is p.VAR_KEYWORD for p in parameters) and hasattr(self, "decode"):  # which are handed on to it
-            parameters = list(inspect.signature(getattr(self, CALLS["generate"])).parameters.values())
+            parameters = list(inspect.signature(getattr(self, "decode")).parameters.values())  # noqa: B009 - not declared
         return {p.name for p in parameters[1:] if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
 
     def latents(self, n: int, seed: int, first: int = 0) -> Tensor:

@@ -21,7 +21,7 @@ from zoo.entry import VERBS, Entry
 from zoo.errors import InputError, RegistryError, UnknownNameError, VerbError, near
 from zoo.files import is_file, read_small, read_text
 from zoo.licenses import commercial
-from zoo.schema import OF_MODEL, Facts, bounded, checkpoint, parse, printable, read
+from zoo.schema import OF_MODEL, Facts, bounded, checkpoint, each_once, parse, printable, read
 
 PLUGIN_GROUP = "zoo.plugins"
 PLUGINS_VARIABLE = "ZOO_PLUGINS"  # `none`, or the only ones to take, joined by commas
@@ -345,7 +345,7 @@ def from_config(text: str, where: str) -> Entry:
         where: the file's name, for errors.
     """
     try:
-        raw = json.loads(text, object_pairs_hook=_each_once)
+        raw = json.loads(text, object_pairs_hook=each_once)
     except (ValueError, RecursionError) as error:
         raise RegistryError(f"{where} is not JSON: {error}.") from None
     facts = Facts(bounded(raw, where), where)
@@ -353,15 +353,6 @@ def from_config(text: str, where: str) -> Entry:
     shared = {key: getattr(model, key) for key in OF_MODEL}
     facts.raw.setdefault("license", "unknown")
     return checkpoint(facts.get("checkpoint", str, "local"), facts.raw, where, shared)
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in made:
-            raise ValueError(f"the key {key!r} comes twice")
-        made[key] = value
-    return made
 
 
 def refusal(model: str, verb: str) -> VerbError:

@@ -173,6 +173,20 @@ def bounded(value: Any, where: str) -> Any:
     return value
 
 
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """For :func:`json.loads`: an object in which no key comes twice; plain JSON would silently keep the last.
+
+    Raises:
+        ValueError: naming the key.
+    """
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in made:
+            raise ValueError(f"the key {key!r} comes twice")
+        made[key] = value
+    return made
+
+
 def printable(text: str) -> str:
     """A text that strangers wrote, on one line, without what a terminal would obey."""
     return UNPRINTABLE.sub("?", " ".join(text.split()))

@@ -22,7 +22,7 @@ from zoo.entry import Entry, Hub, Metric
 from zoo.errors import InputError, RegistryError, UnknownNameError, WeightsError
 from zoo.files import SMALL, atomic_write, is_file, read_text
 from zoo.registry import from_config, info
-from zoo.schema import REPO, REVISION, to_config
+from zoo.schema import REPO, REVISION, each_once, to_config
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -65,7 +65,7 @@ def read_header(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}.") from None
     try:
-        header = json.loads(text.decode("utf-8"), object_pairs_hook=_once)
+        header = json.loads(text.decode("utf-8"), object_pairs_hook=each_once)
         end = _end(header)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError):
         raise WeightsError(f"{path} has no readable safetensors header: get it again.") from None
@@ -113,13 +113,6 @@ def _other_kind(start: bytes) -> str:
     if text[:1] == b"{":
         return "JSON, not weights: name the .safetensors file."
     return ""
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key comes twice")
-    return found
 
 
 def _end(header: Any) -> int:

@@ -104,9 +104,8 @@ def check_settings(
 
 
 def _try(recipe: Callable[..., Objective], options: dict[str, Any], machine: Machine) -> None:
-    if isinstance(
-        options.get("batch"), int
-    ):  # what does not fit does not fit in a small one, and a large one takes long
+    # What does not fit does not fit in a small batch either, and a large one takes long.
+    if isinstance(options.get("batch"), int):
         options["batch"] = min(options["batch"], LARGEST_BATCH)
     objective = recipe(Sample(), **options)
     objective.abridge()
