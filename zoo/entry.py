@@ -112,8 +112,8 @@ class Metric:
     name: str
     value: float
     protocol: str
-    fingerprint: str = ""
-    anchor: bool = False
+    fingerprint: str = field(default="", repr=False)  # of no use to who prints the figures
+    anchor: bool = field(default=False, repr=False)
 
 
 @dataclass(frozen=True)
