@@ -429,6 +429,17 @@ def test_a_network_without_checkpoints_is_for_weights_that_users_bring(zoo_comma
     assert "Weights  none: `zoo import`" in zoo_command("info", "srvgg").stdout
 
 
+# What stands in entry_points.txt of some.
+POINTS = {
+    "no equals sign": "[zoo.plugins]\nzoo_broken\n",
+    "no equals sign elsewhere": "[console_scripts]\nx\n[zoo.plugins]\nzoo_broken = zoo_broken\n",
+    "an attribute": "[zoo.plugins]\nzoo_broken = zoo_broken:plugin\n",
+    "a path": "[zoo.plugins]\nzoo_broken = ../zoo_broken\n",
+    "nothing": "[zoo.plugins]\nzoo_broken =\n",
+    "a module": "[zoo.plugins]\nzoo_broken = json.decoder\n",
+}
+
+
 def break_plugin(name: str, site: Path) -> None:
     """Damage an installed plugin in the way that a name says."""
     folder = site / "zoo_broken-1.0.dist-info"
@@ -454,18 +465,8 @@ def break_plugin(name: str, site: Path) -> None:
     elif name == "a broken link as metadata":
         metadata.unlink()
         metadata.symlink_to("nowhere")
-    elif name == "no equals sign":
-        points.write_text("[zoo.plugins]\nzoo_broken\n")
-    elif name == "no equals sign elsewhere":
-        points.write_text("[console_scripts]\nx\n[zoo.plugins]\nzoo_broken = zoo_broken\n")
-    elif name == "an attribute":
-        points.write_text("[zoo.plugins]\nzoo_broken = zoo_broken:plugin\n")
-    elif name == "a path":
-        points.write_text("[zoo.plugins]\nzoo_broken = ../zoo_broken\n")
-    elif name == "nothing":
-        points.write_text("[zoo.plugins]\nzoo_broken =\n")
-    elif name == "a module":
-        points.write_text("[zoo.plugins]\nzoo_broken = json.decoder\n")
+    elif name in POINTS:
+        points.write_text(POINTS[name])
     else:
         registry_file = site / "zoo_broken" / "registry.yaml"
         registry_file.unlink()
