@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 
@@ -14,4 +14,5 @@ class BuildWithRegistry(build_py):
             shutil.copy("registry.yaml", Path(self.build_lib) / "zoo" / "registry.yaml")
 
 
-setup(cmdclass={"build_py": BuildWithRegistry})
+packages = [*find_packages(include=["zoo", "zoo.*"]), "zoo.cli"]
+setup(packages=packages, cmdclass={"build_py": BuildWithRegistry})

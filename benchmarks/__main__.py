@@ -104,7 +104,7 @@ save_image(made, sys.argv[1], nrow=8, normalize=True, value_range=(-1, 1))
 
 def processes(folder: Path) -> list[Row]:
     """Whole processes."""
-    from zoo.registry import own_registry
+    from zoo.registry.discovery import own_registry
 
     python = sys.executable
     registry = own_registry()[0]
@@ -131,8 +131,8 @@ def load_parts() -> None:
     from safetensors.torch import load_file
 
     import zoo
-    from zoo import weights
-    from zoo.loading import assign, build
+    from zoo.networks import assign, build
+    from zoo.weights import verify
 
     for name in ("dcgan", "conv-ae"):
         entry = zoo.info(name)
@@ -143,7 +143,7 @@ def load_parts() -> None:
 
         read = milliseconds(path.read_bytes)
         parts = {
-            "sha256": milliseconds(partial(weights.sha256_of, path)),
+            "sha256": milliseconds(partial(verify.sha256_of, path)),
             "open as safetensors": milliseconds(partial(load_file, path)),
             "build on the meta device": milliseconds(partial(build, entry)),
             "build, open, to float32, assign": milliseconds(fresh),
@@ -166,10 +166,10 @@ def load_large(folder: Path) -> list[Row]:
     from spandrel import ModelLoader
 
     import zoo
-    from zoo.loading import build
     from zoo.models.esrgan import ESRGAN
-    from zoo.schema import to_config
-    from zoo.weights import sha256_of
+    from zoo.networks import build
+    from zoo.registry.schema import to_config
+    from zoo.weights.verify import sha256_of
 
     entry = zoo.info("esrgan")
     state = {key: torch.randn(value.shape) for key, value in build(entry).state_dict().items()}
@@ -239,7 +239,7 @@ def tables() -> list[str]:
     import torch
 
     from benchmarks import speed
-    from zoo.publishing import table
+    from zoo.authoring.publish import table
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -275,7 +275,7 @@ def write(name: str, made: str) -> None:
 
 
 def main() -> None:
-    from zoo.publishing import table
+    from zoo.authoring.publish import table
 
     with tempfile.TemporaryDirectory() as folder:
         rows = [*processes(Path(folder)), *load_large(Path(folder))]

@@ -24,9 +24,9 @@ import torch
 from torch import Tensor, nn
 
 import zoo
-from zoo.entry import Format
-from zoo.loading import build
 from zoo.model import Generator, Model
+from zoo.networks import build
+from zoo.registry.facts import Format
 
 PAIRS = 7
 SECONDS = 6.0  # for a row, about
@@ -103,7 +103,7 @@ def inference() -> Iterator[tuple[list[str], bool]]:
             row, reached = [title, str(batch)], True
             for precision, goal in zip(("exact", "fast"), goals, strict=True):
                 model.precision = precision
-                quick = model.quick(model.calls[0])
+                quick = model.backend.optimized(model, model.calls[0])
                 found = ratio(lambda: plain(model)(many), lambda: quick.run((many, {}))) if quick.run else 1.0  # noqa: B023
                 row += [f"{found:.2f}", quick.kind, _near(quick.agreement) if quick.run else ""]
                 reached &= found >= goal
@@ -133,7 +133,7 @@ def others() -> Iterator[list[str]]:
 def _beside(title: str, model: Model, x: Tensor, theirs: Callable[[], Tensor]) -> Iterator[list[str]]:
     for precision in ("exact", "fast"):
         model.precision = precision
-        run = model.quick(model.calls[0]).run
+        run = model.backend.optimized(model, model.calls[0]).run
         assert run is not None
         far = float((run((x, {})) - theirs()).abs().max()) / 2
         yield [title, precision, f"{ratio(theirs, lambda: run((x, {}))):.2f}", f"{far:.1e}"]  # noqa: B023

@@ -13,9 +13,10 @@ import click
 
 from zoo import __version__
 from zoo.errors import ZooError
+from zoo.jobs.files import said
 
-from . import facts, importing, plugins, training, verbs
-from .pipeline import said, say
+from . import authoring, catalog, interop, training, verbs
+from .console import say
 
 
 class _Commands(click.Group):
@@ -121,21 +122,21 @@ def main(debug: bool) -> None:
 
 
 for _command in (
-    facts.list_,
-    facts.info_,
-    facts.licenses_,
+    catalog.list_,
+    catalog.info_,
+    catalog.licenses_,
     verbs.generate,
     verbs.reconstruct,
     training.train,
     training.evaluate,
-    facts.download,
-    facts.verify,
-    facts.cache,
-    importing.import_,
-    importing.export,
+    catalog.download,
+    catalog.verify,
+    catalog.cache,
+    interop.import_,
+    interop.export,
     verbs.check,
-    plugins.new,
-    plugins.embed,
-    plugins.publish,
+    authoring.new,
+    authoring.embed,
+    authoring.publish,
 ):
     main.add_command(_command)

@@ -15,8 +15,7 @@ import click
 
 from zoo.errors import InputError, PictureError
 from zoo.files import atomic_write
-
-STANDARD = Path("-")
+from zoo.jobs.files import STANDARD
 
 
 class PathType(click.Path):
@@ -70,7 +69,7 @@ def settle(
     Returns:
         Input and file of each to be made, and of each that is there already.
     """
-    from zoo.images import file_names
+    from zoo.media.image_names import file_names
 
     root = Path(os.path.realpath(folder))
     record = {name: origin for name, origin in _read(root).items() if (root / name).is_file()}

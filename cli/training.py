@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.entry import Entry, Metric
 from zoo.errors import InputError, RegistryError, ZooError, near
-from zoo.registry import code_of, info, registry
-from zoo.schema import printable
+from zoo.registry.facts import Entry, Metric
+from zoo.registry.index import code_of, info, registry
+from zoo.registry.values import printable
 
-from .facts import as_json, complete_names
+from .catalog import as_json, complete_names
 
 if TYPE_CHECKING:
-    from zoo.evaluation import Features
+    from zoo.metrics.features import Features
 
 NEEDS_EXTRA = "training and figures need more packages: pip install 'generative-zoo[train]'"
 EXTRA = ("accelerate", "torchmetrics", "sklearn")
@@ -82,9 +82,9 @@ def train(
     chosen = _settings(defaults, given, name)
     places = _places(data, more)
     with _extra(), ExitStack() as stack:
-        from zoo.training.data import Source
-        from zoo.training.objective import Machine
+        from zoo.data.source import Source
         from zoo.training.run import Plan, Run, alone, check_apart, open_folder
+        from zoo.training.runtime import Machine
         from zoo.training.trial import check_settings, fitting
 
         check_apart(folder, places)
@@ -166,10 +166,12 @@ def evaluate(
     with _extra():
         import torch
 
-        from zoo.evaluation import fingerprint, verdicts
+        from zoo.data.source import Source
         from zoo.loading import load
-        from zoo.training.data import Source
-        from zoo.weights import CONFIG_FILE, add_metrics, find, sha256_of
+        from zoo.metrics.verdicts import fingerprint, verdicts
+        from zoo.weights.folder import CONFIG_FILE, add_metrics
+        from zoo.weights.resolve import find
+        from zoo.weights.verify import sha256_of
 
         model = load(name, device=device)
         entry = model.entry
@@ -310,7 +312,7 @@ def _features(function: Callable[..., Any], source: str | None, say: Callable[[s
         if source:
             raise InputError(f"--features {source} is of no use here, nothing is compared by features: leave it out.")
         return {}
-    from zoo.evaluation import Features, default_features
+    from zoo.metrics.features import Features, default_features
 
     made = Features(source) if source else default_features()
     if made.source == "random" and source != "random":

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.errors import InputError, PictureError, ZooError, check_count, check_natural
-from zoo.registry import info, refusal
+from zoo.jobs.files import STANDARD, Job, Work, ready, results, to_files
 
-from .facts import as_json, complete_names, entries_of, table
+from .catalog import as_json, complete_names, entries_of, table
+from .console import say
 from .names import (
     RECORD,
-    STANDARD,
     PathType,
     default_output,
     forget,
@@ -30,11 +30,10 @@ from .names import (
     sample_names,
     settle,
 )
-from .pipeline import Job, Work, results, say, to_files
 
 if TYPE_CHECKING:
-    from zoo.images import Images
-    from zoo.verbs import Verbs
+    from zoo.inference.verbs import Verbs
+    from zoo.media.images import Images
 
 Command = Any  # a function or what click made of it
 
@@ -84,28 +83,6 @@ def parse_conditions(given: Sequence[str]) -> dict[str, Any]:
     return {name: values[0] if len(values) == 1 else values for name, values in made.items()}
 
 
-def ready(
-    name: str,
-    verb: str,
-    weights: Path | None = None,
-    device: str = "cpu",
-    precision: str = "exact",
-    runtime: str = "torch",
-) -> Verbs:
-    """A loaded model; what it cannot do is said before anything is downloaded or torch imported."""
-    if ":" not in name and verb not in info(name).verbs:
-        raise refusal(info(name).model, verb)
-    if runtime == "onnx":
-        if device != "cpu" or precision != "exact":
-            raise InputError("ONNX Runtime computes in float32 on the CPU: leave out --device and --precision.")
-        from zoo.onnx_runtime import load as load_onnx
-
-        return load_onnx(name, weights=weights)
-    from zoo.loading import load
-
-    return load(name, device=device, precision=precision, weights=weights)
-
-
 @dataclass(frozen=True)
 class Output:
     """Where pictures go.
@@ -125,7 +102,7 @@ class Output:
     @classmethod
     def of(cls, text: str, format: str | None, bits: int) -> Output:
         """What a user typed, if it can work: that is said before any time is spent on it."""
-        from zoo.images import check_output, ending, is_folder
+        from zoo.media.image_encode import check_output, ending, is_folder
 
         if text == "-":
             if not sys.stdout.writable():
@@ -148,13 +125,14 @@ class Output:
     @property
     def ending(self) -> str:
         """What files in a folder end in."""
-        from zoo.images import ending
+        from zoo.media.image_encode import ending
 
         return ending(self.format)
 
     def check_sheet(self, n: int, size: tuple[int, ...]) -> None:
         """Refuse a grid of ``n`` pictures of this height and width if the format cannot hold it."""
-        from zoo.images import check_output, grid_size
+        from zoo.media.image_encode import check_output
+        from zoo.media.images import grid_size
 
         path = f"picture{self.ending}" if self.standard else self.path
         check_output(path, size=grid_size(n, *size), format=self.format, bits=self.bits)
@@ -230,7 +208,7 @@ def generate(
 
 def _default(name: str, format: str | None) -> str:
     """The output where none is named."""
-    from zoo.images import ending
+    from zoo.media.image_encode import ending
 
     return default_output(name, ending(format))
 
@@ -326,7 +304,7 @@ def _onto_a_sheet(
     model: Verbs, jobs: Sequence[Job], out: Output, work: Work, failed: list[str], tick: Callable[[int], object]
 ) -> list[Job]:
     """All results on one grid, or the only one on the standard output."""
-    from zoo.images import Images
+    from zoo.media.images import Images
 
     n = len(jobs) * (2 if work.compare else 1)
     sheet: list[Images] = []
@@ -366,7 +344,7 @@ def _on_ray(
     n, call = (rows, "decode") if isinstance(rows, int) else (len(rows), "forward")
     model.checked(work.conditions, n, call)
     model.check_tiles(work.options.get("tile"), work.options.get("overlap"))
-    from .ray_engine import generate, reconstruct
+    from zoo.jobs.ray import generate, reconstruct
 
     if verb == "generate":
         files = [out.path / f"{name}{out.ending}" for name in sample_names(rows)]
@@ -385,7 +363,7 @@ def _tile(text: str) -> int | str | None:
 
 def _sources(inputs: Sequence[Path], out: Output, left_out: list[tuple[Path, str]]) -> Iterator[tuple[str, Path]]:
     """Name for the result and path of every input, folders opened; what they hold else goes to ``left_out``."""
-    from zoo.reading import named_files
+    from zoo.media.image_paths import named_files
 
     made = results_in(out.path) if out.folder else set()
     for path in inputs:

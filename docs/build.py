@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import zoo
-from zoo.entry import Condition, Entry
-from zoo.layouts import LAYOUTS
-from zoo.publishing import figures, table
-from zoo.registry import registry
+from zoo.authoring.publish import figures, table
+from zoo.interop.layouts.table import LAYOUTS
+from zoo.registry.facts import Condition, Entry
+from zoo.registry.index import registry
 
 TOP = Path(__file__).parent.parent
 GALLERY = TOP / "docs" / "gallery"

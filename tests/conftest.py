@@ -23,9 +23,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 from zoo.cli import main
 
-from zoo import registry as registry_module
 from zoo.model import Generator, Model
-from zoo.schema import read
+from zoo.registry import index
+from zoo.registry.schema import read
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +115,7 @@ class Registry:
         }
         path = self.folder / "registry.yaml"
         path.write_text(yaml.safe_dump({name: model}))
-        registry_module.registry().add(read(path, "toys", self.folder))
+        index.registry().add(read(path, "toys", self.folder))
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def toys(tmp_path: Path) -> Iterator[Registry]:
     """The registry with two toys added: `dots` with conditions, `doubler` for any size."""
     torch.manual_seed(0)
     made = Registry(tmp_path / "toys")
-    registry_module.registry.cache_clear()
+    index.registry.cache_clear()
     made.add(
         "dots",
         Dots(),
@@ -146,4 +146,4 @@ def toys(tmp_path: Path) -> Iterator[Registry]:
         },
     )
     yield made
-    registry_module.registry.cache_clear()
+    index.registry.cache_clear()

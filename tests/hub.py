@@ -300,8 +300,8 @@ def sha(content: bytes) -> str:
 
 def embedded() -> Hub:
     """A Hub with a repository for every embedded checkpoint."""
-    from zoo.registry import registry
-    from zoo.schema import to_config
+    from zoo.registry.index import registry
+    from zoo.registry.schema import to_config
 
     hub = Hub()
     for entry in registry().entries.values():

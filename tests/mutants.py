@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.images import Images
+from zoo.media.images import Images
 from zoo.model import Autoencoder, Generator, Model
 
 PAPER = "https://arxiv.org/abs/0000.00001"

@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 
 import zoo
-from zoo import onnx, onnx_runtime, weights
+from zoo.backends import onnx_backend as onnx_runtime
+from zoo.backends import onnx_export as onnx
 from zoo.errors import InputError, RegistryError
 from zoo.files import read_small, read_text
-from zoo.registry import info
+from zoo.registry.index import info
+from zoo.weights import folder, resolve, verify
 
 CODE = """
 import os, pwd, sys
@@ -112,18 +114,18 @@ def test_a_spoilt_memory_costs_nothing(how: str, tmp_path: Path, monkeypatch: py
     ):
         how = how.replace(word, json.dumps(value))
     spoil(tmp_path / "cache" / "verified.json", how)
-    weights.check(path, info("dcgan"))
-    weights.check(path, info("dcgan"), anew=True)
+    verify.check(path, info("dcgan"))
+    verify.check(path, info("dcgan"), anew=True)
 
 
 def test_the_memory_knows_more_than_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
     entries = [info("dcgan"), info("conv-ae.fashion-mnist")]
     for entry in entries:
-        weights.check(entry.embedded, entry)
-    monkeypatch.setattr("zoo.weights.sha256_of", lambda path: pytest.fail(f"{path} is read again"))
+        verify.check(entry.embedded, entry)
+    monkeypatch.setattr("zoo.weights.verify.sha256_of", lambda path: pytest.fail(f"{path} is read again"))
     for entry in entries:
-        weights.check(entry.embedded, entry)
+        verify.check(entry.embedded, entry)
     assert len(json.loads((tmp_path / "verified.json").read_text())) == 2
 
 
@@ -134,7 +136,7 @@ def test_the_memory_with_many_writers(tmp_path: Path, monkeypatch: pytest.Monkey
     def use() -> None:
         try:
             for _ in range(20):
-                weights.check(info("dcgan").embedded, info("dcgan"), anew=True)
+                verify.check(info("dcgan").embedded, info("dcgan"), anew=True)
         except BaseException as error:
             failed.append(error)
 
@@ -167,10 +169,10 @@ def test_a_spoilt_cache_of_onnx_files_costs_nothing(
         written.append(path)
         shutil.copy(exported, path)
 
-    monkeypatch.setattr("zoo.onnx.export", write)
+    monkeypatch.setattr("zoo.backends.onnx_export.export", write)
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     if how == "nowhere":
-        monkeypatch.setattr("zoo.onnx_runtime.cache_folder", lambda: None)
+        monkeypatch.setattr("zoo.backends.onnx_backend.cache_folder", lambda: None)
     elif how == "forbidden":
         (tmp_path / "cache").touch()
     elif how != "absent":
@@ -237,7 +239,7 @@ def test_local_folders_that_are_none(tmp_path: Path, name: str, words: str) -> N
 
 
 def test_a_folder_without_its_prefix_is_named_with_it(tmp_path: Path) -> None:
-    weights.export(info("dcgan"), info("dcgan").embedded, tmp_path / "mine")
+    folder.export(info("dcgan"), info("dcgan").embedded, tmp_path / "mine")
     with pytest.raises(InputError, match=f"for the folder write local-dir:{tmp_path / 'mine'}"):
         zoo.load(str(tmp_path / "mine"))
     with pytest.raises(InputError, match="The name of a model is a text"):
@@ -247,14 +249,14 @@ def test_a_folder_without_its_prefix_is_named_with_it(tmp_path: Path) -> None:
 def test_what_a_config_says_of_the_hub_is_not_looked_at(tmp_path: Path) -> None:
     """A folder's weights are the folder's, and a name of ours in it does not stand for our weights."""
     entry = replace(info("dcgan"), sha256=None, bytes=None)
-    weights.export(entry, info("dcgan").embedded, tmp_path)
+    folder.export(entry, info("dcgan").embedded, tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     config["hub"] = {"repo": "me/x", "mirrors": ["https://example.org/x"]}
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "model.safetensors").unlink()
-    found = weights.entry_of(f"local-dir:{tmp_path}")
+    found = resolve.entry_of(f"local-dir:{tmp_path}")
     assert found.hub is None
-    assert list(weights.on_disk(found)) == []
+    assert list(resolve.on_disk(found)) == []
     with pytest.raises(zoo.ZooError, match=r"has no model\.safetensors: get the folder again"):
         zoo.load(f"local-dir:{tmp_path}")
 
@@ -269,7 +271,7 @@ def test_weights_that_are_no_file(tmp_path: Path, given: str) -> None:
 def test_names_in_commands(tmp_path: Path, zoo_command: Callable[..., object]) -> None:
     """Two folders with the same model in them are two; a folder's name may have what a pattern has."""
     for name in ("a", "[b]"):
-        weights.export(replace(info("srgan"), checkpoint="imported"), info("srgan").embedded, tmp_path / name)
+        folder.export(replace(info("srgan"), checkpoint="imported"), info("srgan").embedded, tmp_path / name)
     names = [f"local-dir:{tmp_path}/{name}" for name in ("a", "[b]")]
     rows = json.loads(zoo_command("licenses", *names, "--json").stdout)  # type: ignore[attr-defined]
     assert [row["name"] for row in rows] == names

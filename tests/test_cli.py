@@ -16,7 +16,7 @@ from conftest import Registry, picture
 from PIL import Image
 
 import zoo
-from zoo.registry import registry
+from zoo.registry.index import registry
 
 EMBEDDED = [entry for entry in registry().entries.values() if entry.embedded.is_file()]
 Command = Callable[..., Result]
@@ -271,7 +271,7 @@ def test_a_broken_plugin_is_one_line(
 
 def test_a_broken_registry_is_one_line(zoo_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "registry.yaml").write_text("dcgan: {builder: 3}")
-    monkeypatch.setattr("zoo.registry.own_registry", lambda: (tmp_path / "registry.yaml", tmp_path))
+    monkeypatch.setattr("zoo.registry.discovery.own_registry", lambda: (tmp_path / "registry.yaml", tmp_path))
     registry.cache_clear()
     try:
         done = zoo_command("list")

@@ -181,7 +181,7 @@ def test_evaluate_measures_and_compares_with_the_card(
     assert [row["name"] for row in rows] == [metric.name for metric in zoo.info("conv-ae.fashion-mnist").metrics]
     assert all(row["card"].startswith("the card has") and "by another protocol" in row["card"] for row in rows)
 
-    from zoo.entry import Metric
+    from zoo.registry.facts import Metric
 
     wrong = [Metric(m.name, m.value * 1.1, m.protocol) for m in zoo.info("conv-ae.fashion-mnist").metrics]
     monkeypatch.setattr("zoo.recipes.conv_ae.evaluate", lambda model, data: wrong)

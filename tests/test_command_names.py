@@ -18,7 +18,7 @@ from PIL import Image
 from zoo.cli.names import RECORD, default_output, sample_names
 
 import zoo
-from zoo.images import Images
+from zoo.media.images import Images
 from zoo.model import Model
 
 Command = Callable[..., Result]
@@ -237,7 +237,7 @@ def test_few_pixels_are_held(zoo_command: Command, folders: tuple[Path, Path], m
     source, out = folders
     for number in range(6):
         picture(10, 10).save(source / f"{number}.png")
-    monkeypatch.setattr("zoo.cli.pipeline.HELD", 150)
+    monkeypatch.setattr("zoo.jobs.files.HELD", 150)
     seen = []
     original = Model.reconstruct
     monkeypatch.setattr(

@@ -14,7 +14,7 @@ from slow_mutant import ImportTime
 
 import zoo
 from zoo.model import Model
-from zoo.registry import registry
+from zoo.registry.index import registry
 from zoo.testing import RULES, check, complaints, contract
 
 BUILT_IN = [name for name, entry in registry().entries.items() if entry.package == "zoo" and entry.embedded.is_file()]

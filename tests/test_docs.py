@@ -68,7 +68,7 @@ def test_every_command_in_the_guide_exists(zoo_command: Callable[..., Result]) -
 def test_the_recipe_in_the_docs_trains(tmp_path: Path) -> None:
     from test_training import RANDOM, folder, run
 
-    from zoo.training.data import Source
+    from zoo.data.source import Source
 
     (text,) = blocks(TOP / "docs" / "training.md", r"```python\n(.*?)```")
     names: dict[str, Any] = {}
@@ -87,7 +87,7 @@ def test_the_commands_in_the_docs_of_training_exist(zoo_command: Callable[..., R
 
 
 def test_the_registry_in_the_docs_is_read(tmp_path: Path) -> None:
-    from zoo.schema import read
+    from zoo.registry.schema import read
 
     (text,) = blocks(TOP / "docs" / "registry.md", r"```yaml\n(.*?)```")
     (tmp_path / "registry.yaml").write_text(text.replace("9f86d081...", "0" * 64))

@@ -10,35 +10,35 @@ import pytest
 import torch
 from test_training import RANDOM, folder, tiles
 
-from zoo import evaluation
-from zoo.entry import Condition, Entry, Format, Metric
+from zoo.backends.optimize import has_bfloat16
+from zoo.data.source import Pairs, Source
 from zoo.errors import InputError, WeightsError
-from zoo.evaluation import Features
-from zoo.fast import has_bfloat16
+from zoo.metrics import baselines, classifier, distribution, fidelity, verdicts
+from zoo.metrics.features import Features
 from zoo.model import Generator, Model
 from zoo.models.cdcgan import CDCGAN
 from zoo.models.dcgan import DCGAN
 from zoo.models.pix2pix import Pix2Pix
 from zoo.models.srgan import SRGAN
 from zoo.recipes import cdcgan, cyclegan, dcgan, pix2pix, srgan
-from zoo.training.data import Pairs, Source
+from zoo.registry.facts import Condition, Entry, Format, Metric
 
 
 def test_kernel_distance() -> None:
     generator = torch.Generator().manual_seed(0)
     a, b, far = (torch.randn(400, 8, generator=generator).double() for _ in range(3))
-    assert abs(evaluation.kernel_distance(a, b)) < 0.02  # unbiased: about zero for one distribution
-    assert evaluation.kernel_distance(a, far + 1) > 0.5
+    assert abs(distribution.kernel_distance(a, b)) < 0.02  # unbiased: about zero for one distribution
+    assert distribution.kernel_distance(a, far + 1) > 0.5
     small, other = a[:30], b[:20]
     kernel = lambda x, y: (x @ y.T / 8 + 1) ** 3  # noqa: E731 - as the definition is written
     off = lambda k: (k.sum() - k.trace()) / (len(k) * (len(k) - 1))  # noqa: E731
     wanted = off(kernel(small, small)) + off(kernel(other, other)) - 2 * kernel(small, other).mean()
-    assert evaluation.kernel_distance(small, other) == pytest.approx(wanted.item())
+    assert distribution.kernel_distance(small, other) == pytest.approx(wanted.item())
 
 
 def test_kernel_distance_of_one_picture() -> None:
     with pytest.raises(InputError, match="two pictures or more on both sides"):
-        evaluation.kernel_distance(torch.zeros(1, 4), torch.zeros(5, 4))
+        distribution.kernel_distance(torch.zeros(1, 4), torch.zeros(5, 4))
 
 
 @pytest.mark.parametrize(("n", "m", "d"), [(60, 50, 8), (12, 15, 40)], ids=["more samples", "more features"])
@@ -52,15 +52,15 @@ def test_frechet_distance_is_that_of_torchmetrics(n: int, m: int, d: int) -> Non
     metric = FrechetInceptionDistance(as_given).set_dtype(torch.float64)
     metric.update(a, real=False)
     metric.update(b.double(), real=True)
-    assert evaluation.frechet_distance(a, b) == pytest.approx(float(metric.compute()), rel=1e-6)
+    assert distribution.frechet_distance(a, b) == pytest.approx(float(metric.compute()), rel=1e-6)
 
 
 def test_frechet_distance() -> None:
     a = torch.randn(5000, 4, generator=torch.Generator().manual_seed(0)).double()
-    assert evaluation.frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
-    assert evaluation.frechet_distance(a, a + 2) == pytest.approx(16)
+    assert distribution.frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
+    assert distribution.frechet_distance(a, a + 2) == pytest.approx(16)
     # Between N(0, C) and N(0, 9 C): the trace of C (1 - 3) ** 2.
-    assert evaluation.frechet_distance(a, a * 3) == pytest.approx(
+    assert distribution.frechet_distance(a, a * 3) == pytest.approx(
         4 * torch.cov(a.T).trace().item() + 4 * a.mean(0).pow(2).sum().item()
     )
 
@@ -68,11 +68,11 @@ def test_frechet_distance() -> None:
 def test_gaussian_samples_have_the_data_s_moments() -> None:
     train = torch.randn(3000, 1, 2, 2, generator=torch.Generator().manual_seed(0)) * 0.1 + 0.2
     train[:, 0, 0, 1] = train[:, 0, 0, 0]
-    samples = evaluation.gaussian_samples(train, 3000).flatten(1)
+    samples = baselines.gaussian_samples(train, 3000).flatten(1)
     assert samples.mean(0).tolist() == pytest.approx([0.2] * 4, abs=0.02)
     assert torch.allclose(torch.cov(samples.T), torch.cov(train.flatten(1).T), atol=2e-3)
     few = train[:3] * torch.tensor([0.5, 1.0, 1.5])[:, None, None, None]  # fewer than pixels
-    samples = evaluation.gaussian_samples(few, 20_000).flatten(1)
+    samples = baselines.gaussian_samples(few, 20_000).flatten(1)
     assert torch.allclose(samples.mean(0), few.flatten(1).mean(0), atol=0.01)
     assert torch.allclose(torch.cov(samples.T), torch.cov(few.flatten(1).T), atol=5e-3)
 
@@ -80,8 +80,8 @@ def test_gaussian_samples_have_the_data_s_moments() -> None:
 def test_pca_error_is_what_is_left() -> None:
     rng = np.random.default_rng(0)
     low = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 10))
-    assert evaluation.pca_error(low, low, 3) == pytest.approx(0, abs=1e-12)
-    assert evaluation.pca_error(low, low, 2) > 0.01
+    assert baselines.pca_error(low, low, 3) == pytest.approx(0, abs=1e-12)
+    assert baselines.pca_error(low, low, 2) > 0.01
 
 
 def test_the_classifier_learns() -> None:
@@ -89,9 +89,9 @@ def test_the_classifier_learns() -> None:
     x = torch.full((512, 1, 28, 28), -1.0)
     for i, label in enumerate(y.tolist()):
         x[i, 0, 2 * label : 2 * label + 4] = 1
-    network = evaluation.train_classifier(x, y, epochs=6)
+    network = classifier.train_classifier(x, y, epochs=6)
     with torch.inference_mode():
-        assert (evaluation.classify(network, x) == y).float().mean() > 0.9
+        assert (classifier.classify(network, x) == y).float().mean() > 0.9
 
 
 def test_both_distances_are_those_of_torchmetrics() -> None:
@@ -99,26 +99,26 @@ def test_both_distances_are_those_of_torchmetrics() -> None:
 
     generator = torch.Generator().manual_seed(0)
     a, b = torch.randn(300, 8, generator=generator).double(), torch.randn(200, 8, generator=generator).double() + 0.3
-    assert evaluation.kernel_distance(a, b) == pytest.approx(float(poly_mmd(a[:200], b)), rel=0.5)
-    assert evaluation.kernel_distance(a[:200], b) == pytest.approx(float(poly_mmd(a[:200], b)))
+    assert distribution.kernel_distance(a, b) == pytest.approx(float(poly_mmd(a[:200], b)), rel=0.5)
+    assert distribution.kernel_distance(a[:200], b) == pytest.approx(float(poly_mmd(a[:200], b)))
 
 
 def test_diversity_falls_when_samples_become_alike() -> None:
     x = torch.randn(50, 8, generator=torch.Generator().manual_seed(0)).double()
-    assert evaluation.diversity(x * 0.5) == pytest.approx(evaluation.diversity(x) / 2)
-    assert evaluation.diversity(x[:1].expand(50, -1)) == 0
+    assert distribution.diversity(x * 0.5) == pytest.approx(distribution.diversity(x) / 2)
+    assert distribution.diversity(x[:1].expand(50, -1)) == 0
 
 
 def test_luma_is_matlab_s() -> None:
     colours = torch.tensor([[0.0, 0, 0], [255, 255, 255], [255, 0, 0]]).T[None, :, :, None]
-    assert evaluation.luma(colours).flatten().tolist() == pytest.approx([16, 235, 81.481])
+    assert fidelity.luma(colours).flatten().tolist() == pytest.approx([16, 235, 81.481])
 
 
 def test_psnr_and_ssim() -> None:
     x = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0)) * 200
-    assert evaluation.psnr(x, x + 5) == pytest.approx(20 * np.log10(255 / 5), abs=1e-3)
-    assert evaluation.ssim(x, x) == pytest.approx(1)
-    assert evaluation.ssim(x, x.flip(3)) < 0.5
+    assert fidelity.psnr(x, x + 5) == pytest.approx(20 * np.log10(255 / 5), abs=1e-3)
+    assert fidelity.ssim(x, x) == pytest.approx(1)
+    assert fidelity.ssim(x, x.flip(3)) < 0.5
 
 
 @pytest.fixture(scope="module")
@@ -152,11 +152,11 @@ def test_perceptual_distance_grows_with_noise_and_has_gradients(kind: str, mobil
     y, x = torch.meshgrid(torch.linspace(0, 6, 64), torch.linspace(0, 9, 64), indexing="ij")
     clean = (x.sin() * y.cos())[None, None].expand(1, 3, -1, -1)
     noise = torch.randn_like(clean)
-    distances = [float(evaluation.perceptual_distance(clean + s * noise, clean, features)) for s in (0, 0.05, 0.2)]
+    distances = [float(fidelity.perceptual_distance(clean + s * noise, clean, features)) for s in (0, 0.05, 0.2)]
     assert distances[0] == pytest.approx(0, abs=1e-6)
     assert distances[0] < distances[1] < distances[2]
     rough = (clean + 0.1 * noise).requires_grad_()
-    evaluation.perceptual_distance(rough, clean, features).sum().backward()
+    fidelity.perceptual_distance(rough, clean, features).sum().backward()
     assert rough.grad is not None
     assert rough.grad.abs().max() > 0
 
@@ -200,7 +200,7 @@ def test_a_timm_model_comes_from_the_hub_or_not_at_all(mobilenet: Path, monkeypa
     monkeypatch.setattr("zoo.evaluation.download", offline)
     with pytest.raises(WeightsError, match=r"could not be downloaded: name a \.safetensors file"):
         Features("mobilenetv2_100")
-    assert evaluation.default_features().source == "random"
+    assert features.default_features().source == "random"
 
 
 def untrained(network: Model, recipe: str, size: int | None, channels: int = 3, scale: int = 1) -> Model:
@@ -349,7 +349,7 @@ def on_card(metrics: list[Metric], package: str = "zoo") -> Entry:
 
 
 def said(found: list[Metric], entry: Entry) -> list[str]:
-    return [str(row["card"]).split(":")[0] for row in evaluation.verdicts(found, entry)]
+    return [str(row["card"]).split(":")[0] for row in verdicts.verdicts(found, entry)]
 
 
 FIGURES = [

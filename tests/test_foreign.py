@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 import zoo
-from zoo import weights
 from zoo.errors import RegistryError, WeightsError, ZooError
-from zoo.loading import read_state
-from zoo.registry import from_config, info
-from zoo.schema import parse, to_config
+from zoo.networks import read_state
+from zoo.registry.index import from_config, info
+from zoo.registry.schema import parse, to_config
+from zoo.weights import verify
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 ANYTHING = st.recursive(
@@ -63,7 +63,7 @@ def test_headers_that_lie(tmp_path: Path, content: bytes) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(WeightsError, match=r"model\.safetensors"):
-            weights.read_header(path)
+            verify.read_header(path)
             read_state(path)
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:

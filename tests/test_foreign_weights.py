@@ -29,9 +29,10 @@ from torch import Tensor, nn
 from zoo.cli import main
 
 from zoo.errors import InputError, WeightsError, ZooError
-from zoo.foreign import read
-from zoo.importing import convert, is_averaged
-from zoo.weights import find
+from zoo.interop.convert import convert
+from zoo.interop.foreign import read
+from zoo.interop.recognise import is_averaged
+from zoo.weights.resolve import find
 
 Command = Callable[..., Result]
 State = dict[str, Tensor]
@@ -710,7 +711,7 @@ def test_completion_of_import(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 
 def test_completion_of_import_needs_no_torch() -> None:
-    code = "import sys, zoo.cli.importing as i; i.complete_models(None, None, ''); print('torch' in sys.modules)"
+    code = "import sys, zoo.cli.interop as i; i.complete_models(None, None, ''); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
     assert not done.stderr

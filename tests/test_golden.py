@@ -24,8 +24,8 @@ from torch import Tensor
 
 import zoo
 from zoo.model import Model
-from zoo.registry import registry
-from zoo.training.objective import Machine
+from zoo.registry.index import registry
+from zoo.training.runtime import Machine
 
 FOLDER = Path(__file__).parent / "golden"
 STEPS, KEPT = 20, 256  # steps of a recipe; values of a result that the files hold

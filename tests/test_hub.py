@@ -24,11 +24,11 @@ from hub import TOKEN, Hub, Repo
 from safetensors.torch import save
 
 import zoo
-from zoo.entry import Data
 from zoo.errors import InputError, ResearchOnly
-from zoo.licenses import commercial
-from zoo.registry import info, registry
-from zoo.schema import to_config
+from zoo.registry.facts import Data
+from zoo.registry.index import info, registry
+from zoo.registry.licenses import commercial
+from zoo.registry.schema import to_config
 
 NAME = "generative-zoo/dcgan-fashion-mnist"
 GOOD = save({"gain": torch.ones(300_000)})  # 1.2 MB

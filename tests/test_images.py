@@ -20,8 +20,10 @@ from PIL import Image
 
 from zoo import Images
 from zoo.errors import InputError, PictureError, ZooError
-from zoo.images import check_output, ending, file_names, fit, is_folder, unique, write
-from zoo.reading import picture_files
+from zoo.media.image_encode import check_output, ending, is_folder, write
+from zoo.media.image_fit import fit
+from zoo.media.image_names import file_names, unique
+from zoo.media.image_paths import picture_files
 
 
 def only(source: Any) -> np.ndarray:

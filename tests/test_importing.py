@@ -18,14 +18,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import zoo
-from zoo.entry import Format
+from zoo.backends.onnx_export import export as export_onnx
 from zoo.errors import InputError, WeightsError, ZooError
-from zoo.foreign import State, read
-from zoo.importing import _all_keywords, _names, convert, export
-from zoo.layouts import LAYOUTS, layout_of
-from zoo.loading import build
+from zoo.interop.convert import convert, export
+from zoo.interop.foreign import State, read
+from zoo.interop.layouts.table import LAYOUTS, layout_of
+from zoo.interop.recognise import all_keywords, foreign_names
 from zoo.model import Autoencoder, Generator
-from zoo.onnx import export as export_onnx
+from zoo.networks import build
+from zoo.registry.facts import Format
 
 Command = Callable[..., Result]
 PARITY = Path(__file__).parent / "parity"
@@ -197,7 +198,7 @@ def theirs(name: str, config: dict[str, Any]) -> State:
     layout = layout_of(name)
     entry = replace(zoo.info(layout.model), config=config)
     shapes = build(entry).state_dict()
-    names = _names(layout, _all_keywords(entry), shapes)
+    names = foreign_names(layout, all_keywords(entry), shapes)
     return {names[key]: torch.from_numpy(formula(1, key, list(x.shape))) for key, x in shapes.items()}
 
 
@@ -215,7 +216,7 @@ def test_every_layout_goes_in_and_out_bit_for_bit(name: str, ending: str, tmp_pa
         entry = convert(files, tmp_path / f"mine{number}")
         assert entry.origin
         assert entry.origin.layout == name
-        assert {**_all_keywords(entry)} == _all_keywords(replace(entry, config=config))
+        assert {**all_keywords(entry)} == all_keywords(replace(entry, config=config))
         form = "safetensors" if ending == "safetensors" else "state-dict"
         written = export(f"local-dir:{tmp_path / f'mine{number}'}", tmp_path / f"out{number}.{ending}", form, name)
         for path, origin in zip(written, files, strict=True):

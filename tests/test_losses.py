@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoo.evaluation import Features
-from zoo.training.augmentation import AUGMENTATIONS, augment, views
-from zoo.training.cycle import Pool
+from zoo.data.augment import AUGMENTATIONS, augment, views
+from zoo.metrics.features import Features
+from zoo.training.discriminators import Discriminator, FeatureDiscriminator, PatchDiscriminator, ProjectedDiscriminator
 from zoo.training.losses import LOSSES, accuracies, gradient_penalty, r1_penalty, repeated
-from zoo.training.networks import Discriminator, FeatureDiscriminator, PatchDiscriminator, ProjectedDiscriminator
+from zoo.training.unpaired import Pool
 
 
 @pytest.mark.parametrize(

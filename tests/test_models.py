@@ -18,13 +18,13 @@ from torch import Tensor
 import zoo
 from zoo import Images
 from zoo.errors import InputError, UnknownNameError, VerbError
-from zoo.loading import build
+from zoo.inference.verbs import Verbs
 from zoo.model import Autoencoder, Model
 from zoo.models.cdcgan import CDCGAN
 from zoo.models.conv_ae import ConvAE
 from zoo.models.dcgan import DCGAN
-from zoo.registry import info, registry
-from zoo.verbs import Verbs
+from zoo.networks import build
+from zoo.registry.index import info, registry
 
 BUILT_IN = [name for name, entry in registry().entries.items() if entry.package == "zoo" and entry.embedded.is_file()]
 

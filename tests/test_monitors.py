@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from test_training import RANDOM, run
 
+from zoo.data.source import Source
 from zoo.recipes import dcgan
-from zoo.training.data import Source
 from zoo.training.monitors import look
 
 HEALTHY = {"loss_d": 1.0, "loss_g": 0.5, "figure": 0.1, "diversity": 0.9, "d_real": 0.8, "d_fake": 0.7}

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.plugins import KINDS
+from zoo.authoring.scaffold import KINDS
 from zoo.testing import RULES
 
 CHECKOUT = Path(__file__).parent.parent

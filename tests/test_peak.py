@@ -10,9 +10,9 @@ import torch
 from conftest import Registry
 
 import zoo
+from zoo.backends.peak import peak
 from zoo.errors import InputError, ZooError
 from zoo.model import Model
-from zoo.peak import peak
 
 MB = 1_000_000
 
@@ -54,7 +54,7 @@ def test_tiles_are_made_where_memory_is_short(sizes: list[int], monkeypatch: pyt
     whole = model.reconstruct(x).numpy()
     assert sizes == [1]
     monkeypatch.setattr("zoo.model.free_memory", lambda: 1500 * MB)
-    monkeypatch.setattr("zoo.verbs.SIDE", 64)
+    monkeypatch.setattr("zoo.inference.verbs.SIDE", 64)
     assert np.abs(model.reconstruct(x).numpy() - whole).max() < 1e-5
     assert len(sizes) > 4
 

@@ -12,9 +12,10 @@ from click.testing import Result
 from safetensors.torch import load_file, save_file
 
 import zoo
+from zoo.authoring.embed import embed
+from zoo.authoring.scaffold import create
 from zoo.errors import InputError, WeightsError
-from zoo.plugins import create, embed
-from zoo.registry import info, registry
+from zoo.registry.index import info, registry
 from zoo.testing import check
 
 Command = Callable[..., Result]

@@ -106,7 +106,7 @@ def test_the_same_pictures_as_on_one_machine(cluster: Path, tmp_path: Path, zoo_
 
 
 def test_a_killed_worker_loses_nothing(cluster: Path, tmp_path: Path, zoo_command: Command) -> None:
-    from zoo.registry import registry
+    from zoo.registry.index import registry
 
     registry.cache_clear()
     source = inputs(tmp_path / "in", 20)

@@ -14,14 +14,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zoo.reading
 from conftest import picture
 from PIL import Image, ImageCms, ImageDraw
 
-import zoo.reading
 from zoo import Images
 from zoo.errors import InputError, PictureError
-from zoo.images import colours, fit, write_bands
-from zoo.reading import format_of, named_files, picture_files, read_file
+from zoo.media.image_decode import read_file
+from zoo.media.image_encode import write_bands
+from zoo.media.image_fit import colours, fit
+from zoo.media.image_paths import format_of, named_files, picture_files
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:

@@ -26,12 +26,12 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 import zoo
-from zoo import registry as module
-from zoo.entry import Entry
 from zoo.errors import InputError, RegistryError, UnknownNameError, WeightsError
-from zoo.loading import build
-from zoo.registry import from_config, info, list_models, registry
-from zoo.schema import parse, read, to_config
+from zoo.networks import build
+from zoo.registry import discovery, index
+from zoo.registry.facts import Entry
+from zoo.registry.index import from_config, info, list_models, registry
+from zoo.registry.schema import parse, read, to_config
 
 GOOD: dict[str, Any] = {
     "toy": {
@@ -210,7 +210,7 @@ def test_list_models(toys: Registry) -> None:
 
 
 def test_a_taken_name_is_refused_and_nothing_of_its_package_is_taken_in(tmp_path: Path) -> None:
-    made = module.Registry()
+    made = index.Registry()
     made.add(entries(GOOD, tmp_path))
     other = {"new": GOOD["toy"], "other": {**GOOD["toy"], "aliases": ["toy"]}}
     with pytest.raises(RegistryError, match="the name toy is taken by toys"):
@@ -661,7 +661,7 @@ def test_a_config_that_strangers_wrote_is_one_sentence(tmp_path: Path, content: 
 
 def test_the_zoos_own_registry_keeps_the_rules_for_strangers() -> None:
     """They are not checked when it is read, which is at every start."""
-    path, folder = module.own_registry()
+    path, folder = discovery.own_registry()
     assert len(parse(path.read_text("utf-8"), "registry.yaml", "a stranger", folder)) > 10
 
 

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 
 import zoo
-from zoo.entry import Format
 from zoo.errors import InputError
-from zoo.images import write_bands
-from zoo.loading import build
+from zoo.media.image_encode import write_bands
 from zoo.model import Model
+from zoo.networks import build
+from zoo.registry.facts import Format
 
 # Networks small enough to see where their tiles meet.
 NETWORKS: list[tuple[str, dict[str, Any], int, int]] = [
@@ -75,8 +75,8 @@ def test_tiles_equal_the_whole_and_the_reach_is_no_more_than_that_takes(
 
 def test_auto_runs_small_pictures_whole_and_large_ones_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     model = network("srvgg", {"width": 4, "convs": 1, "scale": 2}, 2)
-    monkeypatch.setattr("zoo.tiling.WHOLE", 32 * 32)
-    monkeypatch.setattr("zoo.tiling.SIDE", 20)
+    monkeypatch.setattr("zoo.inference.tiling.WHOLE", 32 * 32)
+    monkeypatch.setattr("zoo.inference.tiling.SIDE", 20)
     seen: list[tuple[int, ...]] = []
     model.body.register_forward_pre_hook(lambda module, given: seen.append(tuple(given[0].shape[2:])))  # type: ignore[operator,union-attr]
     small, large = noise(32, 32), noise(40, 41)
@@ -183,7 +183,7 @@ def test_a_folder_with_bad_large_and_finished_pictures(
     tmp_path: Path, zoo_command: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bad ones are named, the large one is streamed, and a second run does only what is missing."""
-    monkeypatch.setattr("zoo.tiling.WHOLE", 32 * 32)
+    monkeypatch.setattr("zoo.inference.tiling.WHOLE", 32 * 32)
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     for number in range(5):

@@ -20,19 +20,23 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import zoo
+from zoo.data.batch import held_out
+from zoo.data.source import Pictures, Source
 from zoo.errors import InputError, ZooError
-from zoo.evaluation import Features
+from zoo.metrics.features import Features
 from zoo.model import Generator
 from zoo.models.dcgan import DCGAN
 from zoo.recipes import cdcgan, conv_ae, cyclegan, dcgan, pix2pix, srgan
-from zoo.registry import registry
-from zoo.training.data import Pictures, Source, held_out
+from zoo.registry.index import registry
+from zoo.training.discriminators import Discriminator
+from zoo.training.ema import Average
 from zoo.training.generation import Adversarial
 from zoo.training.losses import repeated
-from zoo.training.networks import Discriminator
-from zoo.training.objective import Average, Learner, Machine, Objective, falling
+from zoo.training.objective import Learner, Objective
 from zoo.training.reconstruction import ERRORS
 from zoo.training.run import Plan, Run, open_folder, save_weights
+from zoo.training.runtime import Machine
+from zoo.training.schedules import falling
 
 RANDOM = Features("random", size=32)
 

@@ -19,10 +19,14 @@ import torch
 from conftest import picture
 from PIL import Image
 
+from zoo.data import places
+from zoo.data import source as source_module
+from zoo.data.batch import batch_indices, to_float
+from zoo.data.degrade import downscale
+from zoo.data.source import Source, doubts
 from zoo.errors import InputError, PictureError
-from zoo.images import Images, fit
-from zoo.training import data, places
-from zoo.training.data import Source, batch_indices, doubts, downscale, to_float
+from zoo.media.image_fit import fit
+from zoo.media.images import Images
 
 RNG = np.random.default_rng(0)
 
@@ -254,8 +258,8 @@ def test_archives_are_bounded_before_they_are_unpacked(tmp_path: Path, monkeypat
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.png", bytes(40_000_000))
         archive.writestr("b.png", encoded(noise(8, 8), "b.png"))
-    monkeypatch.setattr("zoo.training.places.free_memory", lambda: 20_000_000)
-    monkeypatch.setattr("zoo.training.places.LARGEST", 1_000_000)
+    monkeypatch.setattr("zoo.data.places.free_memory", lambda: 20_000_000)
+    monkeypatch.setattr("zoo.data.places.LARGEST", 1_000_000)
     for name in ("bomb.npz", "bomb.npz.xz"):
         tracemalloc.start()
         with pytest.raises(InputError, match=r"the pictures need 0\.0 GB of memory and may take half of the 0\.0 GB"):
@@ -408,7 +412,7 @@ def test_arrays_are_fitted_like_pictures(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_arrays_that_fit_are_not_taken_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels: int) -> None:
-    monkeypatch.setattr(data, "_fit", lambda *args: pytest.fail("one picture after the other"))
+    monkeypatch.setattr(source_module, "_fit", lambda *args: pytest.fail("one picture after the other"))
     path = arrays(tmp_path / "a.npz", x=np.zeros((40_000, 14, 14), np.uint8))
     found = Source([path]).pictures(14, channels=channels).x
     assert found.shape == (40_000, channels, 14, 14)
@@ -559,18 +563,18 @@ def test_unreadable_members_and_values(tmp_path: Path) -> None:
 def test_too_much_for_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = folder(tmp_path / "p", dots("a.png", "b.png"))
     x = arrays(tmp_path / "a.npz", x=np.zeros((2, 900, 900), np.uint8))
-    for module in (data, places):
+    for module in (source_module, places):
         monkeypatch.setattr(module, "free_memory", lambda: 2_000_000_000)
     message = "need 2.4 GB of memory and may take half of the 2.0 GB that are free: give a smaller size"
     with pytest.raises(InputError, match=message):
         Source([path]).pictures(20_000)  # at once: no picture is made so large
     with pytest.raises(InputError, match=r"need 4\.8 GB"):
         Source([path, path]).pairs(20_000)
-    for module in (data, places):
+    for module in (source_module, places):
         monkeypatch.setattr(module, "free_memory", lambda: 2_000_000)
     with pytest.raises(InputError, match="memory"):
         Source([x]).pictures(None)
-    for module in (data, places):
+    for module in (source_module, places):
         monkeypatch.setattr(module, "free_memory", lambda: 100)
     with pytest.raises(InputError, match="memory"):
         Source([path]).photos()

@@ -20,15 +20,15 @@ from PIL import Image
 from test_training import folder, run, tiny_conv_ae
 
 import zoo
-from zoo import publishing
-from zoo.entry import Data, Metric
+from zoo.authoring import publish as publishing
 from zoo.errors import InputError, RegistryError, ZooError
-from zoo.loading import build
-from zoo.registry import registry
+from zoo.networks import build
+from zoo.registry.facts import Data, Metric
+from zoo.registry.index import registry
 from zoo.training.report import write_report
 from zoo.training.run import alone, check_apart, open_folder
 from zoo.training.trial import fitting
-from zoo.weights import find
+from zoo.weights.resolve import find
 
 Command = Callable[..., Result]
 SMALL = ("--set", "size=16", "--set", "code=8", "--set", "batch=8", "--set", "steps=4", "--cpu")
@@ -352,7 +352,7 @@ def test_figures_that_cannot_be_written_are_shown(
     def full(*arguments: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("zoo.weights.add_metrics", full)
+    monkeypatch.setattr("zoo.weights.folder.add_metrics", full)
     made = zoo_command("evaluate", f"local-dir:{trained}", "--data", photos, "--write")
     assert made.exit_code == 1
     assert "error = 0.5" in made.stdout

@@ -23,10 +23,11 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save, save_file
 
 import zoo
-from zoo import weights
 from zoo.errors import InputError, RegistryError, WeightsError
-from zoo.registry import info, registry
-from zoo.schema import to_config
+from zoo.networks import build
+from zoo.registry.index import info, registry
+from zoo.registry.schema import to_config
+from zoo.weights import folder, resolve, verify
 
 EMBEDDED = [name for name, entry in registry().entries.items() if entry.package == "zoo" and entry.embedded.is_file()]
 
@@ -34,7 +35,7 @@ EMBEDDED = [name for name, entry in registry().entries.items() if entry.package 
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_embedded_files_are_small_float16_and_as_recorded(name: str) -> None:
     entry = info(name)
-    weights.check(entry.embedded, entry)
+    verify.check(entry.embedded, entry)
     assert entry.embedded.stat().st_size == entry.bytes
     assert entry.bytes < 8_000_000
     assert {str(t.dtype) for t in load_file(entry.embedded).values()} <= {"torch.float16", "torch.int64"}
@@ -65,7 +66,7 @@ def test_what_is_no_safetensors_file(tmp_path: Path, content: bytes, words: str)
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=words):
-        weights.read_header(path)
+        verify.read_header(path)
     with pytest.raises(WeightsError, match=words):
         zoo.load("dcgan", weights=path)
 
@@ -76,7 +77,7 @@ def test_a_header_whose_length_looks_like_a_pickle(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(8))
     assert path.read_bytes()[:1] == b"\x80"
-    assert list(weights.read_header(path)) == ["a"]
+    assert list(verify.read_header(path)) == ["a"]
     assert load_file(path)["a"].shape == (2,)
 
 
@@ -104,7 +105,7 @@ def test_any_damage_to_a_file_is_noticed_or_harmless(
     path.write_bytes(bad)
     entry = replace(info("dcgan"), sha256=hashlib.sha256(good).hexdigest())
     try:
-        weights.check(path, entry)
+        verify.check(path, entry)
     except WeightsError:
         assert bad != good
     else:
@@ -134,14 +135,14 @@ def test_keys_and_shapes_that_do_not_fit_are_named(tmp_path: Path) -> None:
 
 def test_local_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = info("dcgan")
-    path = weights.export(entry, entry.embedded, tmp_path / entry.name)
+    path = folder.export(entry, entry.embedded, tmp_path / entry.name)
     gone = replace(entry, folder=tmp_path / "nowhere", hub=None)
     with pytest.raises(WeightsError, match=r"has no weights: .* does not exist, and its stanza names no `hub`"):
-        weights.fetch(gone)
-    assert weights.fetch(gone, tmp_path) == path
-    assert weights.fetch(gone, tmp_path / entry.name) == path
+        resolve.fetch(gone)
+    assert resolve.fetch(gone, tmp_path) == path
+    assert resolve.fetch(gone, tmp_path / entry.name) == path
     monkeypatch.setenv("ZOO_WEIGHTS", str(tmp_path))
-    assert weights.fetch(gone) == path
+    assert resolve.fetch(gone) == path
     ours = zoo.load("dcgan").generate(2, seed=3).numpy()
     theirs = zoo.load(f"local-dir:{tmp_path / entry.name}").generate(2, seed=3).numpy()
     assert np.array_equal(ours, theirs)
@@ -153,10 +154,10 @@ def test_a_damaged_local_file_is_passed_over_for_a_good_one(tmp_path: Path) -> N
     damaged = tmp_path / "package" / "checkpoints" / f"{entry.name}.safetensors"
     damaged.parent.mkdir(parents=True)
     damaged.write_bytes(entry.embedded.read_bytes()[:-1] + b"x")
-    good = weights.export(entry, entry.embedded, tmp_path / "local")
-    assert weights.fetch(replace(entry, folder=tmp_path / "package"), tmp_path / "local") == good
+    good = folder.export(entry, entry.embedded, tmp_path / "local")
+    assert resolve.fetch(replace(entry, folder=tmp_path / "package"), tmp_path / "local") == good
     with pytest.raises(WeightsError, match="its sha256 begins"):
-        weights.fetch(replace(entry, folder=tmp_path / "package", hub=None))
+        resolve.fetch(replace(entry, folder=tmp_path / "package", hub=None))
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ def test_a_builder_that_fails_is_named(toys: Registry, tmp_path: Path) -> None:
     ):
         entry = replace(info("doubler"), builder=builder, model="x")
         with pytest.raises(RegistryError, match=words):
-            zoo.loading.build(entry)
+            build(entry)
 
 
 def test_a_failed_export_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +198,7 @@ def test_a_failed_export_leaves_nothing_half_written(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Path, "write_bytes", full)
     entry = info("dcgan")
     with pytest.raises(WeightsError, match="No space left"):
-        weights.export(entry, entry.embedded, tmp_path / "w")
+        folder.export(entry, entry.embedded, tmp_path / "w")
     assert list((tmp_path / "w").iterdir()) == []
 
 
@@ -338,14 +339,14 @@ def test_headers_of_strangers(tmp_path: Path, content: bytes, words: str) -> Non
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
     if not words:
-        weights.read_header(path)
+        verify.read_header(path)
         return
     with pytest.raises(WeightsError, match=words):
-        weights.read_header(path)
+        verify.read_header(path)
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path, words in ((tmp_path, "is a folder"), (tmp_path / "no", "does not exist"), (tmp_path / "fifo", "no file")):
         with pytest.raises(WeightsError, match=words):
-            weights.read_header(path)
+            verify.read_header(path)

@@ -10,26 +10,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo.entry import Entry
 from zoo.errors import ZooError
-from zoo.registry import info, list_models, register
+from zoo.loading import load
+from zoo.registry.facts import Entry
+from zoo.registry.index import info, list_models, register
+from zoo.version import __version__
 
 if TYPE_CHECKING:
-    from zoo.images import Images
-    from zoo.loading import load
+    from zoo.media.images import Images
 
-__version__ = "0.1.0"
 __all__ = ["Entry", "Images", "ZooError", "__version__", "info", "list_models", "load", "register"]
 
 
 def __getattr__(name: str) -> Any:
-    # What needs torch or numpy is imported when it is first asked for: `zoo list` must start fast.
-    if name == "load":
-        from zoo.loading import load
-
-        return load
+    # What needs numpy is imported when it is first asked for: `zoo list` must start fast.
     if name == "Images":
-        from zoo.images import Images
+        from zoo.media.images import Images
 
         return Images
     raise AttributeError(f"module 'zoo' has no attribute {name!r}")

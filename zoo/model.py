@@ -1,7 +1,7 @@
 """The contract of a model: what a contributor writes, and the two verbs made of it.
 
 Networks take and give float tensors ``(N, C, H, W)`` in [-1, 1]; users take and give
-:class:`~zoo.images.Images` in [0, 1]. A contributor writes tensors in, tensors out, in one class:
+:class:`~zoo.media.images.Images` in [0, 1]. A contributor writes tensors in, tensors out, in one class:
 
 - :class:`Generator`: ``latent_shape`` and ``decode(z)``;
 - :class:`Autoencoder`: ``encode(x)`` and ``decode(z)``;
@@ -16,56 +16,77 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.arrays import Array
 from zoo.errors import InputError
-from zoo.fast import Quick, quicken
+from zoo.inference.verbs import Verbs
 from zoo.memory import free_memory
-from zoo.reading import Array
-from zoo.verbs import Verbs
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+class Rewrites(NamedTuple):
+    """The rewrites that make a network faster, in this order: names of :data:`zoo.backends.rewrites.STEPS`, and "pack".
+
+    Attributes:
+        exact: those for float32.
+        fast: those for bfloat16.
+    """
+
+    exact: tuple[str, ...] = ()
+    fast: tuple[str, ...] = ()
+
+
+class Backend(Protocol):
+    """What computes the verbs of a model; see :class:`zoo.backends.torch_backend.TorchBackend`."""
+
+    def run(self, model: Model, call: str, x: Array, conditions: Mapping[str, Any]) -> Array:
+        """The result of ``decode`` or ``forward``."""
+        ...
+
+    def peak(self, model: Model, call: str, shape: tuple[int, ...], conditions: Mapping[str, Any]) -> int | None:
+        """Bytes of memory that one input takes."""
+        ...
+
+    def forget(self) -> None:
+        """Drop what was derived from the weights."""
+        ...
 
 
 class Model(nn.Module, Verbs):
     """What :func:`zoo.load` returns: a network with its facts and its verbs.
 
     Attributes:
+        backend: what computes the verbs of a loaded model; None for the modules as they are.
         precision: how the verbs compute, as :func:`zoo.load` takes it; ``decode`` and ``forward`` are always plain, and
             so are the verbs of a network in training mode, with hooks, or changed since they were first used.
+        rewrites: the rewrites that were measured to make the network faster on a CPU.
         frozen: whether no parameter asks for gradients, as after :func:`zoo.load`, until ``train()`` is first called.
     """
 
+    rewrites: ClassVar[Rewrites] = Rewrites()
+    backend: Backend | None = None
     precision: str = "exact"
     frozen: bool = False
 
-    def quick(self, call: str) -> Quick:
-        """How the verbs compute ``decode`` or ``forward``.
-
-        It is found out when a verb first calls that, and anew when weights were loaded or moved since.
-        """
-        known: dict[str, Quick] = self.__dict__.setdefault("_quick", {})
-        quick = known.get(call)
-        if quick is None or quick.precision != self.precision:
-            builder = self.entry.builder if self.entry else ""
-            quick = quicken(self, call, builder, self.precision, lambda: self.probes(call))
-            if quick.lasting:
-                known[call] = quick
-        return quick
+    def _run(self, call: str, x: Array, conditions: Mapping[str, Any]) -> Array:
+        if self.backend is None:
+            return self.run_plain(call, x, conditions)
+        return self.backend.run(self, call, x, conditions)
 
     @torch.inference_mode()
-    def _run(self, call: str, x: Array, conditions: Mapping[str, Any]) -> Array:
-        given = self.tensor(x), {name: self.tensor(value) for name, value in conditions.items()}
-        quick = self.quick(call)
-        made = quick.run(given) if quick.run and quick.holds(self) else getattr(self, call)(given[0], **given[1])
-        answer: Array = made.float().cpu().numpy()
-        return answer
+    def run_plain(self, call: str, x: Array, conditions: Mapping[str, Any]) -> Array:
+        """The result of ``decode`` or ``forward`` for an array and conditions, float32; the modules run as they are."""
+        keywords = {name: self.tensor(value) for name, value in conditions.items()}
+        result: Array = getattr(self, call)(self.tensor(x), **keywords).float().cpu().numpy()
+        return result
 
     def train(self, mode: bool = True) -> Self:
         """As in torch; the first time, the parameters of a loaded model become trainable.
@@ -80,26 +101,18 @@ class Model(nn.Module, Verbs):
         return super().train(mode)
 
     def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """As in torch; the verbs look anew for the fastest way."""
-        self.__dict__.pop("_quick", None)
+        """As in torch; optimised copies are made anew."""
+        if self.backend:
+            self.backend.forget()
         return super().load_state_dict(*args, **kwargs)
 
     def _apply(self, *args: Any, **kwargs: Any) -> Any:  # to(), half(), cuda() and the like
-        self.__dict__.pop("_quick", None)
+        if self.backend:
+            self.backend.forget()
         return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def _peak(self, call: str, shape: tuple[int, ...], conditions: Mapping[str, Any]) -> int | None:
-        from zoo.loading import build
-        from zoo.peak import OVERHEAD, peak
-
-        parameter = next(self.parameters(), torch.empty(0))
-        try:
-            assert self.entry
-            network = build(self.entry).eval()
-            found = peak(getattr(network, call), shape, conditions)
-        except Exception:  # a network that cannot be run without computing, or is no registered one
-            return None
-        return int(found * parameter.dtype.itemsize / 4 * (OVERHEAD if parameter.device.type == "cpu" else 1))
+        return self.backend.peak(self, call, shape, conditions) if self.backend else None
 
     def _free_memory(self) -> int:
         device = next(self.parameters(), torch.empty(0)).device
@@ -115,10 +128,6 @@ class Model(nn.Module, Verbs):
         parameter = next(self.parameters(), torch.empty(0))
         made = torch.from_numpy(values)
         return made.to(parameter.device, parameter.dtype if made.ndim > 1 else made.dtype)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """All but the rewritten copy, which is made again."""
-        return {key: value for key, value in self.__dict__.items() if key != "_quick"}
 
     def example(self, call: str, n: int = 2) -> tuple[Tensor, dict[str, Tensor]]:
         """Random input of ``decode`` or ``forward`` for ``n`` samples, and conditions.

@@ -27,11 +27,15 @@ from PIL import Image, ImageCms, features
 from safetensors.torch import load, save
 
 import zoo
-from zoo import importing, schema
-from zoo.loading import build, read_state
-from zoo.registry import from_config, info, own_registry
-from zoo.training.data import Source
-from zoo.weights import entry_of, read_header
+from zoo.data.source import Source
+from zoo.interop.foreign import read as read_foreign
+from zoo.interop.recognise import recognise
+from zoo.networks import build, read_state
+from zoo.registry import schema
+from zoo.registry.discovery import own_registry
+from zoo.registry.index import from_config, info
+from zoo.weights.resolve import entry_of
+from zoo.weights.verify import read_header
 
 from . import words
 from .mutate import Chance, as_json, chunked, damaged, opcodes, repickled, retagged, shaken, with_tokens, zipped
@@ -166,10 +170,10 @@ def pickles(rng: Chance) -> Case:
 
 
 def _import(key: str | None, folder: Path) -> None:
-    contents = importing.read(folder / "net.pth")
+    contents = read_foreign(folder / "net.pth")
     sound_state(contents.tensors)
     if key is not None:
-        importing.recognise([contents], key=key)
+        recognise([contents], key=key)
 
 
 def zips(rng: Chance) -> Case:
@@ -281,7 +285,7 @@ def pictures(rng: Chance) -> Case:
 
 @cache
 def configs() -> list[dict[str, Any]]:
-    entries = list(zoo.registry.registry().entries.values())
+    entries = list(zoo.registry.index.registry().entries.values())
     short = [replace(entry, metrics=entry.metrics[:1], sha256=None) for entry in entries]  # weights of any content
     return [json.loads(schema.to_config(entry)) for entry in short]
 

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.model import Autoencoder
+from zoo.model import Autoencoder, Rewrites
 
 
 class Residual(nn.Module):
@@ -59,6 +59,8 @@ class ConvAE(Autoencoder):
     Raises:
         ValueError: for another size, or no widths.
     """
+
+    rewrites = Rewrites(("fold",), ("fold", "pack"))
 
     def __init__(
         self,

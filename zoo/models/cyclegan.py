@@ -11,7 +11,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from zoo.errors import InputError
-from zoo.model import Model
+from zoo.model import Model, Rewrites
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {"instance": nn.InstanceNorm2d, "batch": nn.BatchNorm2d}
 
@@ -53,6 +53,8 @@ class CycleGAN(Model):
     Raises:
         ValueError: for ``over_input`` with another number of channels out than in, and for another norm.
     """
+
+    rewrites = Rewrites((), ("fold", "enlarge", "pack"))
 
     def __init__(
         self,

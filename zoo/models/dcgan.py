@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from zoo.model import Generator
+from zoo.model import Generator, Rewrites
 
 
 class DCGAN(Generator):
@@ -31,6 +31,8 @@ class DCGAN(Generator):
     Raises:
         ValueError: for a smaller size.
     """
+
+    rewrites = Rewrites(("fold", "pack"), ("fold", "pack"))
 
     def __init__(self, size: int = 64, channels: int = 3, width: int = 128, latent: int = 100) -> None:
         super().__init__()

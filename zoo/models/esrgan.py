@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import InputError
-from zoo.model import Model
+from zoo.model import Model, Rewrites
 
 RESIDUAL = 0.2  # section 3.1: what a block adds is scaled down, or deep networks do not train
 
@@ -67,6 +67,8 @@ class ESRGAN(Model):
     Raises:
         ValueError: for another scale.
     """
+
+    rewrites = Rewrites(("pack",), ("pack",))
 
     def __init__(self, scale: int = 4, width: int = 64, blocks: int = 23, growth: int = 32, channels: int = 3) -> None:
         super().__init__()

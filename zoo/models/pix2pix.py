@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import InputError
-from zoo.model import Model
+from zoo.model import Model, Rewrites
 
 
 class Pix2Pix(Model):
@@ -34,6 +34,8 @@ class Pix2Pix(Model):
         norm: "batch" or "instance".
         dropout: whether half the values in coarse maps of ``up`` are dropped in training.
     """
+
+    rewrites = Rewrites(("fold", "pack"), ("fold", "pack"))
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from functools import partial
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.model import Model
+from zoo.model import Model, Rewrites
 
 NORMS: dict[str | None, Callable[[int], nn.Module]] = {
     "batch": nn.BatchNorm2d,
@@ -60,6 +60,8 @@ class SRGAN(Model):
     Raises:
         ValueError: for another scale or norm.
     """
+
+    rewrites = Rewrites(("fold", "shuffle", "pack"), ("fold", "shuffle", "pack"))
 
     def __init__(
         self,

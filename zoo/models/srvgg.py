@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.model import Model
+from zoo.model import Model, Rewrites
 
 
 class SRVGG(Model):
@@ -22,6 +22,8 @@ class SRVGG(Model):
         convs: convolutions between the first and the last.
         channels: 1 for grey, 3 for RGB.
     """
+
+    rewrites = Rewrites(("pack",), ("pack",))
 
     def __init__(self, scale: int = 4, width: int = 64, convs: int = 16, channels: int = 3) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import InputError
-from zoo.model import Autoencoder
+from zoo.model import Autoencoder, Rewrites
 
 WIDTH = 64  # channels of all maps
 
@@ -65,6 +65,8 @@ class TAESD(Autoencoder):
             for those of FLUX.2.
         pool: whether the blocks at an eighth of the size pool, as those for FLUX.2 do.
     """
+
+    rewrites = Rewrites(("pack",), ("pack",))
 
     def __init__(self, latent_channels: int = 4, pool: bool = False) -> None:
         super().__init__()

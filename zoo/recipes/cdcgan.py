@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import torch
 
-from zoo.entry import Metric
+from zoo.data.source import Source
 from zoo.errors import InputError
-from zoo.evaluation import Features, classify, rounded
+from zoo.metrics.classifier import classify
+from zoo.metrics.features import Features
+from zoo.metrics.fidelity import rounded
 from zoo.model import Generator
 from zoo.models.cdcgan import CDCGAN
 from zoo.recipes.dcgan import distances, judge, splits, training
-from zoo.training.data import Source
+from zoo.registry.facts import Metric
+from zoo.training.discriminators import Discriminator
 from zoo.training.generation import Adversarial
-from zoo.training.networks import Discriminator
 
 
 def mnist(

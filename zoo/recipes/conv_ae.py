@@ -20,11 +20,13 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
 import zoo
-from zoo.entry import Metric
-from zoo.evaluation import pca_error, ratio
+from zoo.data.batch import held_out, to_float
+from zoo.data.source import Source
+from zoo.metrics.baselines import pca_error
+from zoo.metrics.verdicts import ratio
 from zoo.model import Autoencoder
 from zoo.models.conv_ae import ConvAE
-from zoo.training.data import Source, held_out, to_float
+from zoo.registry.facts import Metric
 from zoo.training.objective import Learner
 from zoo.training.reconstruction import Reconstruction
 

@@ -15,17 +15,22 @@ from torch import nn
 from torch.optim import Adam
 
 import zoo
-from zoo.entry import Metric
-from zoo.evaluation import Features, frechet_distance, kernel_distance, ratio, rounded
-from zoo.images import Images
+from zoo.data.batch import batch_indices, held_out, to_float
+from zoo.data.source import Source
+from zoo.media.images import Images
+from zoo.metrics.distribution import frechet_distance, kernel_distance
+from zoo.metrics.features import Features
+from zoo.metrics.fidelity import rounded
+from zoo.metrics.verdicts import ratio
 from zoo.model import Model
 from zoo.models.conv_ae import zeroed
 from zoo.models.cyclegan import CycleGAN
-from zoo.registry import registry
-from zoo.training.cycle import Cycle
-from zoo.training.data import Source, batch_indices, held_out, to_float
-from zoo.training.networks import FeatureDiscriminator
-from zoo.training.objective import Learner, falling
+from zoo.registry.facts import Metric
+from zoo.registry.index import registry
+from zoo.training.discriminators import FeatureDiscriminator
+from zoo.training.objective import Learner
+from zoo.training.schedules import falling
+from zoo.training.unpaired import Cycle
 
 
 def photo2monet(

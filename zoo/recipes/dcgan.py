@@ -16,23 +16,21 @@ import torch
 from torch import nn
 from torch.optim import Adam
 
-from zoo.entry import Entry, Metric
-from zoo.evaluation import (
-    Features,
-    classify,
-    frechet_distance,
-    gaussian_samples,
-    kernel_distance,
-    ratio,
-    rounded,
-    train_classifier,
-)
+from zoo.data.batch import batch_indices, to_float
+from zoo.data.source import Pictures, Source
+from zoo.metrics.baselines import gaussian_samples
+from zoo.metrics.classifier import classify, train_classifier
+from zoo.metrics.distribution import frechet_distance, kernel_distance
+from zoo.metrics.features import Features
+from zoo.metrics.fidelity import rounded
+from zoo.metrics.verdicts import ratio
 from zoo.model import Generator
 from zoo.models.dcgan import DCGAN
-from zoo.training.data import Pictures, Source, batch_indices, to_float
+from zoo.registry.facts import Entry, Metric
+from zoo.training.discriminators import Discriminator, ProjectedDiscriminator
 from zoo.training.generation import Adversarial
-from zoo.training.networks import Discriminator, ProjectedDiscriminator
-from zoo.training.objective import Learner, falling
+from zoo.training.objective import Learner
+from zoo.training.schedules import falling
 
 
 def fashion_mnist(

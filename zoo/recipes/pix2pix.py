@@ -19,16 +19,22 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 import zoo
-from zoo.entry import Metric
-from zoo.evaluation import Features, classify, frechet_distance, kernel_distance, ratio, rounded
-from zoo.fast import has_bfloat16
-from zoo.images import Images
+from zoo.backends.optimize import has_bfloat16
+from zoo.data.batch import batch_indices, held_out, to_float
+from zoo.data.source import Pairs, Source
+from zoo.media.images import Images
+from zoo.metrics.classifier import classify
+from zoo.metrics.distribution import frechet_distance, kernel_distance
+from zoo.metrics.features import Features
+from zoo.metrics.fidelity import rounded
+from zoo.metrics.verdicts import ratio
 from zoo.model import Model
 from zoo.models.pix2pix import Pix2Pix
-from zoo.training.data import Pairs, Source, batch_indices, held_out, to_float
-from zoo.training.networks import FeatureDiscriminator, PatchDiscriminator
-from zoo.training.objective import Learner, falling
+from zoo.registry.facts import Metric
+from zoo.training.discriminators import FeatureDiscriminator, PatchDiscriminator
+from zoo.training.objective import Learner
 from zoo.training.paired import Paired
+from zoo.training.schedules import falling
 
 
 def facades(

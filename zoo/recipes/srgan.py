@@ -17,15 +17,19 @@ from torch import Tensor
 from torch.optim import Adam
 
 import zoo
-from zoo.entry import Metric
+from zoo.data.batch import held_out, to_float
+from zoo.data.degrade import downscale
+from zoo.data.source import Source
 from zoo.errors import InputError
-from zoo.evaluation import Features, luma, perceptual_distance, psnr, rounded, ssim
+from zoo.metrics.features import Features
+from zoo.metrics.fidelity import luma, perceptual_distance, psnr, rounded, ssim
 from zoo.model import Model
 from zoo.models.conv_ae import zeroed
 from zoo.models.srgan import SRGAN, Block
-from zoo.training.data import Source, downscale, held_out, to_float
-from zoo.training.networks import Discriminator
-from zoo.training.objective import Learner, cosine
+from zoo.registry.facts import Metric
+from zoo.training.discriminators import Discriminator
+from zoo.training.objective import Learner
+from zoo.training.schedules import cosine
 from zoo.training.superresolution import SuperResolution
 
 

@@ -10,14 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from zoo.data.augment import augment, check_policy
+from zoo.data.batch import to_float
+from zoo.data.source import Pictures
 from zoo.errors import InputError
-from zoo.evaluation import Features
-from zoo.images import Images
+from zoo.media.images import Images
+from zoo.metrics.features import Features
 from zoo.model import Generator
-from zoo.training.augmentation import augment, check_policy
-from zoo.training.data import Pictures, to_float
+from zoo.training.ema import settle
 from zoo.training.losses import accuracies, adversarial_loss, gradient_penalty, r1_penalty, repeated
-from zoo.training.objective import Learner, Machine, Objective, compared, settle, shown
+from zoo.training.objective import Learner, Objective, compared, shown
+from zoo.training.runtime import Machine
 
 REFERENCE = 5_000  # data that samples are compared with
 SETTLING = 10_000  # samples that the statistics of batch norm are measured on
@@ -39,7 +42,7 @@ class Adversarial(Objective):
         loss: a name in :data:`zoo.training.losses.LOSSES`.
         r1: weight of the R1 penalty; 0 for none.
         penalty: weight of the penalty of Wasserstein GANs; 0 for none.
-        policy: differentiable augmentation, as :func:`zoo.training.augmentation.augment` takes it.
+        policy: differentiable augmentation, as :func:`zoo.data.augment.augment` takes it.
         grid: weight of what repeats with each 8x8 pixels in samples more than in the data, for the last ``finish``
             steps: networks that enlarge make up texture so.
         d_steps: updates of D before each of G.

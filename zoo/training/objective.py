@@ -1,82 +1,25 @@
-"""What every kind of training shares: learners, averaged weights, and the machine they run on.
-
-Hugging Face accelerate finds the devices, the precision and the other processes of ``accelerate launch``. Gradients are
-averaged over the processes by hand: DistributedDataParallel does not take a discriminator that is frozen every other
-time, nor penalties on gradients.
-"""
+"""None"""
 
 from __future__ import annotations
 
-import copy
 import math
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
+from zoo.data.augment import augment
+from zoo.data.batch import batch_indices
 from zoo.errors import InputError
-from zoo.evaluation import diversity, kernel_distance
-from zoo.fast import has_bfloat16
-from zoo.images import Images
-from zoo.training.augmentation import augment
-from zoo.training.data import batch_indices
+from zoo.media.images import Images
+from zoo.metrics.distribution import diversity, kernel_distance
+from zoo.training.ema import Average
 from zoo.training.losses import AdversarialLoss, accuracies
-
-Schedule = Callable[[Optimizer], LRScheduler]
-PRECISIONS = ("auto", "bf16", "fp32")
-
-
-class Machine:
-    """Devices, precision and processes of a run.
-
-    Args:
-        precision: ``bf16`` computes in bfloat16 where that is safe, ``fp32`` in float32; ``auto`` is bfloat16 where the
-            hardware has it.
-        cpu: whether to stay on the CPU.
-
-    Attributes:
-        rank: number of this process, from 0; only the first writes files.
-        world: how many processes there are.
-    """
-
-    def __init__(self, precision: str = "auto", cpu: bool = False) -> None:
-        from accelerate import Accelerator
-
-        if precision not in PRECISIONS:
-            raise InputError(f"precision cannot be {precision!r}: choose one of {', '.join(PRECISIONS)}.")
-        self.accelerator = Accelerator(mixed_precision="no", cpu=cpu)
-        self.device: torch.device = self.accelerator.device
-        self.precision = ("bf16" if has_bfloat16(self.device) else "fp32") if precision == "auto" else precision
-        self.rank: int = self.accelerator.process_index
-        self.world: int = self.accelerator.num_processes
-
-    def autocast(self) -> AbstractContextManager[Any]:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
-
-    def average(self, tensors: Iterable[Tensor]) -> None:
-        """Replace tensors by their mean over the processes, all in one message."""
-        if self.world > 1:
-            given = list(tensors)
-            flat = self.accelerator.reduce(torch.cat([t.flatten() for t in given]), reduction="mean")
-            for mine, mean in zip(given, flat.split([t.numel() for t in given]), strict=True):
-                mine.copy_(mean.view_as(mine))
-
-    def any(self, here: bool) -> bool:
-        """Whether it is so in any process."""
-        if self.world == 1:
-            return here
-        return bool(self.accelerator.reduce(torch.tensor(float(here), device=self.device), reduction="sum") > 0)
-
-    def share(self, batch: int) -> int:
-        """The part of a batch that falls to each process."""
-        if batch % self.world:
-            raise InputError(f"A batch of {batch} cannot be shared by {self.world} processes: choose a multiple.")
-        return batch // self.world
+from zoo.training.runtime import Machine
+from zoo.training.schedules import Schedule
 
 
 class Learner:
@@ -109,71 +52,6 @@ class Learner:
     def _parts(self) -> dict[str, Any]:
         parts = {"network": self.network, "optimizer": self.optimizer, "schedule": self.schedule}
         return {name: part for name, part in parts.items() if part}
-
-
-def falling(steps: int, finish: int = 0) -> Schedule:
-    """The rate stays for half the run and then falls to zero, in a line.
-
-    With ``finish``, that is its course before the last so many steps; in these it begins anew at one half and falls.
-    """
-    first = steps - finish
-
-    def factor(step: int) -> float:
-        if step < first:
-            return min(1.0, 2 * (1 - step / first))
-        return 0.5 * (steps - step) / finish if finish else 0.0
-
-    return lambda optimizer: LambdaLR(optimizer, factor)
-
-
-def cosine(steps: int) -> Schedule:
-    """The rate rises over the first 200 steps and falls along a cosine."""
-    warmup = min(200, steps // 10 + 1)
-
-    def factor(step: int) -> float:
-        return min(1.0, (step + 1) / warmup) * (0.5 + 0.5 * math.cos(math.pi * min(step / steps, 1)))
-
-    return lambda optimizer: LambdaLR(optimizer, factor)
-
-
-class Average:
-    """Exponential moving average of a network's parameters; its buffers are copied.
-
-    Args:
-        network: the network that is trained.
-        decay: weight of the past; it starts lower, at ``(1 + step) / (10 + step)``.
-    """
-
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.network = copy.deepcopy(network).requires_grad_(False).eval()
-        self.decay = decay
-
-    @torch.no_grad()
-    def update(self, network: nn.Module, step: int) -> None:
-        weight = 1 - min(self.decay, (1 + step) / (10 + step))
-        ours: list[Tensor] = list(self.network.parameters())
-        theirs: list[Tensor] = list(network.parameters())
-        torch._foreach_lerp_(ours, theirs, weight)
-        for mine, other in zip(self.network.buffers(), network.buffers(), strict=True):
-            mine.copy_(other)
-
-
-@torch.no_grad()
-def settle(network: nn.Module, batches: Iterable[tuple[Tensor, Mapping[str, Tensor]]]) -> None:
-    """Measure the statistics of batch norm anew: those that were copied belong to the weights before averaging.
-
-    ``batches`` are inputs with their conditions.
-    """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    if not norms:
-        return
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean over all batches
-    network.train()
-    for x, given in batches:
-        network(x, **given)
-    network.eval()
 
 
 def shown(pictures: Tensor) -> Images:

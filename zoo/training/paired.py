@@ -9,12 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zoo.evaluation import Features
-from zoo.images import Images
-from zoo.training.augmentation import check_policy, views
-from zoo.training.data import Pairs, to_float
+from zoo.data.augment import check_policy, views
+from zoo.data.batch import to_float
+from zoo.data.source import Pairs
+from zoo.media.images import Images
+from zoo.metrics.features import Features
 from zoo.training.losses import adversarial_loss
-from zoo.training.objective import Learner, Machine, Objective, compared, shown, spread
+from zoo.training.objective import Learner, Objective, compared, shown, spread
+from zoo.training.runtime import Machine
 
 
 class Paired(Objective):

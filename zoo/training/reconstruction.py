@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from zoo.data.batch import to_float
 from zoo.errors import InputError
-from zoo.images import Images
-from zoo.training.data import to_float
+from zoo.media.images import Images
 from zoo.training.objective import Learner, Objective, shown
 
 

@@ -25,17 +25,19 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
-from zoo.entry import Entry, Format, Metric
+from zoo.data.source import doubts
 from zoo.errors import InputError, ZooError
 from zoo.files import atomic_write
-from zoo.images import Images, check_output, write
-from zoo.loading import halved
-from zoo.schema import to_config
-from zoo.training.data import doubts
+from zoo.media.image_encode import check_output, write
+from zoo.media.images import Images
+from zoo.networks import halved
+from zoo.registry.facts import Entry, Format, Metric
+from zoo.registry.schema import to_config
 from zoo.training.monitors import Alarm, look
-from zoo.training.objective import Machine, Objective
+from zoo.training.objective import Objective
 from zoo.training.report import write_report
-from zoo.weights import CONFIG_FILE, SAMPLES_FILE, WEIGHTS_FILE
+from zoo.training.runtime import Machine
+from zoo.weights.folder import CONFIG_FILE, SAMPLES_FILE, WEIGHTS_FILE
 
 try:
     import fcntl

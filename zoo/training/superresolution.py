@@ -10,12 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from zoo.data.batch import to_float
+from zoo.data.degrade import downscale
 from zoo.errors import InputError
-from zoo.evaluation import Features, luma, perceptual_distance, psnr, rounded
-from zoo.images import Images
-from zoo.training.data import downscale, to_float
+from zoo.media.images import Images
+from zoo.metrics.features import Features
+from zoo.metrics.fidelity import luma, perceptual_distance, psnr, rounded
 from zoo.training.losses import adversarial_loss, repeated
-from zoo.training.objective import Learner, Machine, Objective, shown
+from zoo.training.objective import Learner, Objective, shown
+from zoo.training.runtime import Machine
 
 MIXED = 0.3  # of the patches in a batch are mixed with another one
 

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from zoo.data.places import check_memory
+from zoo.data.source import Pairs, Pictures, Size, Source
 from zoo.errors import InputError, ZooError
 from zoo.memory import free_memory
-from zoo.training.data import Pairs, Pictures, Size, Source
-from zoo.training.objective import Machine, Objective
-from zoo.training.places import check_memory
+from zoo.training.objective import Objective
+from zoo.training.runtime import Machine
 
 COPIES = 5  # of each weight: itself, its gradient, two of Adam, the average
 MOST_TENSORS = 5_000  # of all networks of a run

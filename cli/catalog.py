@@ -1,0 +1,311 @@
+"""Commands about models and their files: list, info, download, verify, cache. None of them imports torch."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zoo.errors import InputError, WeightsError, ZooError, near
+from zoo.files import is_file
+from zoo.registry.facts import VERBS, Entry, Format
+from zoo.registry.index import registry, search
+from zoo.registry.licenses import commercial, terms
+from zoo.registry.values import printable
+from zoo.weights.folder import export
+from zoo.weights.hub import repository
+from zoo.weights.resolve import entry_of, fetch, on_disk
+from zoo.weights.verify import check
+
+from .names import PathType
+
+
+def complete_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Names for the shell's completion, which may print nothing else."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        names = [*registry().models, *registry().entries, "local-dir:", "hf-hub:"]
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def as_json(value: Any) -> None:
+    """Print for a script to read, in ASCII: any terminal and any pipe takes that."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def entry_facts(entry: Entry) -> dict[str, Any]:
+    """All facts of an entry, for JSON."""
+    made = {"name": entry.name, **asdict(entry), "embedded": _embedded(entry)}
+    del made["folder"]
+    return made
+
+
+def _embedded(entry: Entry) -> bool:
+    return not entry.source and is_file(entry.embedded)
+
+
+def describe(given: Format | None) -> str:
+    """A format in a few words: ``RGB picture 64x64``."""
+    if given is None:
+        return "noise"
+    if given.kind != "image":
+        return given.kind
+    colour = {1: "grey ", 3: "RGB "}.get(given.channels or 0, "")
+    size = f" {given.size[0]}x{given.size[1]}" if given.size else " of any size"
+    return f"{colour}picture{f', {given.scale} times larger' if given.scale > 1 else size}"
+
+
+def megabytes(size: int | None) -> str:
+    return f"{size / 1e6:.1f} MB" if size else "?"
+
+
+def table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows in aligned columns; the first row is the heading."""
+    rows = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@click.command("list")
+@click.argument("pattern", default="*")
+@click.option("--verb", type=click.Choice(VERBS), help="Only models that can do this.")
+@click.option("--license", help="Only weights under this licence, such as 'cc-by*', or commercial.")
+@click.option("--json", "json_", is_flag=True, help="All facts, for a script.")
+def list_(pattern: str, verb: str | None, license: str | None, json_: bool) -> None:
+    """Show the models and checkpoints whose name matches PATTERN, such as '*gan*'."""
+    found = search(pattern, verb=verb, license=license)
+    if json_:
+        return as_json([entry_facts(entry) for entry in found])
+    bare = [name for name, (e, *_) in registry().models.items() if not e.checkpoint and fnmatchcase(name, pattern)]
+    bare = [] if verb or license else bare
+    if not found and not bare:
+        options = " with these options" if verb or license else ""
+        known = near(pattern, [*registry().models, *registry().entries]) or "; `zoo list` shows all."
+        raise InputError(f"No model matches {pattern!r}{options}{known}")
+    foreign = any(entry.package != "zoo" for entry in found)
+    rows = [["NAME", "VERB", "OUTPUT", "SIZE", "LICENSE", *["PACKAGE"] * foreign, "SUMMARY"]]
+    for e in found:
+        size = megabytes(e.bytes) + (", Hub" if e.hub and not _embedded(e) else "")
+        facts = [e.name, ", ".join(e.verbs), describe(e.output), size, e.license]
+        rows.append([*facts, *[e.package] * foreign, e.summary])
+    if found:
+        table(rows)
+    if bare:
+        click.echo(f"\nNetworks without weights, for `zoo import`: {', '.join(bare)}".lstrip("" if found else "\n"))
+    return None
+
+
+@click.command("info")
+@click.argument("name", shell_complete=complete_names)
+@click.option("--speed", is_flag=True, help="Also measure how fast each --precision is on this machine.")
+@click.option("--json", "json_", is_flag=True, help="For a script.")
+def info_(name: str, speed: bool, json_: bool) -> None:
+    """Show what a model or checkpoint is, how good it is, and who may use it.
+
+    NAME may be local-dir:FOLDER or hf-hub:OWNER/REPO, too, as in all commands.
+    """
+    entry = entry_of(name)
+    if json_:
+        return as_json(entry_facts(entry))
+    where = "embedded" if _embedded(entry) else f"on the Hub, {entry.hub.repo}" if entry.hub else "yours"
+    lines = {
+        "Paper": entry.paper,
+        "Verbs": ", ".join(entry.verbs),
+        "Takes": describe(entry.input) if entry.checkpoint else "",
+        "Gives": describe(entry.output) if entry.checkpoint else "",
+        "Weights": f"{megabytes(entry.bytes)}, {entry.license}, {where}" if entry.checkpoint else "none: `zoo import`",
+        "sha256": entry.sha256,
+        "Verified": "" if entry.verified else "no: nobody of the zoo has loaded this file yet",
+        "Data": f"{entry.data.name} ({entry.data.license}), {entry.data.source}" if entry.data else "",
+        "From": _origin(entry),
+        "Recipe": entry.recipe,
+        "Builder": f"{entry.builder}({', '.join(f'{k}={v}' for k, v in entry.config.items())})",
+        "Package": entry.package,
+        "Others": ", ".join(e.name for e in registry().models[entry.model] if e is not entry),
+    }
+    click.echo(f"{entry.name}: {printable(entry.summary)}\n")
+    for title, text in lines.items():
+        if text:
+            click.echo(f"{title:<9}{printable(text)}")
+    for condition in entry.conditions:
+        values = ", ".join(map(str, condition.choices)) or condition.kind
+        if condition.default is not None:
+            values += f"; {condition.default} by default"
+        click.echo(f"\n-c {printable(f'{condition.name}=... ({values}): {condition.help}')}")
+    for metric in entry.metrics:
+        click.echo(f"\n{printable(metric.name)} = {metric.value:g}\n  {printable(metric.protocol)}")
+    if speed:
+        from zoo.jobs.speed import measure
+
+        click.echo("\nBeside the plain network, on this machine, one sample at a time:")
+        for precision, quick, ratio in measure(name):
+            near = "the same" if quick.agreement == math.inf else f"{quick.agreement:.0f} dB of agreement"
+            click.echo(f"{precision}: {quick.kind}; {ratio:.2f} times as fast, {near}")
+    return None
+
+
+def _origin(entry: Entry) -> str:
+    """Which files weights were imported from."""
+    if not entry.origin:
+        return ""
+    files = ", ".join(f"{name} (sha256 {digest[:12]}...)" for name, digest in entry.origin.files.items())
+    taken = "".join(f", {where}" for where in entry.origin.taken.values())
+    return f"{files}{taken}, in the layout {entry.origin.layout}"
+
+
+def entries_of(names: Iterable[str]) -> list[Entry]:
+    """The entries that names, as :func:`zoo.load` takes them, and shell patterns stand for, each once."""
+    found: list[Entry] = []
+    for name in names:
+        matches = search(name) if set(name) & set("*?[") and ":" not in name else [entry_of(name)]
+        if not matches:
+            raise InputError(f"No model matches {name!r}; `zoo list` shows all.")
+        found += matches
+    return list({entry.address: entry for entry in found}.values())
+
+
+@click.command("licenses")
+@click.argument("names", nargs=-1, required=True, shell_complete=complete_names)
+@click.option("--json", "json_", is_flag=True, help="For a script.")
+def licenses_(names: tuple[str, ...], json_: bool) -> None:
+    """Show what using models obliges to: their code, weights and data. Not legal advice."""
+    rows = []
+    for entry in entries_of(names):
+        code = "Apache-2.0" if entry.package == "zoo" else "unknown"
+        parts = [("code", code), ("weights", entry.license)]
+        parts += [(f"data: {entry.data.name}", entry.data.license)] if entry.data else []
+        found = [{"of": what, **asdict(terms(name))} for what, name in parts]
+        rows.append({"name": entry.address, "commercial": commercial(entry), "parts": found})
+    if json_:
+        return as_json(rows)
+    for row in rows:
+        click.echo(f"{row['name']}: commercial use {'is allowed' if row['commercial'] else 'is not allowed'}")
+        for part in row["parts"]:  # type: ignore[attr-defined]
+            said = f"{part['of']}, {part['license']}: {part['duties']}"
+            click.echo(f"  {printable(said)}")
+    return None
+
+
+@click.command()
+@click.argument("names", nargs=-1, shell_complete=complete_names)
+@click.option("--all", "all_", is_flag=True, help="Every checkpoint there is.")
+@click.option("--to", type=PathType(), help="A folder, for a machine without network.")
+@click.option("--force", is_flag=True, help="Download even what is here.")
+def download(names: tuple[str, ...], all_: bool, to: Path | None, force: bool) -> None:
+    """Make sure that weights are on this machine, or copy them to a folder.
+
+    Each checkpoint gets a folder of its own in --to, which `local-dir:FOLDER/NAME` reads; with
+    ZOO_WEIGHTS=FOLDER, or weights="FOLDER" in Python, its usual name finds it.
+    """
+    if bool(names) == all_:
+        raise InputError("Name what to download, or give --all.")
+    entries = entries_of(["*"] if all_ else names)
+    folders: dict[str, str] = {}
+    for entry in entries:
+        if to and folders.setdefault(entry.name, entry.address) != entry.address:
+            both = f"{folders[entry.name]} and {entry.address}"
+            raise InputError(f"{both} would both be {to / entry.name}: download them to two folders.")
+    failed = []
+    for entry in entries:
+        try:
+            path = fetch(entry, force=force)
+            if to is not None:
+                path = export(entry, path, to / entry.name)
+            click.echo(f"{entry.address}: {path}")
+        except WeightsError as error:
+            if len(entries) == 1:
+                raise
+            failed.append(entry.address)
+            click.echo(f"{entry.address}: {error}", err=True)
+    if failed:
+        raise WeightsError(f"{len(failed)} of {len(entries)} could not be had: {', '.join(failed)}.")
+
+
+@click.command()
+@click.argument("names", nargs=-1, shell_complete=complete_names)
+@click.option("--json", "json_", is_flag=True, help="For a script.")
+def verify(names: tuple[str, ...], json_: bool) -> None:
+    """Read all weights on this machine again and compare them with the registry, without network.
+
+    Exits with 1 if a file is not what it should be.
+    """
+    rows = []
+    for entry in entries_of(names or ["*"]):
+        files = list(on_disk(entry))
+        for path in files:
+            try:
+                check(path, entry, anew=True)
+                rows.append({"name": entry.address, "status": "good", "detail": str(path)})
+            except WeightsError as error:
+                rows.append({"name": entry.address, "status": "wrong", "detail": str(error)})
+        if not files:
+            cure = f"`zoo download {shlex.quote(entry.address)}` gets it" if entry.hub else "it is not on the Hub"
+            rows.append({"name": entry.address, "status": "absent", "detail": cure})
+    if json_:
+        as_json(rows)
+    else:
+        table([list(row.values()) for row in rows])
+    wrong = sum(row["status"] == "wrong" for row in rows)
+    if wrong:
+        raise ZooError(f"{wrong} of {len(rows)} files {'is' if wrong == 1 else 'are'} wrong.")
+
+
+@click.group()
+def cache() -> None:
+    """Show or delete downloaded weights of the zoo in the Hub's cache."""
+
+
+def _cached() -> dict[str, Any]:
+    """The repositories in the Hub's cache, by ``owner/name``."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        return {repo.repo_id: repo for repo in scan_cache_dir().repos if repo.repo_type == "model" and repo.nb_files}
+    except (CacheNotFound, OSError, RuntimeError, ValueError):  # there is none, or no home for it, or no folder
+        return {}
+
+
+@cache.command("list")
+@click.option("--json", "json_", is_flag=True, help="For a script.")
+def cache_list(json_: bool) -> None:
+    """Show which weights were downloaded, their size, and when they were last used."""
+    repos, entries = _cached(), registry().entries.values()
+    rows = [
+        {"name": e.name, "bytes": repo.size_on_disk, "used": repo.last_accessed_str, "path": str(repo.repo_path)}
+        for e in entries
+        if e.hub and (repo := repos.get(e.hub.repo))
+    ]
+    if json_:
+        return as_json(rows)
+    if not rows:
+        return click.echo("Nothing was downloaded.")
+    return table([[row["name"], megabytes(row["bytes"]), row["used"], row["path"]] for row in rows])
+
+
+@cache.command("clear")
+@click.argument("names", nargs=-1, shell_complete=complete_names)
+@click.option("--all", "all_", is_flag=True, help="All of the zoo's weights.")
+def cache_clear(names: tuple[str, ...], all_: bool) -> None:
+    """Delete downloaded weights, of hf-hub:OWNER/REPO those of all revisions; embedded ones stay."""
+    from huggingface_hub import scan_cache_dir
+
+    if bool(names) == all_:
+        raise InputError("Name what to delete, or give --all.")
+    wanted = {repository(name)[0] for name in names if name.startswith("hf-hub:")}
+    entries = entries_of(["*"] if all_ else [name for name in names if not name.startswith("hf-hub:")])
+    wanted |= {entry.hub.repo for entry in entries if entry.hub}
+    repos = {name: repo for name, repo in _cached().items() if name in wanted}
+    commits = [revision.commit_hash for repo in repos.values() for revision in repo.revisions]
+    if commits:
+        scan_cache_dir().delete_revisions(*commits).execute()
+    click.echo(f"Deleted {megabytes(sum(repo.size_on_disk for repo in repos.values())) if repos else 'nothing'}.")

@@ -1,0 +1,87 @@
+"""Commands for the files of other people's code: import, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from zoo.registry.facts import FORMATS
+
+from .catalog import complete_names
+from .names import PathType
+
+
+def complete_models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """For the shell's completion: auto, and the models that a layout is known for."""
+    from zoo.interop.layouts.table import LAYOUTS
+
+    names = dict.fromkeys(["auto", *(layout.model for layout in LAYOUTS)])
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def complete_layouts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """For the shell's completion: the names of layouts."""
+    from zoo.interop.layouts.table import LAYOUTS
+
+    return [layout.name for layout in LAYOUTS if layout.name.startswith(incomplete)]
+
+
+@click.command("import")
+@click.argument("model", shell_complete=complete_models)
+@click.argument("files", nargs=-1, required=True, type=PathType())
+@click.option("-o", "--output", "folder", required=True, type=PathType(), help="A new folder.")
+@click.option("--layout", shell_complete=complete_layouts, help="Only this layout; docs/import.md lists them.")
+@click.option("--key", help="Where in the file the network lies, if it has several: netG, models.generator.")
+@click.option("--license", default="unknown", show_default=True, help="Of the weights, as an SPDX identifier.")
+def import_(
+    model: str, files: tuple[Path, ...], folder: Path, layout: str | None, key: str | None, license: str
+) -> None:
+    """Turn weights of other people's code into a folder that local-dir: loads. No code in them is run.
+
+    MODEL is one of the zoo's, or auto; FILES are safetensors, their index, or what torch.save wrote. Of several weights
+    in a file those averaged over training are taken; what is left out is said.
+
+    \b
+    zoo import cyclegan latest_net_G.pth -o horse2zebra
+    zoo import auto taesd_encoder.pth taesd_decoder.pth -o taesd
+    """  # noqa: D301 - click takes the character itself
+    from zoo.interop.convert import convert
+    from zoo.interop.layouts.table import layout_of
+    from zoo.interop.recognise import is_averaged
+
+    entry = convert(files, folder, model=None if model == "auto" else model, layout=layout, key=key, license=license)
+    assert entry.origin
+    known = layout_of(entry.origin.layout)
+    config = ", ".join(f"{name}={value}" for name, value in entry.config.items())
+    verb = "reconstruct" if "reconstruct" in entry.verbs else "generate"
+    given = " INPUT" if verb == "reconstruct" else ""
+    for file, where in entry.origin.taken.items():
+        averaged = ", which are averaged" if is_averaged(where) else ""
+        click.echo(f"Of {file}: the weights in {where}{averaged}.")
+    for file, left in entry.origin.left_out.items():
+        click.echo(f"Left out of {file}: {left}.")
+    click.echo(
+        f"Wrote {folder}: {entry.model} with {config}.\nThe layout is {known.name}, of {known.code}: it is known by "
+        f"{known.mark}, and all other names and shapes are right.\nTry: zoo {verb} local-dir:{folder}{given} -o out.png"
+    )
+
+
+@click.command()
+@click.argument("name", shell_complete=complete_names)
+@click.option("-o", "--output", "file", required=True, type=PathType(), help="The file to write.")
+@click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True, help="Which kind.")
+@click.option(
+    "--layout", shell_complete=complete_layouts, help="With the names that this layout has; docs/import.md lists them."
+)
+def export(name: str, file: Path, form: str, layout: str | None) -> None:
+    """Write a model as a file for other code: the way back from `zoo import`.
+
+    \b
+    zoo export dcgan --format state-dict --layout dcgan -o netG.pth
+    zoo export dcgan --format onnx -o dcgan.onnx
+    """  # noqa: D301 - click takes the character itself
+    from zoo.interop.convert import export as write
+
+    for path in write(name, file, form, layout):
+        click.echo(f"Wrote {path}, {path.stat().st_size:,} bytes.")

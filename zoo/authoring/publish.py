@@ -1,0 +1,238 @@
+"""From a checkpoint or a run to a repository on the Hugging Face Hub: weights, facts, and a model card."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zoo.errors import InputError, WeightsError
+from zoo.registry.facts import Entry
+from zoo.registry.index import code_of, registry
+from zoo.registry.licenses import commercial, terms
+from zoo.weights.folder import SAMPLES_FILE, WEIGHTS_FILE, export
+from zoo.weights.resolve import find
+from zoo.weights.verify import sha256_of
+
+CARD_FILE = "README.md"
+# Identifiers that the Hub has a page for; others are said to be "other", with their name.
+HUB_LICENSES = (
+    *("mit", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-2.0", "cc-by-3.0", "cc-by-4.0"),
+    *("cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "unknown"),
+)
+
+
+def prepare(source: str, folder: Path, repo: str) -> Entry:
+    """Write what a repository holds: the weights, ``config.json``, the card, and samples where there are some.
+
+    Args:
+        source: a name as :func:`zoo.load` takes it, or the folder of a run.
+        folder: a new folder, or an empty one.
+        repo: ``owner/name`` of the repository, for the card.
+
+    Returns:
+        The facts of what was written.
+
+    Raises:
+        InputError: if the folder holds something.
+        WeightsError: if the weights cannot be had, or the folder not be written.
+    """
+    run = Path(source)
+    entry, path = find(f"local-dir:{source}" if ":" not in source and run.is_dir() else source)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is not an empty folder: choose another.")
+    export(entry, path, folder)
+    samples = _samples(entry, run)
+    try:
+        if samples:
+            shutil.copy(samples, folder / SAMPLES_FILE)
+        (folder / CARD_FILE).write_text(card(entry, repo, bool(samples)), "utf-8")
+    except OSError as error:
+        raise WeightsError(f"{folder} cannot be written: {error.strerror or error}.") from None
+    return entry
+
+
+def _samples(entry: Entry, run: Path) -> Path | None:
+    """What the best weights of a run make, or the checkpoint's picture in a checkout of the zoo."""
+    drawn = entry.folder.parent / "docs" / "gallery" / f"{entry.name}.png"
+    return next((path for path in (run / SAMPLES_FILE, drawn) if path.is_file()), None)
+
+
+def card(entry: Entry, repo: str, samples: bool = False) -> str:
+    """The model card: the header that the Hub reads, then what a person reads."""
+    known = entry.license.lower() in HUB_LICENSES
+    task = "unconditional-image-generation" if "generate" in entry.verbs else "image-to-image"
+    header: dict[str, Any] = {
+        "license": entry.license.lower() if known else "other",
+        **({} if known else {"license_name": entry.license.lower()}),
+        "library_name": "generative-zoo",
+        "pipeline_tag": task,
+        "tags": ["generative-zoo", entry.model, *entry.aliases],
+    }
+    if entry.metrics:
+        data = {"name": entry.data.name if entry.data else "unknown", "type": "image"}
+        metrics = [{"type": m.name, "name": m.name, "value": m.value} for m in entry.metrics]
+        result = {"task": {"type": task}, "dataset": data, "metrics": metrics}
+        header["model-index"] = [{"name": entry.name, "results": [result]}]
+    parts = [
+        f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---",
+        f"# {entry.name}",
+        f"{entry.summary} [Paper]({entry.paper})." if entry.paper else entry.summary,
+    ]
+    if samples:
+        parts.append(f"![Samples, not chosen]({SAMPLES_FILE})")
+    parts += [
+        "## Use",
+        _use(entry, repo),
+        "## What it is for, and what not",
+        _limits(entry),
+        "## Training",
+        _training(entry),
+    ]
+    if entry.metrics:
+        parts += ["## Figures", figures(entry)]
+    parts += ["## Licence", _licence(entry)]
+    return "\n\n".join(parts) + "\n"
+
+
+def figures(entry: Entry) -> str:
+    """The table of its figures, with their protocols."""
+    rows = [f"{_words(m.name)} | {m.value:g} | {_words(m.protocol)}" for m in entry.metrics]
+    return table("figure | value | protocol", rows)
+
+
+def table(head: str, rows: list[str]) -> str:
+    """A table in Markdown; columns are divided by ``|``."""
+    return "\n".join(f"| {row} |" for row in (head, " | ".join(["---"] * len(head.split("|"))), *rows))
+
+
+def _use(entry: Entry, repo: str) -> str:
+    given = "".join(f", {c.name}={_example(c.choices)}" for c in entry.conditions if c.required or c.choices)
+    call = f"generate(16, seed=0{given})" if "generate" in entry.verbs else f'reconstruct("photo.jpg"{given})'
+    return f"""```
+pip install generative-zoo
+```
+
+```python
+import zoo
+
+zoo.load("hf-hub:{repo}").{call}.save("out.png")
+```"""
+
+
+def _example(choices: tuple[Any, ...]) -> str:
+    return repr(choices[0]) if choices else "..."
+
+
+def _limits(entry: Entry) -> str:
+    size = f"{entry.output.size[0]}x{entry.output.size[1]} pixels" if entry.output.size else "pictures of any size"
+    allowed = "" if commercial(entry) else " It may not be used commercially, see below."
+    return (
+        f"For research, teaching and comparison, at {size}. It knows what its data show and nothing else, and repeats "
+        f"what is lopsided in them; what it makes is not evidence of anything.{allowed}"
+    )
+
+
+def _training(entry: Entry) -> str:
+    """How the weights were trained: what the run wrote down, or the recipe of a checkpoint that the registry has."""
+    lines = []
+    if entry.data:
+        name, source = _words(entry.data.name), entry.data.source
+        linked = f"[{name}]({source})" if re.fullmatch(r"https?://[^\s()<>]+", source) else f"{name}, {_words(source)}"
+        lines.append(f"Data: {linked}, {_words(entry.data.license)}.")
+    lines.append(f"Network: `{entry.builder}` with {_code(entry.config) or 'its defaults'}.")
+    known = registry().entries.get(entry.name)
+    if entry.training:
+        lines.append("What the run wrote down:")
+        facts = {key: value for key, value in entry.training.items() if value not in ("", {}, [])}
+        lines.append("\n".join(f"- {_text(key)}: {_value(value)}" for key, value in facts.items()))
+    elif known and entry.recipe and entry.sha256 and (known.sha256, known.recipe) == (entry.sha256, entry.recipe):
+        function = code_of(known.recipe, known)
+        settings = {
+            key: p.default for key, p in inspect.signature(function).parameters.items() if p.default is not p.empty
+        }
+        lines.append(f"Recipe: `{entry.recipe}` with {_code(settings)}. {inspect.getdoc(function) or ''}".strip())
+    else:
+        lines.append("With which settings it was trained is not on record.")
+    return "\n\n".join(lines)
+
+
+def _value(value: Any) -> str:
+    """A fact of a run as text."""
+    if isinstance(value, Mapping):
+        return _code(value)
+    if isinstance(value, list):
+        return " and ".join(map(_text, value))
+    return _text(value)
+
+
+def _words(text: str) -> str:
+    """A text of a file as no more than words on one line: no link, picture, heading, cell or HTML of the card."""
+    line = re.sub(r"[\\`|]", r"\\\g<0>", " ".join(text.split()))
+    return line.replace("](", r"]\(").replace("<", "&lt;")
+
+
+def _text(value: Any) -> str:
+    """In code, so that no name in a file becomes a link or a line of the card."""
+    return f"`{' '.join(str(value).replace('`', chr(39)).split())}`"
+
+
+def _code(values: Mapping[str, Any]) -> str:
+    return ", ".join(_text(f"{key}={value}") for key, value in values.items())
+
+
+def _licence(entry: Entry) -> str:
+    lines = [f"Weights: {_words(entry.license)}. What that obliges to: {terms(entry.license).duties}."]
+    if entry.data:
+        lines.append(f"Data: {_words(entry.data.license)}. What that obliges to: {terms(entry.data.license).duties}.")
+    return "\n\n".join(lines)
+
+
+def publish(folder: Path, repo: str, *, private: bool = False) -> str:
+    """Upload a folder that :func:`prepare` wrote, as one commit.
+
+    Args:
+        folder: what to upload.
+        repo: ``owner/name``; made if it is missing.
+        private: whether a new repository is for its owner alone.
+
+    Returns:
+        The commit.
+
+    Raises:
+        WeightsError: if the Hub cannot be reached or refuses.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
+
+    api = HfApi(library_name="generative-zoo")
+    try:
+        api.create_repo(repo, private=private, exist_ok=True)
+        made = api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Weights, facts and card")
+    except HFValidationError:
+        raise InputError(f"{repo!r} is no name of a repository: use owner/name.") from None
+    except LocalTokenNotFoundError:
+        raise WeightsError("You are not logged in: `hf auth login`, or set HF_TOKEN.") from None
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        cure = "log in with `hf auth login`, and check who owns the name" if status in (401, 403) else "try again later"
+        raise WeightsError(f"The Hub refuses {repo} with status {status}: {cure}.") from None
+    except Exception as error:  # which ones depends on the HTTP library behind huggingface_hub
+        raise WeightsError(f"{repo} could not be uploaded: {str(error).strip().splitlines()[0]}.") from None
+    return str(made.oid)
+
+
+def stanza(entry: Entry, folder: Path, repo: str, commit: str) -> str:
+    """The lines of ``registry.yaml`` that name what was published."""
+    path = folder / WEIGHTS_FILE
+    return (
+        f"    {entry.checkpoint}:\n"
+        f"      hub: {{repo: {repo}, revision: {commit}}}\n"
+        f'      sha256: "{sha256_of(path)}"\n'
+        f"      bytes: {path.stat().st_size}\n"
+    )

@@ -1,0 +1,122 @@
+"""None"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+
+from zoo.errors import InputError, UnknownNameError, ZooError
+from zoo.networks import halved
+from zoo.registry.index import info
+from zoo.registry.values import NAME
+
+TEMPLATES = Path(__file__).parent / "templates"
+_SIDE = 32
+_PICTURE = f"{{kind: image, channels: 3, size: [{_SIDE}, {_SIDE}]}}"
+# What a stanza of each kind says beyond what all say: lines of the model, and lines of its checkpoint.
+KINDS: dict[str, tuple[str, str]] = {
+    "generator": ("verbs: [generate]", f"output: {_PICTURE}"),
+    "conditional": (
+        "verbs: [generate]\n  conditions:\n    label: {choices: [day, night], default: day, help: when it is}",
+        f"config: {{size: {_SIDE}, classes: 2}}\n      output: {_PICTURE}",
+    ),
+    "autoencoder": ("verbs: [reconstruct]", f"input: {_PICTURE}\n      output: {_PICTURE}"),
+    "image-to-image": (
+        "verbs: [reconstruct]",
+        "input: {kind: image, channels: 3, multiple: 2}\n      output: {kind: image, channels: 3}",
+    ),
+}
+_STANZA = """starry:
+  builder: zoo_starry.network:Starry
+  summary: What it does, in a sentence for `zoo list`.
+  {model}
+  checkpoints:
+    first:
+      {checkpoint}
+      recipe: zoo_starry.recipe:train
+      license: CC0-1.0
+      sha256: "{sha256}"
+      bytes: {bytes}
+"""
+
+
+def create(name: str, kind: str = "generator", folder: Path | None = None) -> Path:
+    """Write a plugin: a package with a network, its recipe, its stanza, random weights and its tests.
+
+    Args:
+        name: of the model: lower-case letters, digits and hyphens.
+        kind: a key of :data:`KINDS`.
+        folder: where it goes; by default a new one of that name, here.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: for a name that is none or is taken, another kind, or a folder that is there already.
+        ZooError: if the folder cannot be written.
+    """
+    if not NAME.fullmatch(name):
+        raise InputError(f"{name!r} is no name: use lower-case letters, digits and hyphens, as in conv-ae.")
+    if kind not in KINDS:
+        raise InputError(f"There is no kind {kind!r}: choose one of {', '.join(KINDS)}.")
+    try:
+        raise InputError(f"The name {name} is taken by {info(name).package}: choose another.")
+    except UnknownNameError:
+        pass
+    folder = folder or Path(name)
+    if folder.exists():
+        raise InputError(f"{folder} exists already: choose another name, or another folder with --to.")
+    package = f"zoo_{name.replace('-', '_')}"
+    words = {"zoo_starry": package, "zoo-starry": f"zoo-{name}", "Starry": _class_name(name), "starry": name}
+    stem = kind.replace("-", "_")
+    files = {
+        f"{package}/network.py": f"{stem}.py",
+        f"{package}/recipe.py": f"{stem}_recipe.py",
+        f"tests/test_{package.removeprefix('zoo_')}.py": "test_starry.py",
+        "pyproject.toml": "pyproject.toml",
+        "README.md": "README.md",
+        ".gitignore": "gitignore",
+    }
+    texts = {file: _renamed((TEMPLATES / origin).read_text("utf-8"), words) for file, origin in files.items()}
+    weights = _first_weights(texts[f"{package}/network.py"], words["Starry"])
+    model, checkpoint = KINDS[kind]
+    stanza = _STANZA.format(
+        model=model, checkpoint=checkpoint, sha256=hashlib.sha256(weights).hexdigest(), bytes=len(weights)
+    )
+    texts[f"{package}/registry.yaml"] = _renamed(stanza, words)
+    texts[f"{package}/__init__.py"] = f'"""{words["Starry"]}, a model for the zoo."""\n'
+    texts[f"{package}/py.typed"] = ""
+    contents = {file: text.encode() for file, text in texts.items()}
+    contents[f"{package}/checkpoints/{name}.first.safetensors"] = weights
+    try:
+        for file, content in contents.items():
+            path = folder / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    except OSError as error:
+        raise ZooError(f"{folder} cannot be written: {error.strerror or error}.") from None
+    return folder
+
+
+def _class_name(name: str) -> str:
+    made = "".join(part.capitalize() for part in name.split("-"))
+    return made if made[0].isalpha() else f"Model{made}"
+
+
+def _renamed(text: str, words: dict[str, str]) -> str:
+    for word, other in words.items():  # the longer ones come first
+        text = text.replace(word, other)
+    return text
+
+
+def _first_weights(code: str, cls: str) -> bytes:
+    """Random weights of a network, as a safetensors file."""
+    names: dict[str, Any] = {"__name__": "network"}
+    exec(code, names)  # noqa: S102 - our own template
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return save(halved(names[cls]().state_dict()))

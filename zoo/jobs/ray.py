@@ -1,0 +1,140 @@
+"""Many pictures on many machines: the work of the verbs on Ray Data, with a model on each device.
+
+Every picture is a file of its own in a folder that all machines see. It is whole or not there, so what a lost worker
+had begun is done again by another.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import ZooError
+from zoo.jobs.files import Job, Work, ready, said, to_files
+
+PICTURES, SAMPLES = 16, 64  # that a worker takes at once
+
+
+class Worker:
+    """A model in a process of its own; Ray Data calls it with batches of one row."""
+
+    def __init__(self, verb: str, loading: dict[str, Any], work: Work, seed: int) -> None:
+        self.verb, self.work, self.seed = verb, work, seed
+        self.model = ready(verb=verb, **loading)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """The numbers of what was done, and why the rest was not."""
+        (row,) = batch["jobs"]
+        jobs = [Job(number, Path(source), Path(target)) for number, source, target in json.loads(str(row))]
+        failed: list[str] = []
+        if self.verb == "generate":
+            done = self._samples(jobs, failed)
+        else:
+            done = [job.number for job in to_files(self.model, jobs, self.work, failed)]
+        return {"done": [json.dumps(done)], "failed": [json.dumps(failed)]}
+
+    def _samples(self, jobs: Sequence[Job], failed: list[str]) -> list[int]:
+        """Samples with neighbouring numbers."""
+        first, n = jobs[0].number, len(jobs)
+        conditions: dict[str, Any] = self.work.of(jobs)
+        try:
+            made = self.model.generate(n, seed=self.seed, first=first, **conditions)
+            for number, job in enumerate(jobs):
+                made[number].save(job.target, format=self.work.format, bits=self.work.bits)  # type: ignore[arg-type]
+        except Exception as error:  # said by the command, not by the machinery between
+            failed.append(said(error))
+            return []
+        return [job.number for job in jobs]
+
+
+def generate(files: Sequence[Path], loading: dict[str, Any], work: Work, seed: int) -> list[int]:
+    """Samples into files, on a Ray cluster: the one that ``RAY_ADDRESS`` names, or this machine.
+
+    Args:
+        files: one for each sample, in a folder that all machines see under this path.
+        loading: arguments of :func:`cli.verbs.ready`.
+        work: conditions and format.
+        seed: of the samples.
+
+    Returns:
+        The numbers of those that were written: all.
+
+    Raises:
+        ZooError: if Ray is not installed, or a sample could not be made.
+    """
+    jobs = [Job(number, Path(), file) for number, file in enumerate(files)]
+    done, failed = _run("generate", jobs, loading, work, seed, SAMPLES)
+    if failed:
+        raise ZooError(failed[0])
+    return done
+
+
+def reconstruct(jobs: Sequence[Job], loading: dict[str, Any], work: Work) -> tuple[list[Job], list[str]]:
+    """Pictures through a model, likewise.
+
+    Args:
+        jobs: whose files all machines see under these paths.
+        loading: arguments of :func:`cli.verbs.ready`.
+        work: how.
+
+    Returns:
+        The jobs that were done, and why others were not.
+
+    Raises:
+        ZooError: if Ray is not installed.
+    """
+    done, failed = _run("reconstruct", jobs, loading, work, 0, PICTURES)
+    numbers = set(done)
+    return [job for job in jobs if job.number in numbers], failed
+
+
+def _run(
+    verb: str, jobs: Sequence[Job], loading: dict[str, Any], work: Work, seed: int, at_once: int
+) -> tuple[list[int], list[str]]:
+    try:
+        import ray
+        import ray.data
+    except ImportError:
+        raise ZooError("Ray needs more packages: pip install 'generative-zoo[ray]'.") from None
+    started = not ray.is_initialized()
+    if started:
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        ray.init(log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        gpus = int(there.get("GPU", 0)) if loading["device"].startswith("cuda") else 0
+        workers = gpus or max(1, int(there.get("CPU", 1)))
+        items = [{"jobs": _row(jobs[start : start + at_once])} for start in range(0, len(jobs), at_once)]
+        # Items that lie in memory need no tasks of their own, which would wait for the processors that workers hold.
+        found = (
+            ray.data.from_items(items, override_num_blocks=min(len(items), 4 * workers))
+            .map_batches(
+                Worker,
+                fn_constructor_args=(verb, loading, work, seed),
+                batch_size=1,
+                compute=ray.data.ActorPoolStrategy(size=workers),
+                num_gpus=1 if gpus else 0,
+                max_restarts=-1,
+                max_task_retries=-1,
+            )
+            .take_all()
+        )
+    finally:
+        if started:
+            ray.shutdown()
+    return (
+        sorted(number for row in found for number in json.loads(row["done"])),
+        [line for row in found for line in json.loads(row["failed"])],
+    )
+
+
+def _row(jobs: Sequence[Job]) -> str:
+    """Jobs for Arrow, which takes no halves of characters: as JSON, with absolute paths, since workers have others."""
+    return json.dumps(
+        [(job.number, str(job.source.absolute()), str((job.target or Path()).absolute())) for job in jobs]
+    )

@@ -1,0 +1,182 @@
+"""None"""
+
+from __future__ import annotations
+
+import copy
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from zoo.backends.optimize import has_bfloat16
+from zoo.errors import InputError, WeightsError
+from zoo.weights.hub import download
+
+if TYPE_CHECKING:
+    pass
+
+
+DEFAULT_FEATURES = "mobilenetv2_100"
+
+
+class Features:
+    """What pictures are compared by: a network that was trained to name what it sees, or one with random weights.
+
+    Figures by different features, or at different sizes, must not be compared: :attr:`protocol` says which they are.
+
+    Args:
+        source: a safetensors file with the ImageNet weights of timm's ``mobilenetv2_100`` (made for
+            ``pad_type="same"`` and inputs in [-1, 1]); the name of a timm model, which comes from the Hub; or
+            ``random`` for a small network with fixed random weights, which needs no file and sees less.
+        size: pictures are resized to this (bilinear, antialiased) first; 224 is what ImageNet's networks see.
+        fast: bfloat16 where the hardware has it, about twice as fast, for watching a training run.
+
+    Raises:
+        InputError: if there is no such file or model.
+        WeightsError: if the weights cannot be had or do not fit.
+    """
+
+    def __init__(self, source: str | Path, size: int = 224, fast: bool = False) -> None:
+        self.source, self.size, self.fast = str(source), size, fast
+        self.mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+        self.std: tuple[float, ...] = (0.5, 0.5, 0.5)
+        if self.source == "random":
+            self.network: nn.Module = _random_network()
+            name = "global mean and deviation of the maps of four random convolutions (seed 0)"
+        elif Path(source).suffix == ".safetensors":
+            self.network = _mobilenet(Path(source))
+            name = "1,280 features of MobileNetV2 (ImageNet, timm mobilenetv2_100 with pad_type=same)"
+        else:
+            self.network, self.mean, self.std = _from_timm(self.source)
+            name = f"features of timm's {self.source}, pretrained"
+        self.network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self.name = name
+
+    @property
+    def protocol(self) -> str:
+        """How features are computed, for the protocol of a figure."""
+        precision = "bfloat16" if self._bfloat16 else "float32"
+        return f"resized to {self.size} px (bilinear, antialiased), {self.name}, {precision}"
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    @property
+    def _bfloat16(self) -> bool:
+        return self.fast and has_bfloat16(self._device)
+
+    def at(self, size: int, fast: bool = False) -> Features:
+        """The same network for another size or precision."""
+        other = copy.copy(self)
+        other.size, other.fast = size, fast
+        return other
+
+    def to(self, device: torch.device) -> None:
+        self.network.to(device)
+
+    @torch.inference_mode()
+    def __call__(self, pictures: Tensor) -> Tensor:
+        """Pictures ``(N, C, H, W)`` in [-1, 1] to float64 features ``(N, d)`` on the CPU."""
+        # On a CPU, maps of more than 32 MB come anew from the system for each layer: in batches of 50, pictures of
+        # 224 px take 2.5 times as long as in batches of 5.
+        found = []
+        for batch in pictures.split(5 if self._device.type == "cpu" else 50):
+            batch = F.interpolate(self.prepare(batch), (self.size, self.size), mode="bilinear", antialias=True)
+            with torch.autocast(batch.device.type, torch.bfloat16, enabled=self._bfloat16):
+                found.append(self.network(batch.contiguous(memory_format=torch.channels_last)).cpu().double())
+        return torch.cat(found)
+
+    def maps(self, pictures: Tensor) -> list[Tensor]:
+        """Maps of several depths at the pictures' own size, for perceptual losses; gradients flow to the pictures."""
+        made: list[Tensor] = self.network.forward_intermediates(self.prepare(pictures), intermediates_only=True)  # type: ignore[operator]
+        return made
+
+    def prepare(self, pictures: Tensor) -> Tensor:
+        """Pictures as the network takes them: three channels, on its device, normalised as it was trained."""
+        x = pictures.to(self._device)
+        x = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
+        mean, std = (torch.tensor(value, device=x.device)[:, None, None] for value in (self.mean, self.std))
+        return ((x + 1) / 2 - mean) / std
+
+
+def default_features() -> Features:
+    """What a run is watched by where nothing was named: timm's MobileNetV2 if it can be had, else random features."""
+    try:
+        return Features(DEFAULT_FEATURES)
+    except WeightsError:
+        return Features("random")
+
+
+def _mobilenet(path: Path) -> nn.Module:
+    import timm
+
+    if not path.is_file():
+        raise InputError(
+            f"{path} does not exist: name the safetensors weights of timm's mobilenetv2_100, or a timm model."
+        )
+    network: nn.Module = timm.create_model("mobilenetv2_100", pad_type="same", num_classes=0)
+    try:
+        state = {key: value for key, value in load_file(path).items() if not key.startswith("classifier")}
+        network.load_state_dict(state)
+    except (RuntimeError, SafetensorError) as error:
+        raise WeightsError(f"{path} holds no weights of timm's mobilenetv2_100: {str(error).splitlines()[0]}") from None
+    return network
+
+
+def _from_timm(name: str) -> tuple[nn.Module, tuple[float, ...], tuple[float, ...]]:
+    import timm
+
+    if not timm.is_model(name.split(".")[0]):
+        raise InputError(f"{name} is neither a .safetensors file nor a model of timm, nor random.")
+    facts = timm.get_pretrained_cfg(name)
+    if facts is None or not facts.hf_hub_id:
+        raise InputError(f"timm has no trained weights of {name} on the Hub: name another of its models.")
+    try:  # timm's own download would try again for a minute before it says that the Hub cannot be reached
+        path = download(facts.hf_hub_id, "model.safetensors", None)
+    except WeightsError as error:
+        raise WeightsError(
+            f"timm's {name} is not here and could not be downloaded: name a .safetensors file with --features."
+        ) from error
+    network: nn.Module = timm.create_model(
+        name, pretrained=True, pretrained_cfg_overlay={"file": str(path)}, num_classes=0
+    )
+    return network, facts.mean, facts.std
+
+
+class _Random(nn.Module):
+    """Global mean and standard deviation of the maps of four convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (3, 32, 64, 128, 256)
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths))
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = [torch.cat([m.mean((2, 3)), m.std((2, 3))], 1) for m in self.maps(x)]
+        return torch.cat(found, 1)
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        made = []
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), 0.2)
+            made.append(x)
+        return made
+
+    def forward_intermediates(self, x: Tensor, intermediates_only: bool = True) -> list[Tensor]:
+        return self.maps(x)
+
+
+def _random_network() -> nn.Module:
+    network = _Random()
+    source = torch.Generator().manual_seed(0)
+    for layer in network.layers:
+        assert isinstance(layer, nn.Conv2d)
+        nn.init.kaiming_normal_(layer.weight, 0.2, generator=source)
+        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return network

@@ -1,0 +1,56 @@
+"""How near a picture comes to the one that it should be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+if TYPE_CHECKING:
+    pass
+from zoo.metrics.features import Features
+
+
+def rounded(pictures: Tensor) -> Tensor:
+    """Pictures in [-1, 1] as a file of 8 bits holds them."""
+    return ((pictures + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
+
+
+def luma(pictures: Tensor) -> Tensor:
+    """Y of ITU-R BT.601 as MATLAB has it, 16 to 235, of RGB ``(N, 3, H, W)`` in [0, 255]: ``(N, 1, H, W)``."""
+    weights = torch.tensor([65.481, 128.553, 24.966], dtype=pictures.dtype) / 255
+    return (pictures * weights[:, None, None]).sum(1, keepdim=True) + 16
+
+
+def psnr(a: Tensor, b: Tensor) -> float:
+    """Peak signal to noise ratio in dB of pictures ``(N, C, H, W)`` in [0, 255], by torchmetrics."""
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
+    return float(peak_signal_noise_ratio(a, b, data_range=255.0))
+
+
+def ssim(a: Tensor, b: Tensor) -> float:
+    """Structural similarity of pictures ``(N, C, H, W)`` in [0, 255], by torchmetrics.
+
+    Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861: a Gaussian window of 11 pixels, sigma 1.5, where it fits.
+    """
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    value = structural_similarity_index_measure(a, b, data_range=255.0)
+    assert isinstance(value, Tensor)
+    return float(value)
+
+
+def perceptual_distance(a: Tensor, b: Tensor, features: Features) -> Tensor:
+    """How far pictures ``(N, C, H, W)`` in [-1, 1] are apart for a network: ``(N,)``; gradients flow.
+
+    Squared distance of the maps at every depth, each pixel's features at unit length, averaged over pixels and summed
+    over depths: LPIPS (Zhang et al. 2018, https://arxiv.org/abs/1801.03924) without its learned weights.
+    """
+    distances = []
+    for maps in zip(features.maps(a), features.maps(b), strict=True):
+        x, y = (F.normalize(m.float(), dim=1, eps=1e-6) for m in maps)
+        distances.append((x - y).square().sum(1).mean((1, 2)))
+    return torch.stack(distances).sum(0)

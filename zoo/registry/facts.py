@@ -1,0 +1,195 @@
+"""The facts of a model, as objects: what a registry file says, after it was checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import InputError
+
+FORMATS = ("safetensors", "safetensors-fp16", "state-dict", "onnx")  # that a model can be exported in
+VERBS = ("generate", "reconstruct")
+KINDS = ("image", "audio", "video", "molecules")
+CONDITION_KINDS = ("choice", "integer", "number", "text", "image")
+
+
+@dataclass(frozen=True)
+class Format:
+    """What goes into a model or comes out of it.
+
+    Attributes:
+        kind: image, audio, video or molecules.
+        channels: 1 for grey, 3 for RGB, None where it does not apply.
+        size: height and width in pixels, None for any size.
+        multiple: height and width of an input must be divisible by this; others are padded.
+        scale: how many times larger the output is than the input.
+    """
+
+    kind: str = "image"
+    channels: int | None = None
+    size: tuple[int, int] | None = None
+    multiple: int = 1
+    scale: int = 1
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A named extra input of a verb: the Python keyword, the option ``-c name=value``, and their errors.
+
+    Attributes:
+        name: the keyword.
+        kind: choice, integer, number, text or image.
+        choices: the allowed values of a choice; the network gets their index.
+        default: what is used when nothing is given.
+        required: whether something must be given.
+        help: one line for users.
+    """
+
+    name: str
+    kind: str
+    choices: tuple[str | int, ...] = ()
+    default: Any = None
+    required: bool = False
+    help: str = ""
+
+    def check(self, value: Any) -> Any:
+        """The value as the network takes it, or :class:`~zoo.errors.InputError` that says what it may be."""
+        if self.kind == "choice":
+            for choice in self.choices:
+                if str(choice) == str(value):
+                    return choice
+            allowed = ", ".join(map(str, self.choices))
+            raise InputError(f"{self.name} cannot be {value!r}: choose one of {allowed}.")
+        if self.kind in ("integer", "number"):
+            number, kind = (int, "a whole number") if self.kind == "integer" else (float, "a number")
+            try:
+                return number(value)
+            except (TypeError, ValueError):
+                raise InputError(f"{self.name} must be {kind}, not {value!r}.") from None
+        return value
+
+
+@dataclass(frozen=True)
+class Hub:
+    """Where a file is on the Hugging Face Hub.
+
+    Attributes:
+        repo: ``owner/name``.
+        file: its path there.
+        revision: branch, tag or commit.
+        mirrors: links to the same file on other servers, tried after the Hub; the hash says that it is the same.
+    """
+
+    repo: str
+    file: str = "model.safetensors"
+    revision: str = "main"
+    mirrors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a checkpoint was trained on."""
+
+    name: str
+    license: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measured figure, and exactly how it was measured.
+
+    Attributes:
+        name: what it is.
+        value: the figure.
+        protocol: how it was measured.
+        fingerprint: a number of the data, the features and the weights that it was measured with, if it is on record.
+        anchor: whether it says something of the data and the features alone, and nothing of the model; not on record.
+    """
+
+    name: str
+    value: float
+    protocol: str
+    fingerprint: str = field(default="", repr=False)  # of no use to who prints the figures
+    anchor: bool = field(default=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which files of other people's code weights were imported from.
+
+    Attributes:
+        files: sha256 by name.
+        layout: a name in :data:`zoo.interop.layouts.table.LAYOUTS`.
+        renamed: their name of each module that has another one here.
+        taken: where in a file the weights lay, by the file's name, if they were not all of it.
+        left_out: what else a file held, by its name.
+    """
+
+    files: Mapping[str, str]
+    layout: str
+    renamed: Mapping[str, str]
+    taken: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """All facts of one checkpoint and of the model it belongs to.
+
+    Attributes:
+        name: ``model.checkpoint``.
+        package: the installed package that brings it: ``zoo``, or a plugin's.
+        folder: that package's folder; embedded weights lie in its ``checkpoints``.
+        builder: the class the weights are loaded into, as ``module:Class``.
+        config: keyword arguments of the builder.
+        sha256: what identifies the weights, wherever they come from. None for a folder of the user's own.
+        bytes: size of the weights.
+        verified: whether we have loaded these weights; False for files that were only read about.
+        license: of the weights, as an SPDX identifier where there is one.
+        origin: the files that the weights were imported from, if they were.
+        source: ``local-dir:FOLDER`` or ``hf-hub:OWNER/REPO`` as it was asked for, of what no registry names.
+        training: what the run that made the weights wrote down of itself: recipe, settings, data, steps, machine.
+    """
+
+    model: str
+    checkpoint: str
+    package: str
+    folder: Path
+    builder: str
+    summary: str
+    verbs: tuple[str, ...]
+    output: Format
+    license: str
+    paper: str = ""
+    aliases: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)
+    input: Format | None = None
+    hub: Hub | None = None
+    sha256: str | None = None
+    bytes: int | None = None
+    data: Data | None = None
+    recipe: str = ""
+    metrics: tuple[Metric, ...] = ()
+    verified: bool = True
+    origin: Origin | None = None
+    source: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        """The name under which :func:`zoo.load` and every command find these weights."""
+        return self.source or self.name
+
+    @property
+    def name(self) -> str:
+        """``model.checkpoint``, or ``model`` alone for a network that the zoo has no weights for."""
+        return f"{self.model}.{self.checkpoint}" if self.checkpoint else self.model
+
+    @property
+    def embedded(self) -> Path:
+        """Where the embedded weights are, if the package has them."""
+        return self.folder / "checkpoints" / f"{self.name}.safetensors"

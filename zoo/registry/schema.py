@@ -1,0 +1,265 @@
+"""None"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import InputError, RegistryError
+from zoo.files import read_text
+from zoo.registry.facts import CONDITION_KINDS, KINDS, VERBS, Condition, Data, Entry, Format, Hub, Metric, Origin
+from zoo.registry.values import FILE, LINK, NAME, REPO, REQUIRED, REVISION, Facts, Loader, bounded, load, number, show
+
+OF_MODEL = ("model", "package", "folder", "builder", "summary", "paper", "aliases", "verbs", "conditions")
+
+
+for _tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float"):
+    Loader.add_constructor(_tag, number)
+
+
+def _format(facts: Facts | None) -> Format | None:
+    if facts is None:
+        return None
+    size = facts.list_of("size", (int,), ())
+    if size and (len(size) != 2 or min(size) < 1):
+        raise RegistryError(f"{facts.where}: size: expected [height, width] in pixels, got {show(list(size))}.")
+    made = Format(
+        kind=facts.one_of("kind", KINDS),
+        channels=facts.positive("channels", None),
+        size=(size[0], size[1]) if size else None,
+        multiple=facts.positive("multiple", 1),
+        scale=facts.positive("scale", 1),
+    )
+    facts.done()
+    return made
+
+
+def _condition(facts: Facts, name: str) -> Condition:
+    choices = facts.list_of("choices", (str, int), ())
+    kind = facts.one_of("kind", CONDITION_KINDS, "choice" if choices else REQUIRED)
+    if (kind == "choice") != bool(choices):
+        raise RegistryError(f"{facts.where}: a condition has choices exactly if its kind is choice.")
+    default = facts.take("default")
+    made = Condition(name, kind, choices, default, facts.get("required", bool, False), facts.get("help", str, ""))
+    facts.done()
+    if default is not None:
+        try:
+            made.check(default)
+        except InputError as error:
+            raise RegistryError(f"{facts.where}: default: {error}") from None
+    return made
+
+
+def _hub(facts: Facts | None) -> Hub | None:
+    if facts is None:
+        return None
+    made = Hub(
+        facts.matching("repo", REPO, "owner/name"),
+        facts.matching("file", FILE, "the path of a .safetensors file", "model.safetensors"),
+        facts.matching("revision", REVISION, "a branch, tag or commit", "main"),
+        facts.list_of("mirrors", (str,), ()),
+    )
+    if bad := [url for url in made.mirrors if not LINK.fullmatch(url)]:
+        raise RegistryError(f"{facts.where}: mirrors: expected links, got {show(bad[0])}.")
+    facts.done()
+    return made
+
+
+def _data(facts: Facts | None) -> Data | None:
+    if facts is None:
+        return None
+    made = Data(facts.get("name", str), facts.get("license", str), facts.get("source", str))
+    facts.done()
+    return made
+
+
+def _origin(facts: Facts | None) -> Origin | None:
+    if facts is None:
+        return None
+    made = Origin(
+        facts.get("files", dict),
+        facts.get("layout", str),
+        facts.get("renamed", dict, {}),
+        facts.get("taken", dict, {}),
+        facts.get("left_out", dict, {}),
+    )
+    for key in ("files", "renamed", "taken", "left_out"):
+        if not all(isinstance(text, str) for pair in getattr(made, key).items() for text in pair):
+            raise RegistryError(f"{facts.where}: {key}: expected a text for each name.")
+    facts.done()
+    return made
+
+
+def _metric(raw: Any, where: str) -> Metric:
+    facts = Facts(raw, where)
+    made = Metric(
+        facts.get("name", str), facts.get("value", float), facts.get("protocol", str), facts.get("fingerprint", str, "")
+    )
+    facts.done()
+    return made
+
+
+def _check_name(name: Any, where: str) -> str:
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise RegistryError(
+            f"{where}: {name!r} is no name: expected lower-case letters, digits and hyphens, as in conv-ae."
+        )
+    return name
+
+
+def _model(name: str, raw: Any, file: str, package: str, folder: Path) -> list[Entry]:
+    facts = Facts(raw, f"{file}: {name}")
+    conditions = facts.inner("conditions")
+    checkpoints = facts.inner("checkpoints")
+    shared = {
+        "model": name,
+        "package": package,
+        "folder": folder,
+        "builder": facts.matching("builder", r"[\w.]+:\w+", "module:Class, as in zoo.models.dcgan:DCGAN"),
+        "summary": facts.get("summary", str),
+        "paper": facts.get("paper", str, ""),
+        "aliases": tuple(_check_name(a, f"{facts.where}: aliases") for a in facts.list_of("aliases", (str,), ())),
+        "verbs": facts.list_of("verbs", (str,)),
+        "conditions": tuple(
+            _condition(Facts(value, f"{conditions.where}: {key}"), str(key)) for key, value in conditions.raw.items()
+        )
+        if conditions
+        else (),
+    }
+    if not shared["verbs"] or set(shared["verbs"]) - set(VERBS):
+        raise RegistryError(
+            f"{facts.where}: verbs: expected a list of {' and '.join(VERBS)}, got {list(shared['verbs'])}."
+        )
+    facts.done()
+    if checkpoints is None:  # a network alone, for weights that users bring
+        return [Entry(**shared, checkpoint="", output=Format(), license="unknown")]
+    if not checkpoints.raw:
+        raise RegistryError(f"{facts.where}: checkpoints: expected at least one.")
+    return [checkpoint(key, value, checkpoints.where, shared) for key, value in checkpoints.raw.items()]
+
+
+def _chosen(facts: Facts | None, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """Conditions with the choices that a checkpoint has in place of its model's."""
+    if facts is None:
+        return conditions
+    made = []
+    for condition in conditions:
+        choices = facts.list_of(condition.name, (str, int), ()) if condition.choices else ()
+        default = condition.default if not choices or condition.default in choices else None
+        made.append(replace(condition, choices=choices or condition.choices, default=default))
+    facts.done()
+    return tuple(made)
+
+
+def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any]) -> Entry:
+    """The entry of a checkpoint, with the facts of its model in ``shared``."""
+    facts = Facts(raw, f"{where}: {_check_name(name, where)}")
+    shared = {**shared, "conditions": _chosen(facts.inner("choices"), shared["conditions"])}
+    output = _format(facts.inner("output"))
+    if output is None:
+        raise RegistryError(f"{facts.where}: the key 'output' is missing: expected a mapping.")
+    metrics = facts.get("metrics", list, [])
+    made = Entry(
+        **shared,
+        checkpoint=name,
+        config=facts.get("config", dict, {}),
+        input=_format(facts.inner("input")),
+        output=output,
+        hub=_hub(facts.inner("hub")),
+        sha256=facts.matching("sha256", "[0-9a-f]{64}", "64 hexadecimal digits", None),
+        bytes=facts.positive("bytes", None),
+        license=facts.get("license", str),
+        data=_data(facts.inner("data")),
+        recipe=facts.matching("recipe", r"[\w.]+:\w+", "module:function", ""),
+        metrics=tuple(_metric(m, f"{facts.where}: metrics: number {i}") for i, m in enumerate(metrics, 1)),
+        verified=facts.get("verified", bool, True),
+        origin=_origin(facts.inner("origin")),
+        training=facts.get("training", dict, {}),
+    )
+    if "reconstruct" in made.verbs and made.input is None:
+        raise RegistryError(f"{facts.where}: the key 'input' is missing: reconstruct needs it.")
+    facts.done()
+    return made
+
+
+def read(path: Path, package: str, folder: Path) -> list[Entry]:
+    """The entries of one registry file.
+
+    Args:
+        path: the YAML file.
+        package: which package it belongs to.
+        folder: that package's folder, which has ``checkpoints/``.
+
+    Raises:
+        RegistryError: naming the file, the model, the key and what was expected.
+    """
+    try:
+        text = read_text(path)
+    except OSError as error:
+        raise RegistryError(
+            f"{path} cannot be read: {error.strerror}; put it there, or install {package} again."
+        ) from None
+    return parse(text, str(path), package, folder)
+
+
+def parse(raw: Any, where: str, package: str, folder: Path) -> list[Entry]:
+    """The entries of what a registry file holds, as :func:`read`; ``raw`` is a mapping or YAML text from ``where``."""
+    raw = load(raw, where, trusted=package == "zoo") if isinstance(raw, str) else bounded(raw, where)
+    facts = Facts({} if raw is None else raw, where)
+    _check_version(facts, package)
+    if not facts.raw:
+        raise RegistryError(f"{where} has no model.")
+    return [
+        entry
+        for name, model in facts.raw.items()
+        for entry in _model(_check_name(name, where), model, where, package, folder)
+    ]
+
+
+def _check_version(facts: Facts, package: str) -> None:
+    """Refuse what was written for another version of the zoo: the key ``requires``, as in ``requires: ">=0.2,<1"``."""
+    wanted = facts.get("requires", str, "")
+    if not wanted:
+        return
+    from packaging.specifiers import SpecifierSet  # which huggingface-hub needs, too
+
+    from zoo.version import __version__
+
+    try:
+        fits = __version__ in SpecifierSet(wanted, prereleases=True)
+    except ValueError:  # InvalidSpecifier is one, and so is what a number of thousands of digits raises
+        raise RegistryError(
+            f"{facts.where}: requires: expected versions of the zoo, as in '>=0.1,<1', got {show(wanted)}."
+        ) from None
+    if not fits:
+        raise RegistryError(
+            f"{package} needs version {wanted} of the zoo, and this is {__version__}: update one of them, with "
+            "`pip install -U`."
+        )
+
+
+def to_config(entry: Entry) -> str:
+    """The ``config.json`` that :func:`from_config` reads back as the same facts."""
+    facts: dict[str, Any] = {"model": entry.model, "checkpoint": entry.checkpoint, "config": dict(entry.config)}
+    for key in ("input", "output", "data", "origin"):
+        value = getattr(entry, key)
+        if value is not None:
+            facts[key] = {k: v for k, v in asdict(value).items() if v is not None}
+    choices = {condition.name: list(condition.choices) for condition in entry.conditions if condition.choices}
+    if choices:
+        facts["choices"] = choices
+    for key in ("sha256", "bytes", "license", "recipe"):
+        if getattr(entry, key):
+            facts[key] = getattr(entry, key)
+    if not entry.verified:
+        facts["verified"] = False
+    if entry.training:
+        facts["training"] = dict(entry.training)
+    facts["metrics"] = [
+        {k: getattr(metric, k) for k in ("name", "value", "protocol", "fingerprint") if getattr(metric, k) != ""}
+        for metric in entry.metrics
+    ]
+    return json.dumps(facts, indent=2) + "\n"
