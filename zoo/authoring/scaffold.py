@@ -1,4 +1,4 @@
-"""None"""
+"""Plugins as their authors need them: a new one that works, and trained weights put into it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""None"""
+"""What is trained on: pictures of folders, zip files, arrays and the Hub as uint8 ``(N, C, H, W)``; their batches."""
 
 from __future__ import annotations
 

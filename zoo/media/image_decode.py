@@ -1,4 +1,4 @@
-"""None"""
+"""From picture files, PIL pictures and numpy arrays to float32 ``(C, H, W)`` in [0, 1]; see :meth:`zoo.Images.of`."""
 
 from __future__ import annotations
 

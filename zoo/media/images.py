@@ -1,10 +1,12 @@
-"""None"""
+"""Images as users hold them: what they are read from, grids, files.
+
+An image is a float32 array ``(C, H, W)`` in [0, 1], with C = 1 (grey) or 3 (RGB), and one more for transparency.
+"""
 
 from __future__ import annotations
 
 import io
 import math
-import operator
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ from PIL import Image
 
 from zoo.arrays import Array
 from zoo.errors import InputError, check_count
+from zoo.media.base import Samples
 from zoo.media.image_decode import Info, from_array, from_pil, opaque, read_open, read_path
 from zoo.media.image_paths import named_files
 
@@ -25,7 +28,7 @@ from zoo.media.image_encode import check_output, encode, ending, is_folder, to_b
 from zoo.media.image_names import file_names
 
 
-class Images:
+class Images(Samples):
     """A sequence of pictures, of one size or several; iterating gives PIL pictures.
 
     Attributes:
@@ -38,6 +41,9 @@ class Images:
         InputError: for arrays of another shape or kind, or another number of names.
     """
 
+    kind = "image"
+    noun = "pictures"
+
     def __init__(
         self,
         arrays: Iterable[Array],
@@ -46,10 +52,7 @@ class Images:
         infos: Sequence[Info] | None = None,
     ) -> None:
         self.arrays = list(arrays)
-        width = max(4, len(str(len(self.arrays) - 1)))  # so that names sort as numbers do
-        self.names = [str(name) for name in names or ()]
-        if names is None:
-            self.names = [f"{i:0{width}d}" for i in range(len(self.arrays))]
+        self._set_names(len(self.arrays), names)
         self._check()
         self.seed = seed
         self.infos = list(infos) if infos is not None else [Info()] * len(self.arrays)
@@ -123,16 +126,18 @@ class Images:
     def __iter__(self) -> Iterator[Image.Image]:
         return (to_pil(array) for array in self.arrays)
 
-    def __getitem__(self, index: int | slice) -> Images:
-        """Some of the pictures, as Images."""
-        if isinstance(index, slice):
-            chosen = index
-        else:
-            number = operator.index(index)
-            if not -len(self) <= number < len(self):
-                raise IndexError(f"there are {len(self)} pictures: no number {number}")
-            chosen = slice(number, number + 1 or None)
-        return Images(self.arrays[chosen], self.names[chosen], self.seed, self._infos()[chosen])
+    def _chosen(self, index: slice) -> Images:
+        return Images(self.arrays[index], self.names[index], self.seed, self._infos()[index])
+
+    @classmethod
+    def concat(cls, parts: Iterable[Images]) -> Images:
+        """The pictures of several, one after the other, under their names."""
+        parts = list(parts)
+        return cls(
+            [array for part in parts for array in part.arrays],
+            [name for part in parts for name in part.names],
+            infos=[info for part in parts for info in part._infos()],
+        )
 
     def _infos(self) -> list[Info]:
         """One for each picture, also where ``arrays`` has been changed by hand."""
@@ -213,7 +218,11 @@ class Images:
 
     def png(self) -> bytes:
         """The picture, or the grid of several, as the bytes of a PNG file."""
-        return encode(to_pil(self.arrays[0]) if len(self) == 1 else self.grid(), "PNG", Info())
+        return encode(self.preview(), "PNG", Info())
+
+    def preview(self) -> Image.Image:
+        """The picture, or the grid of several."""
+        return to_pil(self.arrays[0]) if len(self) == 1 else self.grid()
 
     def _repr_png_(self) -> bytes:
         return self.png()

@@ -1,4 +1,8 @@
-"""None"""
+"""Figures of merit, each with a protocol that says how it is measured.
+
+Needs the extra ``[train]``. The feature extractor of the two distances is a parameter: figures measured
+with different extractors, or at different sizes, must not be compared.
+"""
 
 from __future__ import annotations
 

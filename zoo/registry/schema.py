@@ -1,4 +1,4 @@
-"""None"""
+"""The form of ``registry.yaml`` and ``config.json``: what may stand where, and the error for what may not."""
 
 from __future__ import annotations
 

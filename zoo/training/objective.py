@@ -1,4 +1,9 @@
-"""None"""
+"""What every kind of training shares: learners, averaged weights, and the machine they run on.
+
+Hugging Face accelerate finds the devices, the precision and the other processes of ``accelerate launch``. Gradients are
+averaged over the processes by hand: DistributedDataParallel does not take a discriminator that is frozen every other
+time, nor penalties on gradients.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""None"""
+"""How the files of other people's code are laid out: what each is recognised by, and which of our networks it fills.
+
+A layout says what a network's configuration is, read from the names and shapes of its tensors, and which modules have
+another name there; parameters inside a module are named alike everywhere. Files are read and written by it in
+:mod:`zoo.interop.convert`.
+"""
 
 from __future__ import annotations
 
