@@ -215,7 +215,7 @@ def load_large(folder: Path) -> list[Row]:
 
 
 def grid() -> Row:
-    """64 pictures of 64 px as one PNG, beside torchvision: quarters of the photos in examples/, and mirrored."""
+    """64 images of 64 px as one PNG, beside torchvision: quarters of the photos in examples/, and mirrored."""
     import torch
     from torchvision.utils import make_grid, save_image
 
@@ -223,10 +223,10 @@ def grid() -> Row:
 
     photos = Images.of(Path(__file__).parent.parent / "examples" / "flowers").numpy()
     quarters = [photos[..., y : y + 64, x : x + 64] for y in (0, 64) for x in (0, 64)]
-    images = Images([picture for part in quarters for photo in part for picture in (photo, photo[..., ::-1])])
+    images = Images([image for part in quarters for photo in part for image in (photo, photo[..., ::-1])])
     stacked = torch.from_numpy(images.numpy())
     return compare(
-        f"PNG of {len(images)} pictures, 64 px",
+        f"PNG of {len(images)} images, 64 px",
         images.png,
         "torchvision",
         lambda: save_image(make_grid(stacked), BytesIO(), "png"),

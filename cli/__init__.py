@@ -115,9 +115,9 @@ def main(debug: bool) -> None:
 
     \b
     zoo list                                       what there is
-    zoo generate dcgan -n 64 --seed 7 -o grid.png  new pictures
-    zoo reconstruct conv-ae photo.jpg -o copy.png  a picture through a model
-    zoo train dcgan --data pictures/ --out run     the same network, on your own pictures
+    zoo generate dcgan -n 64 --seed 7 -o grid.png  new images
+    zoo reconstruct conv-ae photo.jpg -o copy.png  an image through a model
+    zoo train dcgan --data images/ --out run     the same network, on your own images
     """  # noqa: D301 - click takes the character itself
 
 

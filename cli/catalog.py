@@ -53,14 +53,14 @@ def _embedded(entry: Entry) -> bool:
 
 
 def describe(given: Format | None) -> str:
-    """A format in a few words: ``RGB picture 64x64``."""
+    """A format in a few words: ``RGB image 64x64``."""
     if given is None:
         return "noise"
     if given.kind != "image":
         return given.kind
     colour = {1: "grey ", 3: "RGB "}.get(given.channels or 0, "")
     size = f" {given.size[0]}x{given.size[1]}" if given.size else " of any size"
-    return f"{colour}picture{f', {given.scale} times larger' if given.scale > 1 else size}"
+    return f"{colour}image{f', {given.scale} times larger' if given.scale > 1 else size}"
 
 
 def megabytes(size: int | None) -> str:

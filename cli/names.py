@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from zoo.errors import InputError, PictureError
+from zoo.errors import InputError, MediaError
 from zoo.files import atomic_write
 from zoo.jobs.files import STANDARD
 
@@ -37,7 +37,7 @@ RECORD = ".zoo-inputs.json"
 
 
 def default_output(name: str, ending: str = ".png") -> str:
-    """The picture that ``zoo generate NAME`` writes where no other is named: a visible file in the current folder."""
+    """The image that ``zoo generate NAME`` writes where no other is named: a visible file in the current folder."""
     scheme, colon, rest = name.partition(":")
     if colon and scheme == "hf-hub":
         rest = rest.partition("@")[0].rstrip("/")
@@ -100,7 +100,7 @@ def remember(files: Sequence[tuple[Path, Path]], folder: Path) -> None:
     """Write down which input each file in a folder is made from.
 
     Raises:
-        PictureError: where the disk does not take it.
+        MediaError: where the disk does not take it.
     """
     root = Path(os.path.realpath(folder))
     before = _read(root)
@@ -115,7 +115,7 @@ def remember(files: Sequence[tuple[Path, Path]], folder: Path) -> None:
         with atomic_write(target) as aside:
             aside.write_text(json.dumps(record, indent=0))
     except OSError as error:
-        raise PictureError(f"{target} cannot be written: {error.strerror or error}.") from None
+        raise MediaError(f"{target} cannot be written: {error.strerror or error}.") from None
 
 
 def forget(folder: Path) -> None:

@@ -30,7 +30,7 @@ NEEDS_EXTRA = "training and figures need more packages: pip install 'generative-
 EXTRA = ("accelerate", "torchmetrics", "sklearn")
 DATA_HELP = "Folder, .zip, folder in a .zip, .npz, or datasets:OWNER/NAME; two where there are two kinds."
 FEATURES_HELP = (
-    "What pictures are compared by: a .safetensors file of timm's mobilenetv2_100, a timm model, or random "
+    "What images are compared by: a .safetensors file of timm's mobilenetv2_100, a timm model, or random "
     "[default: timm's mobilenetv2_100 if it can be had, else random]"
 )
 
@@ -46,7 +46,7 @@ FEATURES_HELP = (
 @click.option("--features", "source", help=FEATURES_HELP)
 @click.option("--precision", default="auto", show_default=True, help="bf16, fp32, or auto: bf16 where it is fast.")
 @click.option("--cpu", is_flag=True, help="Stay on the CPU.")
-@click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be read.")
+@click.option("--strict", is_flag=True, help="Stop at the first image that cannot be read.")
 @click.option("--stop-on-collapse", is_flag=True, help="Stop once the samples have collapsed.")
 def train(
     recipe: str,
@@ -139,7 +139,7 @@ def train(
 @click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A setting of the figures; again for more.")
 @click.option("--features", "source", help=FEATURES_HELP)
 @click.option("--device", default="cpu", show_default=True, help="Such as cpu, cuda, cuda:1 or mps.")
-@click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be read.")
+@click.option("--strict", is_flag=True, help="Stop at the first image that cannot be read.")
 @click.option("--write", is_flag=True, help="Put the figures on the card of a local-dir: model.")
 @click.option("--json", "json_", is_flag=True, help="For a script.")
 def evaluate(
@@ -157,7 +157,7 @@ def evaluate(
 
     \b
     zoo evaluate conv-ae.flowers --data flowers.zip
-    zoo evaluate local-dir:runs/mine --data my-test-pictures/
+    zoo evaluate local-dir:runs/mine --data my-test-images/
 
     Exits with 1 if a figure on the card, measured by the same protocol, is another one.
     """  # noqa: D301 - click takes the character itself
@@ -199,7 +199,7 @@ def evaluate(
                 f"{entry.name} cannot be measured so: {type(error).__name__}: {error} (`zoo --debug ...` shows where)."
             ) from error
     if any("unsplit" in metric.protocol for metric in metrics):
-        _say("Note: the data have no split test, so all their pictures are measured, trained on or not.")
+        _say("Note: the data have no split test, so all their images are measured, trained on or not.")
     if void := [metric.name for metric in metrics if not math.isfinite(metric.value)]:
         _say(f"Note: on these data there is no {', no '.join(void)}: it would be divided by zero.")
     with_what = fingerprint(read, features, entry.sha256 or sha256_of(find(name)[1]), settings)
@@ -317,7 +317,7 @@ def _features(function: Callable[..., Any], source: str | None, say: Callable[[s
     made = Features(source) if source else default_features()
     if made.source == "random" and source != "random":
         say(
-            "Note: pictures are compared by random features, because timm's mobilenetv2_100 cannot be had here; "
+            "Note: images are compared by random features, because timm's mobilenetv2_100 cannot be had here; "
             "--features names a file."
         )
     return {"features": made}

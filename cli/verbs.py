@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.errors import InputError, PictureError, ZooError, check_count, check_natural
+from zoo.errors import InputError, MediaError, ZooError, check_count, check_natural
 from zoo.jobs.files import STANDARD, Job, Work, ready, results, to_files
 
 from .catalog import as_json, complete_names, entries_of, table
@@ -46,7 +46,7 @@ def model_options(command: Command) -> Command:
         click.option(
             "--format",
             type=click.Choice(["png", "jpeg", "webp", "tiff", "bmp", "gif"], case_sensitive=False),
-            help="Of the pictures; by default what OUTPUT ends in, and png for a folder.",
+            help="Of the images; by default what OUTPUT ends in, and png for a folder.",
         ),
         click.option("--bits", type=int, default=8, show_default=True, help="16 for PNG with 16 bits."),
         click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True),
@@ -85,7 +85,7 @@ def parse_conditions(given: Sequence[str]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Output:
-    """Where pictures go.
+    """Where images go.
 
     Attributes:
         path: a file, a folder, or ``-`` for the standard output.
@@ -106,10 +106,10 @@ class Output:
 
         if text == "-":
             if not sys.stdout.writable():
-                raise PictureError("The standard output is closed: redirect it to a file.")
+                raise MediaError("The standard output is closed: redirect it to a file.")
             if sys.stdout.isatty():
-                raise InputError("The standard output is a terminal, which shows no pictures: redirect it to a file.")
-            check_output(f"picture{ending(format)}", format=format, bits=bits)
+                raise InputError("The standard output is a terminal, which shows no images: redirect it to a file.")
+            check_output(f"image{ending(format)}", format=format, bits=bits)
             return cls(STANDARD, False, format, bits)
         check_output(text, format=format, bits=bits)
         folder = is_folder(text)
@@ -119,7 +119,7 @@ class Output:
 
     @property
     def standard(self) -> bool:
-        """Whether pictures go to the standard output."""
+        """Whether images go to the standard output."""
         return not self.folder and self.path == STANDARD
 
     @property
@@ -130,19 +130,19 @@ class Output:
         return ending(self.format)
 
     def check_sheet(self, n: int, size: tuple[int, ...]) -> None:
-        """Refuse a grid of ``n`` pictures of this height and width if the format cannot hold it."""
+        """Refuse a grid of ``n`` images of this height and width if the format cannot hold it."""
         from zoo.media.image_encode import check_output
         from zoo.media.images import grid_size
 
-        path = f"picture{self.ending}" if self.standard else self.path
+        path = f"image{self.ending}" if self.standard else self.path
         check_output(path, size=grid_size(n, *size), format=self.format, bits=self.bits)
 
     def deliver(self, images: Images) -> None:
-        """Write pictures to the file, into the folder, or to the standard output."""
+        """Write images to the file, into the folder, or to the standard output."""
         if not self.standard:
             return images.save(f"{self.path}/" if self.folder else self.path, format=self.format, bits=self.bits)
         with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / f"picture{self.ending}"
+            file = Path(folder) / f"image{self.ending}"
             images.save(file, format=self.format, bits=self.bits)
             content = file.read_bytes()
         sys.stdout.buffer.write(content)
@@ -153,20 +153,20 @@ class Output:
 def report(json_: bool, output: Output, n: int, **facts: Any) -> None:
     """Say what was written: as JSON on the standard output, or in words on the standard error."""
     if json_ and not output.standard:
-        as_json({"output": str(output.path), "pictures": n, **facts})
+        as_json({"output": str(output.path), "images": n, **facts})
         return
     more = "".join(f", {name.replace('_', ' ')} {value}" for name, value in facts.items() if isinstance(value, int))
     if left_out := facts.get("left_out"):
         some = ", ".join(f"{Path(one['file']).name} ({one['reason']})" for one in left_out[:3])
         more += f", left out {len(left_out)} file{'s' * (len(left_out) > 1)}: {some}{', ...' * (len(left_out) > 3)}"
-    say(f"{output.path}: {n} picture{'s' * (n != 1)}{more}")
+    say(f"{output.path}: {n} image{'s' * (n != 1)}{more}")
 
 
 @click.command()
 @click.argument("name", shell_complete=complete_names)
 @click.option("-n", "n", type=int, default=16, show_default=True, help="How many.")
-@click.option("--seed", type=int, help="The same seed gives the same pictures; by default another each time.")
-@click.option("-o", "--output", type=click.Path(), help="A picture, a folder, or - [default: NAME.png]")
+@click.option("--seed", type=int, help="The same seed gives the same images; by default another each time.")
+@click.option("-o", "--output", type=click.Path(), help="An image, a folder, or - [default: NAME.png]")
 @click.option("--batch-size", type=int, default=64, show_default=True, help="How many at once, if memory holds them.")
 @model_options
 def generate(
@@ -189,7 +189,7 @@ def generate(
         check_natural("seed", seed)
     out = Output.of(_default(name, format) if output is None else output, format, bits)
     given = parse_conditions(conditions)
-    keep_inputs([out.path], _pictures_of(given))
+    keep_inputs([out.path], _images_of(given))
     if engine == "ray":
         seed = secrets.randbits(32) if seed is None else seed
         done = _on_ray("generate", n, out, loading, Work(conditions=given, format=format, bits=bits), seed)[0]
@@ -216,7 +216,7 @@ def _default(name: str, format: str | None) -> str:
 @click.command()
 @click.argument("name", shell_complete=complete_names)
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=PathType())
-@click.option("-o", "--output", type=click.Path(), required=True, help="A picture, a folder, or -.")
+@click.option("-o", "--output", type=click.Path(), required=True, help="An image, a folder, or -.")
 @click.option("--compare", is_flag=True, help="Put each input, as the model sees it, before its result.")
 @click.option("--skip-existing", is_flag=True, help="Leave out inputs whose result is in OUTPUT, a folder, already.")
 @click.option("--tile", default="auto", show_default=True, help="Side of tiles in pixels of the input, auto, or none.")
@@ -241,7 +241,7 @@ def reconstruct(
     bits: int,
     json_: bool,
 ) -> None:
-    """Put pictures through a model: files, folders, or - for the standard input.
+    """Put images through a model: files, folders, or - for the standard input.
 
     If OUTPUT is a folder, each result gets the name that its input has in its own folder; if it is a file,
     several results become one grid. Inputs that fail are named at the end, and the rest is written.
@@ -265,7 +265,7 @@ def reconstruct(
         target = out.path if len(sources) == 1 and not out.standard else None
         jobs = [Job(number, path, target) for number, (_, path) in enumerate(sources)]
     targets = [file for _, file in there] + [job.target or out.path for job in jobs]
-    keep_inputs(targets, [path for _, path in sources] + _pictures_of(given))
+    keep_inputs(targets, [path for _, path in sources] + _images_of(given))
     facts: dict[str, Any] = {"skipped": len(there)} if skip_existing else {}
     if left_out:
         facts["left_out"] = [{"file": str(path), "reason": reason} for path, reason in left_out]
@@ -326,7 +326,7 @@ def _finish(json_: bool, out: Output, done: list[Job], failed: list[str], n: int
     """Say what was written, and what failed."""
     if failed and not done:
         more = f" (the first of {len(failed)} that failed)" if len(failed) > 1 else ""
-        raise PictureError(f"{failed[0]}{more}")
+        raise MediaError(f"{failed[0]}{more}")
     made = [{"input": str(job.source), "output": str(job.target or out.path)} for job in done]
     report(json_, out, len(done), failed=failed, **facts, results=made)
     if failed:
@@ -371,9 +371,9 @@ def _sources(inputs: Sequence[Path], out: Output, left_out: list[tuple[Path, str
             yield "stdin", path
         elif path.is_dir():
             found = [(name, file) for name, file in named_files(path, left_out) if not made or _real(file) not in made]
-            left_out[:] = [one for one in left_out if one[0].name != RECORD]  # which is ours, and nobody's picture
+            left_out[:] = [one for one in left_out if one[0].name != RECORD]  # which is ours, and nobody's image
             if not found:
-                raise InputError(f"{path} holds no pictures but results: give another folder.")
+                raise InputError(f"{path} holds no images but results: give another folder.")
             yield from found
         elif path.exists():
             yield from named_files(path)
@@ -385,7 +385,7 @@ def _real(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
-def _pictures_of(conditions: dict[str, Any]) -> list[Path]:
+def _images_of(conditions: dict[str, Any]) -> list[Path]:
     """The files that conditions name, which are inputs, too."""
     values = [one for value in conditions.values() for one in (value if isinstance(value, list) else [value])]
     return [Path(value) for value in values if isinstance(value, str) and "\0" not in value]
@@ -393,13 +393,13 @@ def _pictures_of(conditions: dict[str, Any]) -> list[Path]:
 
 @contextmanager
 def _progress(n: int, label: str) -> Iterator[Callable[[int], object]]:
-    """A bar where there are several pictures and someone is looking."""
+    """A bar where there are several images and someone is looking."""
     if n < 2 or not sys.stderr.isatty():
         yield lambda n: None
         return
     from tqdm import tqdm
 
-    with tqdm(total=n, desc=label, unit="picture", leave=False) as bar:
+    with tqdm(total=n, desc=label, unit="image", leave=False) as bar:
         yield bar.update
 
 

@@ -1,6 +1,6 @@
 """Draws the gallery, and writes docs/models.md and the tables in README.md and docs/import.md: ``make docs``.
 
-Pictures are drawn at fixed seeds, or from the files in examples/, and never chosen.
+Images are drawn at fixed seeds, or from the files in examples/, and never chosen.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from zoo.registry.index import registry
 TOP = Path(__file__).parent.parent
 GALLERY = TOP / "docs" / "gallery"
 BEGIN, END = "<!-- made by docs/build.py -->", "<!-- end -->"
-# Which pictures go through a model that reconstructs.
+# Which images go through a model that reconstructs.
 EXAMPLES = {
     "conv-ae.flowers": "flowers",
     "conv-ae.fashion-mnist": "fashion-mnist",
@@ -57,7 +57,7 @@ def enlarged(model: zoo.model.Model, photos: zoo.Images) -> list[zoo.Images]:
     """Photos made smaller, and enlarged again by bicubic interpolation and by the model; then as they were."""
     assert model.entry
     scale = model.entry.output.scale
-    small = [picture.resize((picture.width // scale, picture.height // scale), 3) for picture in photos]
+    small = [image.resize((image.width // scale, image.height // scale), 3) for image in photos]
     return [
         zoo.Images.of([p.resize((p.width * scale, p.height * scale), 3) for p in small]),
         model.reconstruct(small),
@@ -71,7 +71,7 @@ def caption(entry: Entry) -> str:
         return f"eight samples of seed 0 for each {choice.name}, in columns"
     if "generate" in entry.verbs:
         return f'`zoo.load("{entry.name}").generate(64, seed=0)`'
-    folder = f"the pictures in examples/{EXAMPLES[entry.name]}"
+    folder = f"the images in examples/{EXAMPLES[entry.name]}"
     if entry.output.scale > 1:
         small = f"{folder}, {entry.output.scale} times smaller"
         return f"{small}, enlarged by bicubic interpolation and, in the middle, by the model; below as they were"

@@ -1,4 +1,4 @@
-"""What several test files make: an environment without a network, pictures, a registry of the test's own."""
+"""What several test files make: an environment without a network, images, a registry of the test's own."""
 
 from __future__ import annotations
 
@@ -50,20 +50,20 @@ def zoo_command() -> Callable[..., Result]:
 
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
-    """A colourful picture of 96x64 pixels as a file."""
+    """A colourful image of 96x64 pixels as a file."""
     path = tmp_path / "photo.png"
-    picture(96, 64).save(path)
+    sample_image(96, 64).save(path)
     return path
 
 
-def picture(width: int, height: int) -> Image.Image:
+def sample_image(width: int, height: int) -> Image.Image:
     y, x = np.mgrid[0:height, 0:width]
     values = np.stack([x * 255 // max(width - 1, 1), y * 255 // max(height - 1, 1), (x + y) % 256], -1)
     return Image.fromarray(values.astype(np.uint8))
 
 
 class Dots(Generator):
-    """Toy: a class-conditional generator, with pictures ``(N, 1, 8, 8)`` in [-1, 1]."""
+    """Toy: a class-conditional generator, with images ``(N, 1, 8, 8)`` in [-1, 1]."""
 
     def __init__(self, latent: int = 4) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Dots(Generator):
 
 
 class Doubler(Model):
-    """Toy: twice as large, any size that is divisible by 4, RGB; `mask` is a picture."""
+    """Toy: twice as large, any size that is divisible by 4, RGB; `mask` is an image."""
 
     def __init__(self) -> None:
         super().__init__()

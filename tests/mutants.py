@@ -34,12 +34,12 @@ class Draws(Generator):
         self.linear = nn.Linear(latent, 64)
 
     def decode(self, z: Tensor, digit: Tensor) -> Tensor:
-        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        """Latents ``(N, latent)`` and digits ``(N,)`` to images ``(N, 1, 8, 8)``."""
         return torch.tanh(self.linear(z) + digit.to(z.dtype)[:, None] / 10).unflatten(1, (1, 8, 8))
 
 
 class Paints(Model):
-    """Another picture, of any size."""
+    """Another image, of any size."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,12 +47,12 @@ class Paints(Model):
         self.reach = 1
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, 3, H, W)`` to as many."""
+        """Images ``(N, 3, H, W)`` to as many."""
         return torch.tanh(self.conv(x))
 
 
 class Copies(Autoencoder):
-    """A picture through eight numbers."""
+    """An image through eight numbers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,21 +60,21 @@ class Copies(Autoencoder):
         self.decoder = nn.Linear(8, 64)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, 1, 8, 8)`` to codes ``(N, 8)``."""
+        """Images ``(N, 1, 8, 8)`` to codes ``(N, 8)``."""
         return self.encoder(x.flatten(1))
 
     def decode(self, z: Tensor) -> Tensor:
-        """Codes ``(N, 8)`` to pictures ``(N, 1, 8, 8)``."""
+        """Codes ``(N, 8)`` to images ``(N, 1, 8, 8)``."""
         return torch.tanh(self.decoder(z)).unflatten(1, (1, 8, 8))
 
 
 class CopiesAndDraws(Copies):
-    """A picture through eight numbers, which are drawn, too."""
+    """An image through eight numbers, which are drawn, too."""
 
     latent_shape = (8,)
 
     def decode(self, z: Tensor, digit: Tensor) -> Tensor:
-        """Codes ``(N, 8)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        """Codes ``(N, 8)`` and digits ``(N,)`` to images ``(N, 1, 8, 8)``."""
         return torch.tanh(self.decoder(z) + digit.to(z.dtype)[:, None] / 10).unflatten(1, (1, 8, 8))
 
 
@@ -100,7 +100,7 @@ class Docstrings(Paints):
     """A network that does not say what goes in."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Another picture."""
+        """Another image."""
         return super().forward(x)
 
 
@@ -108,7 +108,7 @@ class Keywords(Paints):
     """Takes what the registry does not know."""
 
     def forward(self, x: Tensor, strength: float = 1.0) -> Tensor:
-        """Pictures ``(N, 3, H, W)`` to as many."""
+        """Images ``(N, 3, H, W)`` to as many."""
         return super().forward(x)
 
 
@@ -120,7 +120,7 @@ class VerbsRun(Draws):
     """Falls over."""
 
     def decode(self, z: Tensor, digit: Tensor) -> Tensor:
-        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        """Latents ``(N, latent)`` and digits ``(N,)`` to images ``(N, 1, 8, 8)``."""
         return super().decode(z[:, :1], digit)
 
 
@@ -128,7 +128,7 @@ class Output(Draws):
     """Nine rows where eight were promised."""
 
     def decode(self, z: Tensor, digit: Tensor) -> Tensor:
-        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 9, 8)``."""
+        """Latents ``(N, latent)`` and digits ``(N,)`` to images ``(N, 1, 9, 8)``."""
         return F.pad(super().decode(z, digit), (0, 0, 0, 1))
 
 
@@ -136,15 +136,15 @@ class Range(Draws):
     """Pixels from -255 to 255."""
 
     def decode(self, z: Tensor, digit: Tensor) -> Tensor:
-        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        """Latents ``(N, latent)`` and digits ``(N,)`` to images ``(N, 1, 8, 8)``."""
         return 255 * super().decode(z, digit)
 
 
 class InputsMatter(Paints):
-    """Always the same picture."""
+    """Always the same image."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, 3, H, W)`` to as many."""
+        """Images ``(N, 3, H, W)`` to as many."""
         return super().forward(torch.zeros_like(x))
 
 
@@ -152,15 +152,15 @@ class InputsKept(Paints):
     """Scribbles on what it is given."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, 3, H, W)`` to as many."""
+        """Images ``(N, 3, H, W)`` to as many."""
         return super().forward(x.mul_(0.5))
 
 
-class AnyPicture(Paints):
+class AnyImage(Paints):
     """At most 32 pixels wide."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, 3, H, W)`` to as many."""
+        """Images ``(N, 3, H, W)`` to as many."""
         return super().forward(x)[..., :32]
 
 
@@ -173,14 +173,14 @@ class Tiles(Paints):
 
 
 class Codes(Copies):
-    """A code as large as the picture."""
+    """A code as large as the image."""
 
     def encode(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, 1, 8, 8)`` to codes ``(N, 64)``."""
+        """Images ``(N, 1, 8, 8)`` to codes ``(N, 64)``."""
         return self.encoder(x.flatten(1)).repeat(1, 8)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Codes ``(N, 64)`` to pictures ``(N, 1, 8, 8)``."""
+        """Codes ``(N, 64)`` to images ``(N, 1, 8, 8)``."""
         return super().decode(z[:, :8])
 
 
@@ -195,7 +195,7 @@ class Batches(Draws):
     """Batch norm that was forgotten."""
 
     def decode(self, z: Tensor, digit: Tensor) -> Tensor:
-        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        """Latents ``(N, latent)`` and digits ``(N,)`` to images ``(N, 1, 8, 8)``."""
         return super().decode(z - z.mean(0) / 2, digit)
 
 
@@ -203,7 +203,7 @@ class RandomState(Draws):
     """Noise from outside."""
 
     def decode(self, z: Tensor, digit: Tensor) -> Tensor:
-        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        """Latents ``(N, latent)`` and digits ``(N,)`` to images ``(N, 1, 8, 8)``."""
         return super().decode(z, digit) + 0 * torch.randn(1, dtype=z.dtype)
 
 
@@ -211,7 +211,7 @@ class EvalMode(Draws):
     """Goes back to training."""
 
     def decode(self, z: Tensor, digit: Tensor) -> Tensor:
-        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        """Latents ``(N, latent)`` and digits ``(N,)`` to images ``(N, 1, 8, 8)``."""
         self.linear.train()
         return super().decode(z, digit)
 
@@ -241,7 +241,7 @@ class Weights(Draws):
         self.shift = Weights.made / 1000
 
     def decode(self, z: Tensor, digit: Tensor) -> Tensor:
-        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        """Latents ``(N, latent)`` and digits ``(N,)`` to images ``(N, 1, 8, 8)``."""
         return super().decode(z + self.shift, digit)
 
 
@@ -251,7 +251,7 @@ class Edits(Draws):
     kept: tuple[Tensor, Tensor] | None = None
 
     def decode(self, z: Tensor, digit: Tensor) -> Tensor:
-        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        """Latents ``(N, latent)`` and digits ``(N,)`` to images ``(N, 1, 8, 8)``."""
         if self.kept is None:
             self.kept = self.linear.weight.detach().clone(), self.linear.bias.detach().clone()
         shift = digit.to(z.dtype)[:, None] / 10
@@ -262,7 +262,7 @@ class Precision(Draws):
     """Knows float32 only."""
 
     def decode(self, z: Tensor, digit: Tensor) -> Tensor:
-        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        """Latents ``(N, latent)`` and digits ``(N,)`` to images ``(N, 1, 8, 8)``."""
         return super().decode(z + torch.zeros(1), digit)
 
 
@@ -280,7 +280,7 @@ class Memory(Draws):
     kept: tuple[Tensor, ...] = ()
 
     def decode(self, z: Tensor, digit: Tensor) -> Tensor:
-        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        """Latents ``(N, latent)`` and digits ``(N,)`` to images ``(N, 1, 8, 8)``."""
         self.kept += (z,)
         return super().decode(z, digit)
 
@@ -297,12 +297,12 @@ class ConditionsMatter(Draws):
     """Does not look at its condition."""
 
     def decode(self, z: Tensor, digit: Tensor) -> Tensor:
-        """Latents ``(N, latent)`` and digits ``(N,)`` to pictures ``(N, 1, 8, 8)``."""
+        """Latents ``(N, latent)`` and digits ``(N,)`` to images ``(N, 1, 8, 8)``."""
         return super().decode(z, 0 * digit)
 
 
 def name_of(cls: type) -> str:
-    """``AnyPicture`` to ``any-picture``."""
+    """``AnyImage`` to ``any-image``."""
     return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in cls.__name__).strip("-")
 
 
@@ -310,8 +310,8 @@ def stanza(classes: Iterable[type[Model]], folder: Path) -> dict[str, Any]:
     """What stands in the registry about these models, whose weights lie in the folder."""
     made = {}
     for cls in classes:
-        picture = {"kind": "image", "channels": 1, "size": [8, 8]}
-        facts: dict[str, Any] = {"license": "MIT", "output": picture}
+        image = {"kind": "image", "channels": 1, "size": [8, 8]}
+        facts: dict[str, Any] = {"license": "MIT", "output": image}
         model: dict[str, Any] = {
             "builder": f"{cls.__module__}:{cls.__name__}",
             "summary": "A toy.",
@@ -321,7 +321,7 @@ def stanza(classes: Iterable[type[Model]], folder: Path) -> dict[str, Any]:
             model["conditions"] = {"digit": {"choices": list(range(10)), "default": 0}}
         if not issubclass(cls, Generator):
             model["verbs"] = ["generate", "reconstruct"] if issubclass(cls, CopiesAndDraws) else ["reconstruct"]
-            facts["output"] = picture if issubclass(cls, Autoencoder) else {"kind": "image", "channels": 3}
+            facts["output"] = image if issubclass(cls, Autoencoder) else {"kind": "image", "channels": 3}
             facts["input"] = facts["output"]
         model["paper"] = PAPER if cls.__name__ != "Paper" else "https://arxiv.org/abs/0000.00002"
         if cls.__name__ != "Recorded":

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import Result
-from conftest import Registry, picture
+from conftest import Registry, sample_image
 from PIL import Image
 
 import zoo
@@ -64,7 +64,7 @@ def test_generate(zoo_command: Command, tmp_path: Path) -> None:
     out = tmp_path / "grid.png"
     done = zoo_command("generate", "dcgan", "-n", 4, "--seed", 7, "-o", out, "--json")
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout) == {"output": str(out), "pictures": 4, "seed": 7}
+    assert json.loads(done.stdout) == {"output": str(out), "images": 4, "seed": 7}
     assert size(out) == (58, 58)
     assert out.read_bytes() == zoo.load("dcgan").generate(4, seed=7).png()
     again = zoo_command("generate", "dcgan", "-n", 4, "--seed", 7, "-o", "-")
@@ -79,7 +79,7 @@ def test_the_default_output_is_the_models_name(
     monkeypatch.chdir(tmp_path)
     done = zoo_command("generate", "dcgan", "-n", 1)
     assert size(tmp_path / "dcgan.png") == (28, 28)
-    assert "dcgan.png: 1 picture, seed " in done.stderr
+    assert "dcgan.png: 1 image, seed " in done.stderr
 
 
 def test_reconstruct_one_file(zoo_command: Command, photo: Path, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_reconstruct_standard_input_to_output(zoo_command: Command, photo: Path)
 def test_reconstruct_a_folder_keeps_its_tree(zoo_command: Command, tmp_path: Path) -> None:
     (tmp_path / "in" / "deep").mkdir(parents=True)
     for name in ("a.png", "a.jpg", "deep/b.png"):
-        picture(9, 9).save(tmp_path / "in" / name)
+        sample_image(9, 9).save(tmp_path / "in" / name)
     done = zoo_command("reconstruct", "conv-ae", tmp_path / "in", "-o", tmp_path / "out", "--batch-size", 2)
     assert done.exit_code == 0, done.output
     written = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.png")}
@@ -111,13 +111,13 @@ def test_one_bad_file_among_many_is_left_out(zoo_command: Command, tmp_path: Pat
     folder = tmp_path / "in"
     folder.mkdir()
     for i in range(3):
-        picture(9, 9).save(folder / f"{i}.png")
-    (folder / "1.png").write_text("no picture")
+        sample_image(9, 9).save(folder / f"{i}.png")
+    (folder / "1.png").write_text("no image")
     done = zoo_command("reconstruct", "conv-ae", folder, "-o", tmp_path / "out")
     assert done.exit_code == 1
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["0.png", "2.png"]
     assert "Error: 1 of 3 inputs failed, the rest is written:\n" in done.stderr
-    assert "1.png: not a picture" in done.stderr
+    assert "1.png: not an image" in done.stderr
 
 
 def test_inputs_are_never_overwritten(zoo_command: Command, photo: Path) -> None:
@@ -193,11 +193,11 @@ BAD = [
     (["generate", "conv-ae"], 2, "conv-ae cannot generate: dcgan"),
     (["reconstruct", "dcgan", "{photo}", "-o", "{tmp}/a.png"], 2, "dcgan cannot reconstruct: conv-ae"),
     (["reconstruct", "conv-ae", "{tmp}/none.png", "-o", "{tmp}/a.png"], 2, "none.png does not exist"),
-    (["reconstruct", "conv-ae", "{tmp}/empty", "-o", "{tmp}/a.png"], 2, "holds no pictures"),
-    (["reconstruct", "conv-ae", "{tmp}/text.png", "-o", "{tmp}/a.png"], 1, "text.png: not a picture"),
+    (["reconstruct", "conv-ae", "{tmp}/empty", "-o", "{tmp}/a.png"], 2, "holds no images"),
+    (["reconstruct", "conv-ae", "{tmp}/text.png", "-o", "{tmp}/a.png"], 1, "text.png: not an image"),
     (["reconstruct", "conv-ae", "{tmp}/cut.jpg", "-o", "{tmp}/a.png"], 1, "cut.jpg: damaged or cut off"),
     (["reconstruct", "conv-ae", "{tmp}/zero.png", "-o", "{tmp}/a.png"], 1, "zero.png: empty (0 bytes)"),
-    (["reconstruct", "conv-ae", "{photo}", "-o", "{tmp}/a.xyz"], 2, ".xyz is no picture format"),
+    (["reconstruct", "conv-ae", "{photo}", "-o", "{tmp}/a.xyz"], 2, ".xyz is no image format"),
     (["reconstruct", "conv-ae", "{photo}", "-o", "{tmp}/text.png/a.png"], 1, "cannot be written"),
     (["reconstruct", "conv-ae", "{photo}", "-o", "{tmp}/a.png", "--batch-size", "0"], 2, "batch_size must be"),
     (["reconstruct", "conv-ae", "{photo}", "-o", "{tmp}/a.png", "-c", "x=1"], 2, "has no condition 'x'"),
@@ -205,7 +205,7 @@ BAD = [
     (["generate", "dcgan", "-n", "-1", "-o", "{tmp}/a.png"], 2, "n must be a whole number from 1, not -1"),
     (["generate", "dcgan", "-n", "1000000000", "-o", "{tmp}/a.png"], 2, "GB of memory"),
     (["generate", "dcgan", "--seed", "-3", "-o", "{tmp}/a.png"], 2, "seed must be"),
-    (["generate", "dcgan", "-o", "{tmp}/a.doc"], 2, ".doc is no picture format"),
+    (["generate", "dcgan", "-o", "{tmp}/a.doc"], 2, ".doc is no image format"),
     (["generate", "dcgan", "-o", "{tmp}/a.png", "--device", "abacus"], 2, "'abacus' cannot be used"),
     (["generate", "dcgan", "-o", "{tmp}/a.png", "--weights", "{tmp}/text.png"], 1, "no safetensors file"),
     (["generate", "local-dir:{tmp}", "-o", "{tmp}/a.png"], 2, "has no config.json"),
@@ -219,10 +219,10 @@ BAD = [
 @pytest.mark.parametrize(("args", "code", "words"), BAD, ids=lambda x: " ".join(x) if isinstance(x, list) else None)
 def test_bad_input(zoo_command: Command, photo: Path, tmp_path: Path, args: list[str], code: int, words: str) -> None:
     (tmp_path / "empty").mkdir()
-    (tmp_path / "text.png").write_text("I am no picture at all")
+    (tmp_path / "text.png").write_text("I am no image at all")
     (tmp_path / "zero.png").write_bytes(b"")
     buffer = io.BytesIO()
-    picture(200, 200).save(buffer, "JPEG")
+    sample_image(200, 200).save(buffer, "JPEG")
     (tmp_path / "cut.jpg").write_bytes(buffer.getvalue()[:900])
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     done = zoo_command(*[arg.format(photo=photo, tmp=tmp_path) for arg in args])
@@ -233,8 +233,8 @@ def test_bad_input(zoo_command: Command, photo: Path, tmp_path: Path, args: list
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before, "something was written"
 
 
-def test_a_one_pixel_picture_works(zoo_command: Command, tmp_path: Path) -> None:
-    picture(1, 1).save(tmp_path / "dot.png")
+def test_a_one_pixel_image_works(zoo_command: Command, tmp_path: Path) -> None:
+    sample_image(1, 1).save(tmp_path / "dot.png")
     assert zoo_command("reconstruct", "conv-ae", tmp_path / "dot.png", "-o", tmp_path / "a.png").exit_code == 0
     assert size(tmp_path / "a.png") == (64, 64)
 

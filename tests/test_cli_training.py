@@ -20,13 +20,13 @@ Command = Callable[..., Result]
 SMALL = ("--set", "size=16", "--set", "code=8", "--set", "batch=8", "--set", "steps=4", "--cpu")
 
 
-def test_training_on_ones_own_pictures_with_one_command(zoo_command: Command, tmp_path: Path) -> None:
+def test_training_on_ones_own_images_with_one_command(zoo_command: Command, tmp_path: Path) -> None:
     folder(tmp_path / "mine", 40, 32)
-    (tmp_path / "mine" / "bad.jpg").write_bytes(b"no picture")
+    (tmp_path / "mine" / "bad.jpg").write_bytes(b"no image")
     out = tmp_path / "run"
     made = zoo_command("train", "conv-ae", "--data", str(tmp_path / "mine"), "--out", str(out), *SMALL)
     assert made.exit_code == 0, made.stderr
-    assert "1 of 41 pictures cannot be read and are left out: bad.jpg" in made.stderr
+    assert "1 of 41 images cannot be read and are left out: bad.jpg" in made.stderr
     assert "step 4: loss" in made.stderr
     assert f"`zoo reconstruct local-dir:{out} INPUT -o OUTPUT`" in made.stderr
     names = {path.name for path in out.iterdir()}
@@ -121,8 +121,8 @@ def test_two_places_follow_data(zoo_command: Command, tmp_path: Path) -> None:
     ("arguments", "reason"),
     [
         (["conv-ae", "--data", "none", "--out", "run"], "none does not exist"),
-        (["conv-ae", "--data", "empty", "--out", "run"], "empty holds no pictures"),
-        (["conv-ae", "--data", "few", "--out", "run"], "few holds 3 pictures and at least 128 are needed"),
+        (["conv-ae", "--data", "empty", "--out", "run"], "empty holds no images"),
+        (["conv-ae", "--data", "few", "--out", "run"], "few holds 3 images and at least 128 are needed"),
         (["conv-ae", "--data", "few"], "Give either --out with a new folder, or --resume"),
         (["conv-ae", "--data", "few", "--resume", "none"], "none holds no run that could be resumed"),
         (["conv-ea", "--data", "few", "--out", "run"], "did you mean conv-ae"),
@@ -139,7 +139,7 @@ def test_two_places_follow_data(zoo_command: Command, tmp_path: Path) -> None:
         (["conv-ae", "--data", "few", "--out", "run", "--precision", "fp8"], "precision cannot be 'fp8'"),
         (["dcgan", "--data", "few", "--out", "run", "--set", "bounded=2"], "bounded must be yes or no, not '2'"),
         (["dcgan", "--data", "few", "--out", "run", "--features", "x.safetensors"], "x.safetensors does not exist"),
-        (["conv-ae", "--data", "bad", "--out", "run", "--strict"], "not a picture"),
+        (["conv-ae", "--data", "bad", "--out", "run", "--strict"], "not an image"),
         (["conv-ae", "--data", "few", "--out", "run", "--features", "random"], "--features random is of no use here"),
         (["conv-ae", "--data", "few", "x", "--data", "bad", "--out", "run"], "x stands alone"),
         ([":mine", "--data", "few", "--out", "run"], ":mine is no recipe"),
@@ -157,7 +157,7 @@ def test_bad_input_gets_one_sentence(
     monkeypatch.chdir(tmp_path)
     folder(tmp_path / "few", 3)
     folder(tmp_path / "bad", 140)
-    (tmp_path / "bad" / "000.png").write_bytes(b"no picture")
+    (tmp_path / "bad" / "000.png").write_bytes(b"no image")
     (tmp_path / "empty").mkdir()
     (tmp_path / "held").mkdir()
     (tmp_path / "held" / "model.safetensors").touch()
@@ -228,7 +228,7 @@ def test_evaluate_refuses_what_it_cannot_measure(zoo_command: Command, tmp_path:
         ("conv-ae --set size=3", "conv-ae.flowers has no setting 'size'. Its settings: none."),
         (
             "conv-ae.flowers",
-            "PCA with 256 numbers needs as many training pictures and pixels, not 1 pictures of 12,288",
+            "PCA with 256 numbers needs as many training images and pixels, not 1 images of 12,288",
         ),
     ):
         made = zoo_command("evaluate", *name.split(), "--data", str(tmp_path))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import Result
-from conftest import picture
+from conftest import sample_image
 from PIL import Image
 from zoo.cli.names import RECORD, default_output, sample_names
 
@@ -59,7 +59,7 @@ def test_a_result_is_never_taken_for_that_of_another_input(zoo_command: Command,
     assert level(out / "a.png") > 200 > 60 > level(out / "a-2.png")
     for listing in ([source], [source / "a.jpg"], [source / "a.png", source / "a.jpg"], [source / "a.png"]):
         made = zoo_command("reconstruct", "conv-ae", *listing, "-o", out, "--skip-existing", "--json")
-        assert json.loads(made.stdout)["pictures"] == 0, listing
+        assert json.loads(made.stdout)["images"] == 0, listing
     (out / "a.png").unlink()
     assert outputs(zoo_command(*command)) == {"a.png": "a.png"}
     other = draw(source.parent / "other" / "a.png", 0)
@@ -216,12 +216,12 @@ def test_whatever_one_file_raises_costs_no_other(
     assert "damaged" not in last
 
 
-def test_large_pictures_for_a_small_network_are_not_held(
+def test_large_images_for_a_small_network_are_not_held(
     zoo_command: Command, folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, out = folders
     for number in range(4):
-        picture(300, 200).save(source / f"{number}.png")
+        sample_image(300, 200).save(source / f"{number}.png")
     seen = []
     original = Model.reconstruct
     monkeypatch.setattr(
@@ -236,7 +236,7 @@ def test_large_pictures_for_a_small_network_are_not_held(
 def test_few_pixels_are_held(zoo_command: Command, folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     source, out = folders
     for number in range(6):
-        picture(10, 10).save(source / f"{number}.png")
+        sample_image(10, 10).save(source / f"{number}.png")
     monkeypatch.setattr("zoo.jobs.files.HELD", 150)
     seen = []
     original = Model.reconstruct
@@ -249,12 +249,12 @@ def test_few_pixels_are_held(zoo_command: Command, folders: tuple[Path, Path], m
     assert seen == [2, 2, 2]
 
 
-def test_a_picture_without_room_is_named_and_the_rest_written(
+def test_a_image_without_room_is_named_and_the_rest_written(
     zoo_command: Command, folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, out = folders
-    picture(640, 640).save(source / "large.png")
-    picture(16, 16).save(source / "small.png")
+    sample_image(640, 640).save(source / "large.png")
+    sample_image(16, 16).save(source / "small.png")
     monkeypatch.setattr("zoo.model.free_memory", lambda: 100_000_000)
     made = zoo_command("reconstruct", "cyclegan", source, "-o", out)
     assert made.exit_code == 1
@@ -263,9 +263,9 @@ def test_a_picture_without_room_is_named_and_the_rest_written(
     assert [path.name for path in out.glob("*.png")] == ["small.png"]
 
 
-def test_conditions_stay_with_their_pictures(zoo_command: Command, toys: Any, folders: tuple[Path, Path]) -> None:
+def test_conditions_stay_with_their_images(zoo_command: Command, toys: Any, folders: tuple[Path, Path]) -> None:
     source, out = folders
-    (source / "0.png").write_bytes(b"no picture")
+    (source / "0.png").write_bytes(b"no image")
     for number in (1, 2):
         draw(source / f"{number}.png", 200)
     masks = [draw(source.parent / f"mask{shade}.png", shade) for shade in (0, 0, 255)]
@@ -348,8 +348,8 @@ def test_what_a_format_cannot_hold_is_refused_before(
     zoo_command: Command, folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, out = folders
-    picture(5000, 8).save(source / "wide.png")
-    picture(8, 8).save(source / "small.png")
+    sample_image(5000, 8).save(source / "wide.png")
+    sample_image(8, 8).save(source / "small.png")
     ran = []
     original = Model._run
     monkeypatch.setattr(Model, "_run", lambda *args: (ran.append(args[2].shape), original(*args))[1])
@@ -374,7 +374,7 @@ def test_what_a_format_cannot_hold_is_refused_before(
 def test_many_pixels_need_leave(zoo_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     photo = tmp_path / "a.png"
-    picture(40, 40).save(photo)
+    sample_image(40, 40).save(photo)
     refused = zoo_command("reconstruct", "conv-ae", photo, "-o", tmp_path / "b.png")
     assert "--max-pixels" in refused.stderr
     assert zoo_command("reconstruct", "conv-ae", photo, "-o", tmp_path / "b.png", "--max-pixels", 1600).exit_code == 0
@@ -385,14 +385,14 @@ def test_what_a_folder_holds_else_is_counted(zoo_command: Command, folders: tupl
     draw(source / "a.png", 3)
     (source / "notes.txt").write_text("hello")
     made = zoo_command("reconstruct", "conv-ae", source, "-o", out)
-    assert "out: 1 picture, left out 1 file: notes.txt (not a picture)\n" in made.stderr
+    assert "out: 1 image, left out 1 file: notes.txt (not an image)\n" in made.stderr
     made = zoo_command("reconstruct", "conv-ae", source, "-o", out, "--json")
-    assert json.loads(made.stdout)["left_out"] == [{"file": str(source / "notes.txt"), "reason": "not a picture"}]
+    assert json.loads(made.stdout)["left_out"] == [{"file": str(source / "notes.txt"), "reason": "not an image"}]
 
 
 def test_where_all_fails_nothing_is_left(zoo_command: Command, folders: tuple[Path, Path]) -> None:
     source, out = folders
-    (source / "a.png").write_bytes(b"no picture")
+    (source / "a.png").write_bytes(b"no image")
     assert zoo_command("reconstruct", "conv-ae", source, "-o", out).exit_code == 1
     assert not out.exists()
 
@@ -430,7 +430,7 @@ def test_terminals_of_few_characters(folders: tuple[Path, Path], encoding: str) 
     source, _ = folders
     names = {"\U0001f600é.png", os.fsdecode(b"\xff.png")}
     for name in names:
-        picture(8, 8).save(source / name)
+        sample_image(8, 8).save(source / name)
     line = f"cd {source.parent} && zoo reconstruct conv-ae in -o out --json && zoo info $'\\xff'"
     done = shell(line, PYTHONIOENCODING=encoding)
     assert done.returncode == 2, done.stderr
@@ -510,14 +510,14 @@ def test_a_condition_called_like_an_argument(zoo_command: Command, tmp_path: Pat
 def test_a_name_of_no_characters_is_said_once(zoo_command: Command, folders: tuple[Path, Path]) -> None:
     source, out = folders
     draw(source / "a.png", 255)
-    (source / os.fsdecode(b"\xffbad.png")).write_bytes(b"no picture")
+    (source / os.fsdecode(b"\xffbad.png")).write_bytes(b"no image")
     assert zoo_command("reconstruct", "conv-ae", source, "-o", out).stderr.count("bad.png") == 1
 
 
 def test_a_name_that_a_terminal_would_obey(zoo_command: Command, folders: tuple[Path, Path]) -> None:
     source, out = folders
     draw(source / "a.png", 255)
-    (source / "\x1b[31mred.png").write_bytes(b"no picture")
+    (source / "\x1b[31mred.png").write_bytes(b"no image")
     for name in (source, source / "\x1b[31mred.png", source / "\x1b[31mabsent.png"):
         made = zoo_command("reconstruct", "conv-ae", name, "-o", out)
         assert "?[31m" in made.stderr

@@ -36,8 +36,8 @@ def test_kernel_distance() -> None:
     assert distribution.kernel_distance(small, other) == pytest.approx(wanted.item())
 
 
-def test_kernel_distance_of_one_picture() -> None:
-    with pytest.raises(InputError, match="two pictures or more on both sides"):
+def test_kernel_distance_of_one_image() -> None:
+    with pytest.raises(InputError, match="two images or more on both sides"):
         distribution.kernel_distance(torch.zeros(1, 4), torch.zeros(5, 4))
 
 
@@ -234,8 +234,8 @@ def test_figures_of_a_generator(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
     network = untrained(DCGAN(size=28, channels=1, width=4), "", 28, 1)
     found = values(dcgan.evaluate(network, Source([tmp_path / "data.npz"]), RANDOM))  # type: ignore[arg-type]
-    assert found["KID of real pictures, the floor"] < found["KID of the naive way"]
-    assert found["FID of real pictures, the floor"] < found["FID"]
+    assert found["KID of real images, the floor"] < found["KID of the naive way"]
+    assert found["FID of real images, the floor"] < found["FID"]
     assert 0 <= found["share of the rarest class"] <= 0.1
 
 
@@ -292,7 +292,7 @@ def test_figures_of_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert values(beside) == {"FID over that without D": 1.0, **found, "FID without D": found["FID"]}
 
 
-def test_figures_of_pairs_with_splits_stand_beside_those_of_real_pictures(tmp_path: Path) -> None:
+def test_figures_of_pairs_with_splits_stand_beside_those_of_real_images(tmp_path: Path) -> None:
     """What as many targets of the training split get is less than what noise gets."""
     for split, n in (("train", 12), ("test", 8)):
         for side, bright in (("a", 0), ("b", 40)):
@@ -300,7 +300,7 @@ def test_figures_of_pairs_with_splits_stand_beside_those_of_real_pictures(tmp_pa
     network = Pix2Pix(size=32, width=4, widest=4, norm="instance").requires_grad_(False)
     model = untrained(network, "zoo.recipes.pix2pix:facades", 32)
     found = values(pix2pix.evaluate(model, Source([tmp_path]), RANDOM))
-    assert 0 < found["FID of other real pictures"] < found["FID"] / 2
+    assert 0 < found["FID of other real images"] < found["FID"] / 2
 
 
 def test_labels_are_found_again_where_results_show_them() -> None:
@@ -321,7 +321,7 @@ def test_labels_are_found_again_where_results_show_them() -> None:
 
 
 def test_figures_of_two_kinds_without_pairs(tmp_path: Path) -> None:
-    """A network that changes nothing leaves pictures as far from the other kind as they were."""
+    """A network that changes nothing leaves images as far from the other kind as they were."""
     data = Source([folder(tmp_path / "a", 12, 32), folder(tmp_path / "b", 14, 32, bright=60)])
 
     class Same(Model):
@@ -339,7 +339,7 @@ def test_figures_of_two_kinds_without_pairs(tmp_path: Path) -> None:
             folder(tmp_path / "split" / f"{split}{side}", n, 32, bright)
     found = values(cyclegan.evaluate(untrained(Same(), "", None), Source([tmp_path / "split"]), RANDOM))
     assert {name.rpartition(", ")[2] for name in found} == {"test", "train"}
-    assert 0 < found["FID of real pictures, the floor, test"] < found["FID, test"] / 2
+    assert 0 < found["FID of real images, the floor, test"] < found["FID, test"] / 2
 
 
 def on_card(metrics: list[Metric], package: str = "zoo") -> Entry:
@@ -353,8 +353,8 @@ def said(found: list[Metric], entry: Entry) -> list[str]:
 
 
 FIGURES = [
-    Metric("KID", 0.02, "of 100 test pictures, by some features"),
-    Metric("KID of real pictures", 0.01, "the same with training pictures", anchor=True),
+    Metric("KID", 0.02, "of 100 test images, by some features"),
+    Metric("KID of real images", 0.01, "the same with training images", anchor=True),
     Metric("FID", 20.0, "over the same"),
 ]
 
@@ -372,7 +372,7 @@ def test_other_data_or_features_are_no_mismatch(changed: str) -> None:
     """Though the protocol of the figure itself, which refers to others, reads the same."""
     found = [*FIGURES[:2], replace(FIGURES[2], value=30.0)]
     if changed == "features":
-        found[0] = replace(FIGURES[0], protocol="of 100 test pictures, by others")
+        found[0] = replace(FIGURES[0], protocol="of 100 test images, by others")
     else:
         found[1] = replace(FIGURES[1], value=0.02)
     assert said(found, on_card(FIGURES))[2].startswith("the card has 20 and does not show")
@@ -396,7 +396,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_black_pictures_have_no_ratios(tmp_path: Path) -> None:
+def test_black_images_have_no_ratios(tmp_path: Path) -> None:
     """What would be divided by zero is no number; all other figures are there."""
     np.savez(tmp_path / "black.npz", x_train=np.zeros((12, 32, 32), np.uint8), x_test=np.zeros((8, 32, 32), np.uint8))
     data = Source([tmp_path / "black.npz"])
@@ -420,11 +420,11 @@ def untrained_generator() -> Generator:
 @pytest.mark.usefixtures("quick")
 def test_data_without_splits_are_called_so(tmp_path: Path) -> None:
     found = dcgan.evaluate(untrained_generator(), Source([folder(tmp_path / "a", 8, 32)]), RANDOM)
-    assert "against 8 unsplit pictures" in found[1].protocol
-    assert not any("test pictures" in metric.protocol for metric in found)
+    assert "against 8 unsplit images" in found[1].protocol
+    assert not any("test images" in metric.protocol for metric in found)
 
 
 def test_a_generator_of_other_classes_is_not_measured(tmp_path: Path) -> None:
     model = untrained(CDCGAN(classes=2, size=28, channels=1, width=4, latent=4), "", 28, 1)
-    with pytest.raises(InputError, match="makes pictures of 0 classes and the data have 0: give data of the same"):
+    with pytest.raises(InputError, match="makes images of 0 classes and the data have 0: give data of the same"):
         cdcgan.evaluate(model, Source([folder(tmp_path / "a", 8, 28)]), RANDOM)  # type: ignore[arg-type]

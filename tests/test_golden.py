@@ -33,7 +33,7 @@ CHECKPOINTS = [e.name for e in registry().entries.values() if e.package == "zoo"
 
 
 def answers(name: str) -> Iterator[tuple[str, Tensor]]:
-    """What the verbs of a checkpoint give for fixed seeds and pictures, at the edges of what they take, too."""
+    """What the verbs of a checkpoint give for fixed seeds and images, at the edges of what they take, too."""
     model = zoo.load(name)
     assert isinstance(model, Model) and model.entry
     conditions = {c.name: c.choices[-1] for c in model.entry.conditions if c.choices}
@@ -52,7 +52,7 @@ def answers(name: str) -> Iterator[tuple[str, Tensor]]:
 
 
 def pattern(height: int, width: int) -> np.ndarray:
-    """A colourful picture ``(3, H, W)`` in [0, 1] with smooth parts, an edge, and texture."""
+    """A colourful image ``(3, H, W)`` in [0, 1] with smooth parts, an edge, and texture."""
     y, x = np.mgrid[0:height, 0:width] / max(height, width)
     waves = np.stack([np.sin(9 * x + 4 * y), np.cos(7 * y), np.sin(40 * x * y)]) / 2 + 0.5
     waves[:, height // 2 :, width // 3 : width // 2] = [[[0.9]], [[0.2]], [[0.1]]]

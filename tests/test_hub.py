@@ -377,7 +377,7 @@ def test_licences(zoo_command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "weights, MIT: keep the copyright notice" in said
     assert all(commercial(info(name)) for name in zoo.list_models(license="commercial"))
     entry = info("dcgan")
-    data = Data("pictures", "CC-BY-NC-4.0", "https://example.org")
+    data = Data("images", "CC-BY-NC-4.0", "https://example.org")
     assert commercial(entry)
     for changed in (replace(entry, license="unknown"), replace(entry, license="X-1"), replace(entry, data=data)):
         assert not commercial(changed), "the data count, too"

@@ -1,4 +1,4 @@
-"""The boundary between pictures and networks."""
+"""The boundary between images and networks."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import picture
+from conftest import sample_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from zoo import Images
-from zoo.errors import InputError, PictureError, ZooError
+from zoo.errors import InputError, MediaError, ZooError
 from zoo.media.image_encode import check_output, ending, is_folder, write
 from zoo.media.image_fit import fit
 from zoo.media.image_names import file_names, unique
-from zoo.media.image_paths import picture_files
+from zoo.media.image_paths import image_files
 
 
 def only(source: Any) -> np.ndarray:
@@ -40,24 +40,24 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM"])
 def test_every_file_format_is_read(kind: str) -> None:
-    array = only(encoded(picture(40, 24), kind))
+    array = only(encoded(sample_image(40, 24), kind))
     assert array.shape == (3, 24, 40)
     assert array.dtype == np.float32
-    assert np.abs(array - only(picture(40, 24))).mean() < 0.05  # GIF has 256 colours
+    assert np.abs(array - only(sample_image(40, 24))).mean() < 0.05  # GIF has 256 colours
 
 
 def test_grey_stays_grey() -> None:
-    assert only(encoded(picture(9, 5).convert("L"), "PNG")).shape == (1, 5, 9)
-    assert only(encoded(picture(9, 5).convert("1"), "PNG")).shape == (1, 5, 9)
+    assert only(encoded(sample_image(9, 5).convert("L"), "PNG")).shape == (1, 5, 9)
+    assert only(encoded(sample_image(9, 5).convert("1"), "PNG")).shape == (1, 5, 9)
 
 
 def test_premultiplied_grey_is_read_as_grey_with_transparency() -> None:
-    image = picture(9, 5).convert("LA")
+    image = sample_image(9, 5).convert("LA")
     image.putalpha(128)
     np.testing.assert_allclose(only(image.convert("La")), only(image), atol=0.01)
 
 
-def test_what_arithmetic_made_of_pictures_is_written_as_it_looks(tmp_path: Path) -> None:
+def test_what_arithmetic_made_of_images_is_written_as_it_looks(tmp_path: Path) -> None:
     images = Images.of(np.full((4, 4, 3), 0.6, np.float32))
     images.arrays[0] *= 2
     images.arrays[0][0] -= 2
@@ -75,28 +75,28 @@ def test_what_arithmetic_made_of_pictures_is_written_as_it_looks(tmp_path: Path)
     "array",
     [np.zeros((4, 4), "f4"), np.zeros((8, 8, 3), "f4"), np.zeros((3, 4, 4), np.uint8), np.zeros((1, 3, 4, 4), "f4")],
 )
-def test_arrays_that_are_no_pictures_are_refused(array: np.ndarray) -> None:
+def test_arrays_that_are_no_images_are_refused(array: np.ndarray) -> None:
     with pytest.raises(InputError, match=r"\(C, H, W\), C from 1 to 4, not .*: zoo\.Images\.of takes others"):
         Images([array])
 
 
 @pytest.mark.parametrize("names", [[], ["a"], ["a", "b", "c"]])
-def test_each_picture_has_a_name(tmp_path: Path, names: list[str]) -> None:
+def test_each_image_has_a_name(tmp_path: Path, names: list[str]) -> None:
     arrays = [np.zeros((3, 4, 4), np.float32)] * 2
-    with pytest.raises(InputError, match=f"There are {len(names)} names for 2 pictures"):
+    with pytest.raises(InputError, match=f"There are {len(names)} names for 2 images"):
         Images(arrays, names=names)
     images = Images(arrays)
     images.names = names
-    with pytest.raises(InputError, match="names for 2 pictures"):
+    with pytest.raises(InputError, match="names for 2 images"):
         images.save(tmp_path / "folder")
     Images(arrays, names=[1, Path("b")]).save(tmp_path / "folder")  # type: ignore[list-item]
     assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == ["1.png", "b.png"]
 
 
 def test_an_empty_path_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    picture(4, 4).save(tmp_path / "a.png")
+    sample_image(4, 4).save(tmp_path / "a.png")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="The path of a picture is empty"):
+    with pytest.raises(InputError, match="The path of an image is empty"):
         Images.of("")
     assert Images.of(Path()).names == ["a"]
 
@@ -117,7 +117,7 @@ def test_what_is_no_path_is_refused(path: Any) -> None:
 
 
 def test_a_folder_too_deep_for_the_system_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match="cannot be written"):
+    with pytest.raises(MediaError, match="cannot be written"):
         Images([np.zeros((3, 4, 4), np.float32)]).save(f"{tmp_path}/{'/'.join(['d' * 200] * 25)}/")
 
 
@@ -156,9 +156,9 @@ def test_cmyk_becomes_rgb() -> None:
 def test_exif_rotation_is_applied() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: rotate by 90 degrees to see it upright
-    turned = only(encoded(picture(40, 24), "JPEG", exif=exif, quality=95))
+    turned = only(encoded(sample_image(40, 24), "JPEG", exif=exif, quality=95))
     assert turned.shape == (3, 40, 24)
-    assert np.abs(turned - only(picture(40, 24).transpose(Image.Transpose.ROTATE_270))).mean() < 0.03
+    assert np.abs(turned - only(sample_image(40, 24).transpose(Image.Transpose.ROTATE_270))).mean() < 0.03
 
 
 def test_first_frame_of_an_animation() -> None:
@@ -189,20 +189,20 @@ def test_mixed_sources_keep_order_and_names(tmp_path: Path) -> None:
     folder = tmp_path / "more"
     (folder / "deep").mkdir(parents=True)
     for name in ("b.png", "a.jpg", "deep/c.webp", ".hidden.png"):
-        picture(8, 8).save(folder / name)
-    (folder / "notes.txt").write_text("no picture")
-    picture(4, 4).save(tmp_path / "first.png")
+        sample_image(8, 8).save(folder / name)
+    (folder / "notes.txt").write_text("no image")
+    sample_image(4, 4).save(tmp_path / "first.png")
     images = Images.of([tmp_path / "first.png", str(folder)])
     assert images.names == ["first", "a", "b", "deep/c"]
-    assert Images.of([images, picture(2, 2)]).names == ["0000", "0001", "0002", "0003", "0004"]
+    assert Images.of([images, sample_image(2, 2)]).names == ["0000", "0001", "0002", "0003", "0004"]
     assert [image.size for image in images] == [(4, 4), (8, 8), (8, 8), (8, 8)]
 
 
 BAD: dict[str, tuple[Any, type[ZooError], str]] = {
-    "text": (b"hello, I am a text file", PictureError, "not a picture"),
-    "empty": (b"", PictureError, "empty"),
-    "cut off": (encoded(picture(64, 64), "JPEG")[:700], PictureError, "cut off"),
-    "cut off png": (encoded(picture(64, 64), "PNG")[:-100], PictureError, "cut off"),
+    "text": (b"hello, I am a text file", MediaError, "not an image"),
+    "empty": (b"", MediaError, "empty"),
+    "cut off": (encoded(sample_image(64, 64), "JPEG")[:700], MediaError, "cut off"),
+    "cut off png": (encoded(sample_image(64, 64), "PNG")[:-100], MediaError, "cut off"),
     "nan": (np.full((4, 4), np.nan), InputError, "NaN"),
     "infinite": (np.full((4, 4), np.inf), InputError, "infinite"),
     "0 to 255 as float": (np.full((4, 4), 255.0), InputError, r"\[0, 1\]"),
@@ -215,7 +215,7 @@ BAD: dict[str, tuple[Any, type[ZooError], str]] = {
     "flat tensor": (torch.zeros(4, 4), InputError, r"\(C, H, W\)"),
     "missing": ("no/such/file.png", InputError, "does not exist"),
     "address": ("https://example.org/a.png", InputError, "download it first"),
-    "a number": (7, InputError, "int holds no pictures"),
+    "a number": (7, InputError, "int holds no images"),
     "none": (None, InputError, "NoneType"),
 }
 
@@ -228,7 +228,7 @@ def test_bad_input_says_what_is_wrong(name: str) -> None:
 
 
 def test_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no pictures"):
+    with pytest.raises(InputError, match="holds no images"):
         Images.of(tmp_path)
 
 
@@ -244,13 +244,13 @@ def png_header(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("side", [10_000, 30_000])
 def test_decompression_bomb(side: int) -> None:
-    with pytest.raises(PictureError, match="decompression bomb"):
+    with pytest.raises(MediaError, match="decompression bomb"):
         Images.of(png_header(side, side))
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"RIFF"]))
-def test_any_bytes_are_pictures_or_a_clear_error(data: bytes, start: bytes) -> None:
+def test_any_bytes_are_images_or_a_clear_error(data: bytes, start: bytes) -> None:
     try:
         images = Images.of(start + data)
     except ZooError as error:
@@ -275,7 +275,7 @@ def test_what_is_saved_as_png_is_read_back_exactly(values: np.ndarray) -> None:
         hnp.array_shapes(min_dims=1, max_dims=5, min_side=0, max_side=5),
     )
 )
-def test_any_array_is_pictures_in_range_or_a_clear_error(values: np.ndarray) -> None:
+def test_any_array_is_images_in_range_or_a_clear_error(values: np.ndarray) -> None:
     try:
         images = Images.of(values)
     except InputError:
@@ -293,11 +293,11 @@ def test_numpy_and_tensor() -> None:
     assert images.tensor.shape == (5, 3, 4, 6)
     assert len(images[1:3]) == 2
     assert len(images[-1]) == 1
-    assert repr(images) == "<5 pictures of 3x4x6>"
+    assert repr(images) == "<5 images of 3x4x6>"
     with pytest.raises(IndexError):
         images[5]
     with pytest.raises(InputError, match="several sizes"):
-        Images.of([picture(3, 3), picture(4, 4)]).numpy()
+        Images.of([sample_image(3, 3), sample_image(4, 4)]).numpy()
 
 
 def test_grid_lays_out_rows_and_keeps_colour() -> None:
@@ -323,7 +323,7 @@ def test_grid_encodes_fast() -> None:
 
 
 def test_save_one_several_and_folder(tmp_path: Path) -> None:
-    images = Images.of([picture(8, 8), picture(8, 8)])
+    images = Images.of([sample_image(8, 8), sample_image(8, 8)])
     images[0].save(tmp_path / "one.png")
     assert only(tmp_path / "one.png").shape == (3, 8, 8)
     images.save(tmp_path / "new" / "grid.JPG")
@@ -345,26 +345,26 @@ def test_a_failed_write_leaves_nothing_and_keeps_what_was_there(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(PictureError, match="No space left"):
-        Images.of(picture(8, 8)).save(target)
+    with pytest.raises(MediaError, match="No space left"):
+        Images.of(sample_image(8, 8)).save(target)
     assert target.read_bytes() == b"precious"
     assert list(tmp_path.iterdir()) == [target]
 
 
 def test_bad_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    images = Images.of(picture(8, 8))
-    with pytest.raises(InputError, match=r"\.xyz is no picture format"):
+    images = Images.of(sample_image(8, 8))
+    with pytest.raises(InputError, match=r"\.xyz is no image format"):
         images.save(tmp_path / "a.xyz")
     (tmp_path / "file").write_text("")
-    with pytest.raises(PictureError, match="cannot be written"):
+    with pytest.raises(MediaError, match="cannot be written"):
         images.save(tmp_path / "file" / "a.png")
     monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
-    with pytest.raises(PictureError, match="may write"):
+    with pytest.raises(MediaError, match="may write"):
         images.save(tmp_path / "a.png")
 
 
 def test_fit_crops_the_centre_and_converts_colour() -> None:
-    array = only(picture(100, 50))
+    array = only(sample_image(100, 50))
     assert fit(array, 3, None) is array
     assert fit(array, 1, (10, 10)).shape == (1, 10, 10)
     assert fit(array[:1], 3, None).shape == (3, 50, 100)
@@ -380,24 +380,24 @@ def test_names_are_made_unique() -> None:
 def test_files_are_listed_in_order(tmp_path: Path) -> None:
     for name in ("10.png", "2.PNG", "z/1.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        picture(2, 2).save(tmp_path / name)
-    assert [path.name for path in picture_files(tmp_path)] == ["10.png", "2.PNG", "1.png"]
+        sample_image(2, 2).save(tmp_path / name)
+    assert [path.name for path in image_files(tmp_path)] == ["10.png", "2.PNG", "1.png"]
 
 
 def test_linked_folders_are_read_and_those_that_lead_back_are_not(tmp_path: Path) -> None:
     for name in ("far/a.png", "here/b.png"):
         (tmp_path / name).parent.mkdir()
-        picture(2, 2).save(tmp_path / name)
+        sample_image(2, 2).save(tmp_path / name)
     (tmp_path / "here" / "c").symlink_to(tmp_path / "far")
     (tmp_path / "here" / "d").symlink_to(tmp_path / "far")
     (tmp_path / "far" / "back").symlink_to(tmp_path / "here")
     (tmp_path / "here" / "gone").symlink_to(tmp_path / "nowhere")
-    found = [str(path.relative_to(tmp_path)) for path in picture_files(tmp_path / "here")]
+    found = [str(path.relative_to(tmp_path)) for path in image_files(tmp_path / "here")]
     assert found == ["here/b.png", "here/c/a.png", "here/d/a.png"]
 
 
 def test_an_index_is_a_whole_number_of_any_kind() -> None:
-    images = Images.of([picture(3, 3), picture(4, 4), picture(5, 5)])
+    images = Images.of([sample_image(3, 3), sample_image(4, 4), sample_image(5, 5)])
     for index in (1, np.int64(1), np.uint8(1), np.int64(-2)):
         assert images[index].names == ["0001"]
         assert len(images[index]) == 1
@@ -456,13 +456,13 @@ def test_a_slash_at_the_end_means_a_folder(tmp_path: Path) -> None:
     text = f"{tmp_path}/my.results/"
     assert is_folder(text)
     assert not is_folder(tmp_path / "my.results")
-    Images.of(picture(3, 3)).save(text)
+    Images.of(sample_image(3, 3)).save(text)
     assert [path.name for path in (tmp_path / "my.results").iterdir()] == ["0000.png"]
     assert is_folder(tmp_path / "my.results")
 
 
 def test_a_folder_of_results_in_any_format(tmp_path: Path) -> None:
-    images = Images.of([picture(8, 8), picture(9, 9)])
+    images = Images.of([sample_image(8, 8), sample_image(9, 9)])
     for name, kind in (("jpeg", "JPEG"), ("JPG", "JPEG"), (".webp", "WEBP"), ("tiff", "TIFF"), ("png", "PNG")):
         images.save(tmp_path / name.strip("."), format=name)
         files = sorted((tmp_path / name.strip(".")).iterdir())
@@ -471,7 +471,7 @@ def test_a_folder_of_results_in_any_format(tmp_path: Path) -> None:
             assert made.format == kind
     images[0].save(tmp_path / "a.data", format="webp")
     assert format_is(tmp_path / "a.data", "WEBP")
-    with pytest.raises(InputError, match="'heic' is no picture format"):
+    with pytest.raises(InputError, match="'heic' is no image format"):
         images.save(tmp_path / "new", format="heic")
     with pytest.raises(InputError, match=r"ends in \.png, and the format is jpeg"):
         images.save(tmp_path / "a.png", format="jpeg")
@@ -518,7 +518,7 @@ def test_a_grid_is_measured_before_it_is_made(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize("name", ["", "a\0.png", "a\ud800.png", "a" * 260 + ".png"])
 def test_names_that_no_file_can_have(name: str) -> None:
     with pytest.raises(InputError):
-        Images.of(picture(3, 3)).save(name)
+        Images.of(sample_image(3, 3)).save(name)
     with pytest.raises(InputError):
         check_output(name)
 
@@ -528,8 +528,8 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     for bits in (8, 16):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("zoo.files.Path.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
-            with pytest.raises(PictureError, match=r"a\.png cannot be written: No space left"):
-                Images.of(picture(8, 8)).save(target, bits=bits)
+            with pytest.raises(MediaError, match=r"a\.png cannot be written: No space left"):
+                Images.of(sample_image(8, 8)).save(target, bits=bits)
         assert not list(tmp_path.iterdir())
 
 
@@ -544,24 +544,24 @@ def test_what_a_network_made() -> None:
         torch.full((1, 1, 2, 2), torch.nan),
         torch.zeros(1, 1, 1, 1).int(),
     ):
-        with pytest.raises(InputError, match="network's pictures"):
+        with pytest.raises(InputError, match="network's images"):
             Images.from_network(wrong)
     with pytest.raises(InputError, match="from_network"):
         Images.of(torch.full((3, 4, 4), -1.0))
 
 
-def test_infos_go_where_their_pictures_go() -> None:
-    photo = io.BytesIO(encoded(picture(6, 4), "PNG", dpi=(300, 300)))
-    images = Images.of([picture(3, 3), photo, picture(5, 5)])
+def test_infos_go_where_their_images_go() -> None:
+    photo = io.BytesIO(encoded(sample_image(6, 4), "PNG", dpi=(300, 300)))
+    images = Images.of([sample_image(3, 3), photo, sample_image(5, 5)])
     assert [bool(info.dpi) for info in images.infos] == [False, True, False]
     assert images[1].infos[0].dpi
     assert images[1:].infos[0].dpi
-    assert Images.of([images, picture(2, 2)]).infos[1].dpi
+    assert Images.of([images, sample_image(2, 2)]).infos[1].dpi
     assert Images.of(images).infos == images.infos
     images.arrays.pop()  # by hand
     assert images[1].infos[0].dpi
 
 
-def test_a_picture_of_pil_is_written_with_sixteen_bits(tmp_path: Path) -> None:
-    write(picture(6, 4), tmp_path / "a.png", bits=16)
-    assert np.array_equal(only(tmp_path / "a.png"), only(picture(6, 4)))
+def test_a_image_of_pil_is_written_with_sixteen_bits(tmp_path: Path) -> None:
+    write(sample_image(6, 4), tmp_path / "a.png", bits=16)
+    assert np.array_equal(only(tmp_path / "a.png"), only(sample_image(6, 4)))

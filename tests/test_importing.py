@@ -110,7 +110,7 @@ def test_an_imported_file_answers_as_the_reference_does(name: str, layout: str, 
         else:
             answer = network(x)
     if layout == "srgan-lornatang":
-        # It ends in a clamp, and ours leaves that to what makes pictures; before, its values reach 327.
+        # It ends in a clamp, and ours leaves that to what makes images; before, its values reach 327.
         assert_same_answer(name, answer.clamp(0, 1), float(answer.abs().max()))
     else:
         assert_same_answer(name, answer)
@@ -118,7 +118,7 @@ def test_an_imported_file_answers_as_the_reference_does(name: str, layout: str, 
 
 @pytest.mark.parametrize("channels", [4, 16, 32])
 def test_the_two_files_of_taesd_answer_as_the_reference_does(channels: int, tmp_path: Path) -> None:
-    """In either order; the reference's decoder counts a clamp that has no weights, and its pictures are in [0, 1]."""
+    """In either order; the reference's decoder counts a clamp that has no weights, and its images are in [0, 1]."""
     encoder, x = reference_state("taesd_encoder_32" if channels == 32 else "taesd_encoder_4")
     if channels == 16:
         for key, shape in (("14.weight", [16, 64, 3, 3]), ("14.bias", [16])):
@@ -442,7 +442,7 @@ def test_onnx_answers_as_torch_does(name: str, tmp_path: Path, zoo_command: Comm
 def test_every_network_can_be_onnx(
     model: str, config: dict[str, Any], sides: tuple[int, int] | None, tmp_path: Path
 ) -> None:
-    """And takes pictures of any size where the network does: export itself runs it at two."""
+    """And takes images of any size where the network does: export itself runs it at two."""
     pytest.importorskip("onnxruntime")
     entry = replace(zoo.info(model), config=config, input=Format(channels=3, size=sides, multiple=1 if sides else 8))
     network = build(entry).to_empty(device="cpu").eval()

@@ -1,4 +1,4 @@
-"""Imports run down: a module may import what stands below its room, and nothing above it; no private name crosses a file."""
+"""Imports run down: a module imports what stands below its room, and no private name crosses a file."""
 
 from __future__ import annotations
 

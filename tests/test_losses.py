@@ -105,12 +105,12 @@ def test_a_pool_gives_old_fakes_half_of_the_time() -> None:
     made = [pool.mix(torch.ones(1, 1), 4) for _ in range(20)]
     assert all(len(mix) == 4 and mix[0] == 1 for mix in made), "the new one first"
     assert 20 <= sum(int((mix == 0).sum()) for mix in made) <= 55
-    assert len(pool.pictures) == 20
+    assert len(pool.images) == 20
 
 
 @pytest.mark.parametrize(("halvings", "patch"), [(1, 16), (2, 34), (3, 70)])
 def test_patches_have_the_papers_size(halvings: int, patch: int) -> None:
-    d = PatchDiscriminator(3, 4, halvings, norm=False)  # which would see the whole picture
+    d = PatchDiscriminator(3, 4, halvings, norm=False)  # which would see the whole image
     x = torch.zeros(1, 3, 128, 128, requires_grad=True)
     scores = d(x)
     scores[0, 0, scores.shape[2] // 2, scores.shape[3] // 2].backward()
@@ -145,7 +145,7 @@ def test_a_discriminator_that_looks_through_features_learns_its_heads_alone() ->
     assert not torch.equal(d(x), d(x)), "from another place each time"
 
 
-def test_a_projected_discriminator_sees_the_whole_picture_at_each_depth() -> None:
+def test_a_projected_discriminator_sees_the_whole_image_at_each_depth() -> None:
     torch.manual_seed(0)
     features = Features("random")
     d = ProjectedDiscriminator(features, 32, 8, seen=48)
@@ -158,7 +158,7 @@ def test_a_projected_discriminator_sees_the_whole_picture_at_each_depth() -> Non
     for which in range(depths + 1):
         (gradient,) = torch.autograd.grad(scores[0, which], x, retain_graph=True)
         seen = gradient[0].abs().sum(0) > 0
-        assert seen[4:-4, 4:-4].all(), "every part of the picture"
+        assert seen[4:-4, 4:-4].all(), "every part of the image"
         assert not gradient[1].any()
     d.requires_grad_(True)  # as a step does
     optimizer = torch.optim.Adam(d.parameters(), 0.1)

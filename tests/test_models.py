@@ -143,13 +143,13 @@ def test_conditions(toys: Registry) -> None:
 def test_sizes_are_padded_and_cropped_back(toys: Registry) -> None:
     model = zoo.load("doubler")
     rng = np.random.default_rng(0)
-    pictures = [rng.random((h, w, 3), dtype=np.float32) for h, w in ((8, 8), (5, 7), (5, 7), (1, 1), (8, 8))]
-    made = model.reconstruct(pictures, batch_size=2)
-    for before, after in zip(pictures, made.arrays, strict=True):
+    images = [rng.random((h, w, 3), dtype=np.float32) for h, w in ((8, 8), (5, 7), (5, 7), (1, 1), (8, 8))]
+    made = model.reconstruct(images, batch_size=2)
+    for before, after in zip(images, made.arrays, strict=True):
         np.testing.assert_allclose(after, before.transpose(2, 0, 1).repeat(2, 1).repeat(2, 2), atol=1e-6)
 
 
-def test_a_picture_as_condition(toys: Registry) -> None:
+def test_a_image_as_condition(toys: Registry) -> None:
     model = zoo.load("doubler")
     white = model.reconstruct(np.ones((4, 4, 3)), mask=np.zeros((2, 2, 3))).numpy()
     np.testing.assert_allclose(white, 0.5, atol=1e-6)
@@ -172,7 +172,7 @@ def test_cdcgan_draws_the_digit_that_is_asked_for() -> None:
     mixed = model.generate(10, seed=1, digit=[0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     assert np.allclose(one.numpy()[7], mixed.numpy()[7], atol=1e-4)
     assert not np.allclose(one.numpy()[6], mixed.numpy()[6], atol=1e-2)
-    assert len({picture.tobytes() for picture in model.generate(8, seed=1).arrays}) == 8, "without one, it chooses"
+    assert len({image.tobytes() for image in model.generate(8, seed=1).arrays}) == 8, "without one, it chooses"
     with pytest.raises(InputError, match="digit cannot be 10: choose one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"):
         model.generate(1, digit=10)
 
@@ -185,8 +185,8 @@ def test_a_loaded_model_learns_as_the_guide_says() -> None:
     before = zoo.load("dcgan")
     first = (before.decode(names["z"]) - 1).square().mean()  # type: ignore[operator]
     assert names["loss"] < first
-    pictures = before.generate(8, seed=0).numpy()
-    assert (names["images"].numpy() - pictures).mean() > 0.01, "whiter"
+    images = before.generate(8, seed=0).numpy()
+    assert (names["images"].numpy() - images).mean() > 0.01, "whiter"
 
 
 def test_what_is_frozen_after_train_stays_so() -> None:

@@ -93,8 +93,8 @@ def test_a_run_made_to_collapse_is_flagged_and_stopped(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     y, x = np.mgrid[0:16, 0:16] / 16
     spots = [np.exp(-20 * ((x - a) ** 2 + (y - b) ** 2))[..., None] for a, b in rng.random((256, 2))]
-    pictures = np.stack([spot * rng.uniform(60, 250, 3) for spot in spots]).astype(np.uint8)
-    np.savez(tmp_path / "data.npz", x=pictures)
+    images = np.stack([spot * rng.uniform(60, 250, 3) for spot in spots]).astype(np.uint8)
+    np.savez(tmp_path / "data.npz", x=images)
     data = Source([tmp_path / "data.npz"])
 
     def trained(name: str, **settings: Any) -> Any:

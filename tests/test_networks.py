@@ -121,7 +121,7 @@ def test_dropout_is_for_training() -> None:
     ],
 )
 def test_gradients_reach_every_parameter(build: Callable[[], Model]) -> None:
-    """With one picture in the batch, as in the papers of pix2pix and CycleGAN."""
+    """With one image in the batch, as in the papers of pix2pix and CycleGAN."""
     network = build().train()
     network(torch.rand(1, 3, 32, 32)).square().mean().backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())

@@ -1,4 +1,4 @@
-"""ONNX Runtime: the same pictures as torch makes, without torch."""
+"""ONNX Runtime: the same images as torch makes, without torch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ print(made.numpy().sum(), "torch" in sys.modules)
 """
 
 
-def test_generate_needs_no_torch_and_gives_the_same_pictures(tmp_path: Path) -> None:
+def test_generate_needs_no_torch_and_gives_the_same_images(tmp_path: Path) -> None:
     """The first time the file is written, with torch; from then on it is there."""
     environment = {**os.environ, "ZOO_CACHE": str(tmp_path)}
     lines = [
@@ -44,7 +44,7 @@ def test_generate_needs_no_torch_and_gives_the_same_pictures(tmp_path: Path) -> 
     assert np.abs(made - wanted).max() < 1e-4
 
 
-def test_reconstruct_gives_the_same_pictures(tmp_path: Path, zoo_command: Command, photo: Path) -> None:
+def test_reconstruct_gives_the_same_images(tmp_path: Path, zoo_command: Command, photo: Path) -> None:
     """Of several sizes, whole and in tiles."""
     model, plain = zoo.load("srgan", runtime="onnx"), zoo.load("srgan")
     noise = np.random.default_rng(0).random((70, 19, 3)).astype(np.float32)
@@ -55,7 +55,7 @@ def test_reconstruct_gives_the_same_pictures(tmp_path: Path, zoo_command: Comman
     assert model.reach == plain.reach
     made = zoo_command("reconstruct", "srgan", photo, "-o", tmp_path / "a.png", "--runtime", "onnx", "--json")
     assert made.exit_code == 0, made.stderr
-    assert json.loads(made.stdout)["pictures"] == 1
+    assert json.loads(made.stdout)["images"] == 1
 
 
 @pytest.mark.parametrize(

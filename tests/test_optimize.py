@@ -100,7 +100,7 @@ def test_exact_is_exact(name: str, config: dict[str, Any], scale: int, multiple:
 
 
 @pytest.mark.parametrize(("name", "config", "scale", "multiple"), CASES if BFLOAT16 else CASES[:7])
-def test_fast_is_near_on_every_picture(
+def test_fast_is_near_on_every_image(
     name: str, config: dict[str, Any], scale: int, multiple: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where torch computes bfloat16 without hardware for it, in which only packed weights cannot be had."""
@@ -120,7 +120,7 @@ def test_fast_is_near_on_every_picture(
         assert min(map(optimize._decibel, error)) >= 45
 
 
-def test_fast_is_near_on_flat_pictures_where_norms_divide_by_their_contrast(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fast_is_near_on_flat_images_where_norms_divide_by_their_contrast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(optimize, "has_bfloat16", lambda device: True)
     monkeypatch.setattr(CycleGAN, "rewrites", Rewrites((), ("fold", "enlarge")))
     model = zoo.load("cyclegan")

@@ -148,10 +148,10 @@ def test_what_zoo_new_writes(installed: Path, tmp_path: Path) -> None:
     assert f"{len(names) * rules} passed" in passed
     assert f"keeps {rules} rules" in run(zoo, "check", names[0], cwd=tmp_path)
     for kind in ("day", "night"):
-        folder(tmp_path / "pictures" / kind, 8, 32)
+        folder(tmp_path / "images" / kind, 8, 32)
     pairs = [folder(tmp_path / side, 8, 32) for side in ("before", "after")]
     for name in names:
-        data = pairs if name == "my-image-to-image" else ["pictures"]
+        data = pairs if name == "my-image-to-image" else ["images"]
         settings = ["--set", "steps=2", "--set", "batch=4", "--cpu", "--out", f"run-{name}"]
         run(zoo, "train", name, "--data", *data, *settings, cwd=tmp_path)
         before = run(zoo, "info", name, cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""The work of the verbs on a cluster of two workers: the same pictures, and none is lost with a worker."""
+"""The work of the verbs on a cluster of two workers: the same images, and none is lost with a worker."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Dies(Model):
         self.conv = nn.Conv2d(3, 3, 1)
 
     def forward(self, x):
-        """Pictures ``(N, 3, H, W)`` to as many."""
+        """Images ``(N, 3, H, W)`` to as many."""
         marker = Path(os.environ["MARKER"])
         if not marker.exists():
             marker.touch()
@@ -54,12 +54,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     save_file(
         {f"conv.{key}": x for key, x in layer.state_dict().items()}, folder / "checkpoints" / "dies.now.safetensors"
     )
-    picture = {"kind": "image", "channels": 3}
+    image = {"kind": "image", "channels": 3}
     stanza = {
         "builder": "dies:Dies",
         "summary": "Dies.",
         "verbs": ["reconstruct"],
-        "checkpoints": {"now": {"license": "MIT", "input": picture, "output": picture}},
+        "checkpoints": {"now": {"license": "MIT", "input": image, "output": image}},
     }
     (folder / "registry.yaml").write_text(yaml.safe_dump({"dies": stanza}))
     before = dict(os.environ)
@@ -71,11 +71,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.environ.update(before)
 
 
-def pictures(folder: Path) -> dict[str, np.ndarray]:
+def images(folder: Path) -> dict[str, np.ndarray]:
     found = {}
     for path in sorted(folder.rglob("*.png")):
-        with Image.open(path) as picture:
-            found[path.name] = np.asarray(picture)
+        with Image.open(path) as image:
+            found[path.name] = np.asarray(image)
     return found
 
 
@@ -87,20 +87,20 @@ def inputs(folder: Path, n: int) -> Path:
     return folder
 
 
-def test_the_same_pictures_as_on_one_machine(cluster: Path, tmp_path: Path, zoo_command: Command) -> None:
+def test_the_same_images_as_on_one_machine(cluster: Path, tmp_path: Path, zoo_command: Command) -> None:
     source = inputs(tmp_path / "in", 20)
-    (source / "bad.png").write_bytes(b"no picture")
+    (source / "bad.png").write_bytes(b"no image")
     for engine in ("local", "ray"):
         made = zoo_command("reconstruct", "srgan", source, "-o", tmp_path / engine, "--engine", engine, "--json")
         assert made.exit_code == 1, made.stderr
         assert "1 of 21 inputs failed" in made.stderr
-        assert '"pictures": 20' in made.stdout
+        assert '"images": 20' in made.stdout
         samples = zoo_command(
             "generate", "dcgan", "-n", "150", "--seed", "3", "-o", tmp_path / f"g-{engine}", "--engine", engine
         )
         assert samples.exit_code == 0, samples.stderr
     for kind in ("", "g-"):
-        local, remote = (list(pictures(tmp_path / f"{kind}{engine}").values()) for engine in ("local", "ray"))
+        local, remote = (list(images(tmp_path / f"{kind}{engine}").values()) for engine in ("local", "ray"))
         assert len(local) == len(remote) == (150 if kind else 20)
         assert all(np.abs(a.astype(int) - b.astype(int)).max() <= 1 for a, b in zip(local, remote, strict=True))
 
@@ -114,7 +114,7 @@ def test_a_killed_worker_loses_nothing(cluster: Path, tmp_path: Path, zoo_comman
     registry.cache_clear()
     assert made.exit_code == 0, made.stderr
     assert (cluster / "marker").exists(), "a worker has died"
-    assert len(pictures(tmp_path / "out")) == 20
+    assert len(images(tmp_path / "out")) == 20
 
 
 def test_what_a_cluster_cannot_do_is_said(cluster: Path, tmp_path: Path, zoo_command: Command) -> None:

@@ -1,4 +1,4 @@
-"""Files of strangers: what is a picture, what its colours are, and what happens where it is none."""
+"""Files of strangers: what is an image, what its colours are, and what happens where it is none."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 import pytest
 import zoo.reading
-from conftest import picture
+from conftest import sample_image
 from PIL import Image, ImageCms, ImageDraw
 
 from zoo import Images
-from zoo.errors import InputError, PictureError
+from zoo.errors import InputError, MediaError
 from zoo.media.image_decode import read_file
 from zoo.media.image_encode import write_bands
 from zoo.media.image_fit import colours, fit
-from zoo.media.image_paths import format_of, named_files, picture_files
+from zoo.media.image_paths import format_of, image_files, named_files
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -33,7 +33,7 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def first_pixel(source: Any) -> list[int]:
-    """Of the first picture, as 8-bit numbers, transparency included."""
+    """Of the first image, as 8-bit numbers, transparency included."""
     return [int(value) for value in (Images.of(source, alpha=True).arrays[0][:, 0, 0] * 255).round()]
 
 
@@ -108,8 +108,8 @@ KINDS = {
 
 
 @pytest.mark.parametrize("ending", KINDS)
-def test_a_picture_is_read_by_name_and_in_a_folder_whatever_it_is_called(tmp_path: Path, ending: str) -> None:
-    image = picture(32, 32).convert("1") if ending == ".pbm" else picture(32, 32)
+def test_a_image_is_read_by_name_and_in_a_folder_whatever_it_is_called(tmp_path: Path, ending: str) -> None:
+    image = sample_image(32, 32).convert("1") if ending == ".pbm" else sample_image(32, 32)
     content = encoded(image, KINDS[ending])
     for name in (f"a{ending}", "bare", f"c{ending.upper()}"):
         (tmp_path / name).write_bytes(content)
@@ -118,30 +118,30 @@ def test_a_picture_is_read_by_name_and_in_a_folder_whatever_it_is_called(tmp_pat
         (tmp_path / "v1.2").write_bytes(content)
         assert [name for name, _ in named_files(tmp_path / "v1.2")] == ["v1.2"]
     by_name = {path.name for path in tmp_path.iterdir() if len(Images.of(path)) == 1}
-    assert {path.name for path in picture_files(tmp_path)} == by_name
+    assert {path.name for path in image_files(tmp_path)} == by_name
     assert Images.of(tmp_path / "bare").arrays[0].shape[1:] == (32, 32)
     assert ("a", tmp_path / f"a{ending}") in named_files(tmp_path)
 
 
 def test_what_is_left_out_of_a_folder_is_told(tmp_path: Path) -> None:
-    picture(4, 4).save(tmp_path / "a.png")
-    (tmp_path / "damaged.jpg").write_bytes(b"")  # called a picture: it fails by name, and is not passed over
+    sample_image(4, 4).save(tmp_path / "a.png")
+    (tmp_path / "damaged.jpg").write_bytes(b"")  # called an image: it fails by name, and is not passed over
     (tmp_path / "README").write_text("BM is how I begin")
     (tmp_path / "table.csv").write_text("P1,P2\n1,2\n")
     (tmp_path / "w.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}" + b"\0" * 64)
     (tmp_path / "w0.safetensors").write_bytes(struct.pack("<Q", 0x20000) + b'{"weight":' + b" " * 64)
     (tmp_path / "phone").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 40)
-    (tmp_path / "camera.nef").write_bytes(encoded(picture(4, 4), "TIFF"))
+    (tmp_path / "camera.nef").write_bytes(encoded(sample_image(4, 4), "TIFF"))
     (tmp_path / ".hidden.png").write_bytes(b"")
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "pipe")
     left_out: list[tuple[Path, str]] = []
-    assert [path.name for path in picture_files(tmp_path, left_out)] == ["a.png", "damaged.jpg"]
+    assert [path.name for path in image_files(tmp_path, left_out)] == ["a.png", "damaged.jpg"]
     assert {path.name: reason for path, reason in left_out} == {
-        "README": "not a picture",
-        "table.csv": "not a picture",
-        "w.safetensors": "not a picture",
-        "w0.safetensors": "not a picture",
+        "README": "not an image",
+        "table.csv": "not an image",
+        "w.safetensors": "not an image",
+        "w0.safetensors": "not an image",
         "phone": "HEIC, which is not read",
         "camera.nef": "a camera's raw file",
         ".hidden.png": "hidden",
@@ -169,7 +169,7 @@ def test_no_other_decoder_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyP
     path = tmp_path / "a.png"
     path.write_bytes(content)
     for source in (path, content, [io.BytesIO(content)]):
-        with pytest.raises(PictureError, match="not a picture"):
+        with pytest.raises(MediaError, match="not an image"):
             Images.of(source)
     assert format_of(content) == ""
 
@@ -177,7 +177,7 @@ def test_no_other_decoder_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_lazy_eps_is_not_started(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
-    with Image.open(path) as lazy, pytest.raises(PictureError, match="EPS is a program, which is not started here"):
+    with Image.open(path) as lazy, pytest.raises(MediaError, match="EPS is a program, which is not started here"):
         Images.of(lazy)
 
 
@@ -185,7 +185,7 @@ def test_only_the_beginning_of_files_is_read_in_a_folder(tmp_path: Path) -> None
     with (tmp_path / "large").open("wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")
         file.truncate(1 << 40)
-    assert picture_files(tmp_path) == [tmp_path / "large"]
+    assert image_files(tmp_path) == [tmp_path / "large"]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_profiles_of_other_modes() -> None:
 
 @pytest.mark.parametrize("profile", [SRGB, b"nonsense" * 30, LINEAR_GREY, INKS, DISPLAY_P3[:200], b"\0"])
 def test_profiles_that_say_nothing_change_nothing(profile: bytes) -> None:
-    image = picture(16, 16)
+    image = sample_image(16, 16)
     made = Images.of(encoded(image, "PNG", icc_profile=profile)).arrays[0]
     assert np.array_equal(made, Images.of(image).arrays[0])
 
@@ -423,12 +423,12 @@ def test_planes_of_sixteen_bits_are_refused() -> None:
     end = b"".join(struct.pack("<HHII", tag, 3 if tag == 258 else 4, *value) for tag, value in tags.items())
     content = b"II" + struct.pack("<HI", 42, 224) + planes + b"\0" * 6 + depth + places + lengths
     content += struct.pack("<H", len(tags)) + end + b"\0" * 4
-    with pytest.raises(PictureError, match=r"planes of 16 bits, one behind the other, are not read: save it as PNG\."):
+    with pytest.raises(MediaError, match=r"planes of 16 bits, one behind the other, are not read: save it as PNG\."):
         Images.of(content)
 
 
 def test_a_kind_that_pillow_does_not_read_is_not_called_damaged() -> None:
-    with pytest.raises(PictureError, match=r"of a kind that is not read, .*: save it as PNG\.$"):
+    with pytest.raises(MediaError, match=r"of a kind that is not read, .*: save it as PNG\.$"):
         Images.of(tiff(np.zeros((6, 5, 3), np.uint16), kind=3))  # half floats
 
 
@@ -454,7 +454,7 @@ def test_a_sloppy_exif_tag_costs_nothing() -> None:
     at = block.index(b"\x01\x0f\x00\x02")
     for kind in range(14):
         block[at + 3] = kind
-        made = Images.of(encoded(picture(40, 24), "JPEG", exif=bytes(block)))
+        made = Images.of(encoded(sample_image(40, 24), "JPEG", exif=bytes(block)))
         assert made.arrays[0].shape in ((3, 40, 24), (3, 24, 40))
         assert len(made.png()) > 100
 
@@ -471,11 +471,11 @@ def test_whatever_a_decoder_raises_names_the_file(
     def load(*_: Any) -> None:
         raise error
 
-    picture(8, 8).save(tmp_path / "a.png")
+    sample_image(8, 8).save(tmp_path / "a.png")
     monkeypatch.setattr(ImageFile.ImageFile, "load", load)
-    with pytest.raises(PictureError, match=r"a\.png: damaged or cut off"):
+    with pytest.raises(MediaError, match=r"a\.png: damaged or cut off"):
         Images.of([tmp_path / "a.png"])
-    with Image.open(tmp_path / "a.png") as lazy, pytest.raises(PictureError, match="Picture 0: damaged"):
+    with Image.open(tmp_path / "a.png") as lazy, pytest.raises(MediaError, match="Image 0: damaged"):
         Images.of([lazy])
 
 
@@ -487,27 +487,27 @@ def test_want_of_memory_is_called_by_its_name(tmp_path: Path, monkeypatch: pytes
 
     large, small = tmp_path / "large.png", tmp_path / "small.png"
     Image.new("L", (2000, 1000)).save(large)
-    picture(8, 8).save(small)
+    sample_image(8, 8).save(small)
     with monkeypatch.context() as patch:
         patch.setattr(zoo.reading, "free_memory", lambda: 20_000_000)
         patch.setattr(ImageFile.ImageFile, "load", load)  # the header is enough
-        with pytest.raises(PictureError, match=r"large\.png: needs more memory than is free \(0\.0 GB"):
+        with pytest.raises(MediaError, match=r"large\.png: needs more memory than is free \(0\.0 GB"):
             Images.of([large])
     monkeypatch.setattr(ImageFile.ImageFile, "load", load)
-    with pytest.raises(PictureError, match=r"small\.png: needs more memory than is free"):
+    with pytest.raises(MediaError, match=r"small\.png: needs more memory than is free"):
         Images.of([small])
 
 
 def test_nan_in_a_file_names_the_file(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 4), np.nan, np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(PictureError, match=r"a\.tif has NaN"):
-        Images.of([picture(4, 4), tmp_path / "a.tif"])
-    with pytest.raises(InputError, match="Picture 1 has NaN"):
-        Images.of([picture(4, 4), np.full((4, 4), np.nan)])
+    with pytest.raises(MediaError, match=r"a\.tif has NaN"):
+        Images.of([sample_image(4, 4), tmp_path / "a.tif"])
+    with pytest.raises(InputError, match="Image 1 has NaN"):
+        Images.of([sample_image(4, 4), np.full((4, 4), np.nan)])
 
 
 def test_pipes_and_open_files_are_read_from_their_beginning(tmp_path: Path) -> None:
-    content = encoded(picture(8, 8), "PNG")
+    content = encoded(sample_image(8, 8), "PNG")
     wanted = Images.of(content).arrays[0]
     os.mkfifo(tmp_path / "pipe")
     writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=[content])
@@ -525,9 +525,9 @@ def test_pipes_and_open_files_are_read_from_their_beginning(tmp_path: Path) -> N
     with os.fdopen(read, "rb") as file:
         assert np.array_equal(Images.of(file).arrays[0], wanted)
     for empty in (io.BytesIO(), os.devnull):
-        with pytest.raises(PictureError, match="empty"):
+        with pytest.raises(MediaError, match="empty"):
             Images.of(empty)
-    with pytest.raises(PictureError, match="not a picture"):
+    with pytest.raises(MediaError, match="not an image"):
         Images.of("/dev/zero")  # which has no end
     with Path(__file__).open() as file_of_text:
         for text in (io.StringIO("a"), file_of_text):
@@ -539,26 +539,26 @@ def test_pipes_and_open_files_are_read_from_their_beginning(tmp_path: Path) -> N
 def test_names_that_are_no_text_or_no_names(tmp_path: Path) -> None:
     odd = tmp_path / os.fsdecode(b"caf\xe9.png")
     odd.write_bytes(b"")
-    with pytest.raises(PictureError) as caught:
+    with pytest.raises(MediaError) as caught:
         Images.of(tmp_path)
     assert str(caught.value).isprintable()
     assert r"caf\udce9.png" in str(caught.value)
-    odd.write_bytes(encoded(picture(4, 4), "PNG"))
+    odd.write_bytes(encoded(sample_image(4, 4), "PNG"))
     Images.of(tmp_path).save(tmp_path / "out")
     assert [os.fsencode(path.name) for path in (tmp_path / "out").iterdir()] == [b"caf\xe9.png"]
     for name in ("a\0b.png", "a\ud800.png", "a" * 300, f"{odd}/b"):
-        with pytest.raises((InputError, PictureError)):
+        with pytest.raises((InputError, MediaError)):
             Images.of(name)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "GIF", "AVIF", "JPEG2000", "ICO"])
 def test_the_limit_of_pixels_can_be_raised_for_one_call(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    content = encoded(picture(64, 64), kind)
+    content = encoded(sample_image(64, 64), kind)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     assert len(Images.of(content, max_pixels=64 * 64)) == 1
     assert Image.MAX_IMAGE_PIXELS == 1000
     for limit in (None, 2000):
-        with pytest.raises(PictureError, match=rf"more than {limit or 1000:,} pixels.*max_pixels"):
+        with pytest.raises(MediaError, match=rf"more than {limit or 1000:,} pixels.*max_pixels"):
             Images.of(content, max_pixels=limit)
     with pytest.raises(InputError, match="max_pixels"):
         Images.of(content, max_pixels=0)
@@ -569,7 +569,7 @@ def everything() -> bytes:
     exif[0x0112] = 6
     exif[0x010F] = "maker"
     exif[0x8769] = {0x9003: "2020:01:01 00:00:00", 0xA002: 40}
-    return encoded(picture(40, 24), "JPEG", exif=exif.tobytes(), dpi=(300, 200), icc_profile=DISPLAY_P3)
+    return encoded(sample_image(40, 24), "JPEG", exif=exif.tobytes(), dpi=(300, 200), icc_profile=DISPLAY_P3)
 
 
 @pytest.mark.parametrize("ending", [".png", ".jpg", ".webp", ".tif"])
@@ -577,7 +577,7 @@ def everything() -> bytes:
 def test_exif_resolution_and_colour_space_are_carried_over(tmp_path: Path, ending: str, bits: int) -> None:
     if bits == 16 and ending != ".png":
         pytest.skip("16 bits are PNG")
-    images = Images.of([picture(3, 3), everything()])[1:]
+    images = Images.of([sample_image(3, 3), everything()])[1:]
     images.save(tmp_path / f"a{ending}", bits=bits)
     with Image.open(tmp_path / f"a{ending}") as made:
         made.load()
@@ -601,12 +601,12 @@ def test_bands_carry_it_too(tmp_path: Path) -> None:
     assert np.abs(Images.of(tmp_path / "a.png").arrays[0] - images.arrays[0]).max() < 1 / 255
 
 
-def test_the_same_picture_is_the_same_file(tmp_path: Path) -> None:
+def test_the_same_image_is_the_same_file(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         Images.of(everything()).save(tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_read_file(tmp_path: Path) -> None:
-    picture(5, 4).save(tmp_path / "a.png")
+    sample_image(5, 4).save(tmp_path / "a.png")
     assert read_file(tmp_path / "a.png").shape == (3, 4, 5)

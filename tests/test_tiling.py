@@ -1,4 +1,4 @@
-"""Large pictures: in tiles they equal the whole, in bands they go to disk, and transparency is carried along."""
+"""Large images: in tiles they equal the whole, in bands they go to disk, and transparency is carried along."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def noise(height: int, width: int, channels: int = 3) -> np.ndarray:
 
 
 def pixels(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        return np.asarray(picture)
+    with Image.open(path) as image:
+        return np.asarray(image)
 
 
 @pytest.mark.parametrize(("name", "config", "scale", "multiple"), NETWORKS)
@@ -70,10 +70,10 @@ def test_tiles_equal_the_whole_and_the_reach_is_no_more_than_that_takes(
     assert whole.shape == tiled.shape == (1, 3, scale * x.shape[0], scale * x.shape[1])
     assert np.abs(whole - tiled).max() < 1e-6
     less = model.reconstruct(x, tile=side, overlap=model.reach // 3).numpy()
-    assert np.abs(whole - less).max() > 1e-5, "or the picture is too small to tell"
+    assert np.abs(whole - less).max() > 1e-5, "or the image is too small to tell"
 
 
-def test_auto_runs_small_pictures_whole_and_large_ones_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_runs_small_images_whole_and_large_ones_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     model = network("srvgg", {"width": 4, "convs": 1, "scale": 2}, 2)
     monkeypatch.setattr("zoo.inference.tiling.WHOLE", 32 * 32)
     monkeypatch.setattr("zoo.inference.tiling.SIDE", 20)
@@ -87,12 +87,12 @@ def test_auto_runs_small_pictures_whole_and_large_ones_in_tiles(monkeypatch: pyt
     assert np.abs(made.arrays[1] - model.reconstruct(large, tile=None).arrays[0]).max() < 1e-5
 
 
-def test_what_depends_on_the_whole_picture_is_run_whole_or_refused() -> None:
+def test_what_depends_on_the_whole_image_is_run_whole_or_refused() -> None:
     model = network("cyclegan", {"width": 4, "blocks": 1}, multiple=4)
     assert model.reach is None
     x = noise(16, 20)
     assert model.reconstruct(x).numpy().shape == (1, 3, 16, 20)
-    with pytest.raises(InputError, match="cyclegan cannot be run in tiles: each pixel depends on the whole picture"):
+    with pytest.raises(InputError, match="cyclegan cannot be run in tiles: each pixel depends on the whole image"):
         model.reconstruct(x, tile=8)
 
 
@@ -126,7 +126,7 @@ def test_wrong_tiles_are_said_once_and_before_any_work(tmp_path: Path, zoo_comma
 
 
 def test_bands_go_to_disk_as_they_come(tmp_path: Path) -> None:
-    """The file equals that of the whole picture, and a failure on the way leaves none."""
+    """The file equals that of the whole image, and a failure on the way leaves none."""
     model = network("srvgg", {"width": 4, "convs": 1, "scale": 2}, 2)
     x = noise(50, 37)
     model.reconstruct_to(x, tmp_path / "a.png", tile=16)
@@ -134,7 +134,7 @@ def test_bands_go_to_disk_as_they_come(tmp_path: Path) -> None:
     assert np.array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "b.png"))
     model.reconstruct_to(x, tmp_path / "a.jpg", tile=16)
     assert pixels(tmp_path / "a.jpg").shape == (100, 74, 3)
-    with pytest.raises(InputError, match="One picture goes into a file, not 2"):
+    with pytest.raises(InputError, match="One image goes into a file, not 2"):
         model.reconstruct_to([x, x], tmp_path / "c.png")
 
     def broken() -> Any:
@@ -161,10 +161,10 @@ def test_transparency_is_carried_along(tmp_path: Path) -> None:
     x = noise(12, 10, 4)
     x[:6, :, 3] = 1 / 255
     x[6:, :, 3] = 1
-    picture = Image.fromarray((x * 255).round().astype(np.uint8))
-    made = model.reconstruct(picture)
+    image = Image.fromarray((x * 255).round().astype(np.uint8))
+    made = model.reconstruct(image)
     assert made.arrays[0].shape == (4, 24, 20)
-    plain = model.reconstruct(picture.convert("RGB")).arrays[0]
+    plain = model.reconstruct(image.convert("RGB")).arrays[0]
     assert np.array_equal(made.arrays[0][:3, 20:], plain[:, 20:]), "away from the edge of what is transparent"
     assert made.arrays[0][3, :8].max() < 0.01
     assert made.arrays[0][3, -8:].min() > 0.99
@@ -173,13 +173,13 @@ def test_transparency_is_carried_along(tmp_path: Path) -> None:
     made.save(tmp_path / "a.jpg")
     assert pixels(tmp_path / "a.jpg")[:8].min() > 240, "white behind"
     assert made.grid().mode == "RGB"
-    model.reconstruct_to(picture, tmp_path / "b.png", tile=4)
+    model.reconstruct_to(image, tmp_path / "b.png", tile=4)
     assert np.abs(pixels(tmp_path / "b.png").astype(int) - pixels(tmp_path / "a.png")).max() <= 1
-    fixed = zoo.load("conv-ae.flowers").reconstruct(picture)
+    fixed = zoo.load("conv-ae.flowers").reconstruct(image)
     assert fixed.arrays[0].shape == (3, 64, 64)
 
 
-def test_a_folder_with_bad_large_and_finished_pictures(
+def test_a_folder_with_bad_large_and_finished_images(
     tmp_path: Path, zoo_command: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bad ones are named, the large one is streamed, and a second run does only what is missing."""
@@ -189,7 +189,7 @@ def test_a_folder_with_bad_large_and_finished_pictures(
     for number in range(5):
         Image.fromarray((noise(16, 20 + number % 2) * 255).astype(np.uint8)).save(source / f"{number}.png")
     Image.fromarray((noise(40, 41) * 255).astype(np.uint8)).save(source / "large.png")
-    (source / "3b.png").write_bytes(b"no picture")
+    (source / "3b.png").write_bytes(b"no image")
     streamed = []
     original = Model.reconstruct_to
     monkeypatch.setattr(Model, "reconstruct_to", lambda *args, **kw: (streamed.append(args[2]), original(*args, **kw)))
@@ -197,7 +197,7 @@ def test_a_folder_with_bad_large_and_finished_pictures(
     made = zoo_command(*command)
     assert made.exit_code == 1
     assert "1 of 7 inputs failed, the rest is written:" in made.stderr
-    assert "3b.png: not a picture" in made.stderr
+    assert "3b.png: not an image" in made.stderr
     assert sorted(path.name for path in out.glob("*.png")) == ["0.png", "1.png", "2.png", "3.png", "4.png", "large.png"]
     assert streamed == [out / "large.png"]
     assert pixels(out / "large.png").shape == (160, 164, 3)
@@ -208,7 +208,7 @@ def test_a_folder_with_bad_large_and_finished_pictures(
     (source / "3b.png").unlink()
     again = zoo_command(*command, "--skip-existing")
     assert again.exit_code == 0, again.stderr
-    assert '"pictures": 1' in again.stdout
+    assert '"images": 1' in again.stdout
     assert '"skipped": 5' in again.stdout
     after = {path.name: path.stat().st_mtime_ns for path in out.glob("*.png")}
     assert {name for name in after if after[name] == before[name]} == after.keys() - {"2.png"}
@@ -219,7 +219,7 @@ def test_a_folder_with_bad_large_and_finished_pictures(
     )
 
 
-def test_a_picture_that_the_network_refuses_costs_no_other(
+def test_a_image_that_the_network_refuses_costs_no_other(
     tmp_path: Path, zoo_command: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(4):

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import picture
+from conftest import sample_image
 from PIL import Image
 from safetensors.torch import load_file
 
 import zoo
 from zoo.data.batch import held_out
-from zoo.data.source import Pictures, Source
+from zoo.data.source import ImageSet, Source
 from zoo.errors import InputError, ZooError
 from zoo.metrics.features import Features
 from zoo.model import Generator
@@ -42,7 +42,7 @@ RANDOM = Features("random", size=32)
 
 
 def folder(path: Path, n: int, size: int = 16, bright: int = 0) -> Path:
-    """Pictures of one disc each, at varying places, in varying colours."""
+    """Images of one disc each, at varying places, in varying colours."""
     rng = np.random.default_rng(bright)
     path.mkdir(parents=True, exist_ok=True)
     y, x = np.mgrid[0:size, 0:size] / size
@@ -55,7 +55,7 @@ def folder(path: Path, n: int, size: int = 16, bright: int = 0) -> Path:
 
 
 def tiles(path: Path, n: int, size: int) -> Path:
-    """Pictures of many sharp edges, from which something is to be learnt about enlarging."""
+    """Images of many sharp edges, from which something is to be learnt about enlarging."""
     rng = np.random.default_rng(0)
     path.mkdir(parents=True, exist_ok=True)
     for i in range(n):
@@ -210,7 +210,7 @@ def test_a_broken_run_continues_to_the_same_weights(name: str, tmp_path: Path) -
         if "generate" in model.entry.verbs:
             assert model.generate(2, seed=0).numpy().shape == (2, objective.config["channels"], 16, 16)
         else:
-            model.reconstruct(picture(40, 24))
+            model.reconstruct(sample_image(40, 24))
 
 
 def same(a: Any, b: Any) -> bool:
@@ -285,7 +285,7 @@ def test_rates_fall_and_begin_anew_for_the_end(finish: int, rates: list[float]) 
 
 
 class OfTwoKinds(Generator):
-    """Toy: class-conditional, pictures ``(N, 1, 8, 8)``."""
+    """Toy: class-conditional, images ``(N, 1, 8, 8)``."""
 
     latent_shape = (4,)
 
@@ -299,22 +299,22 @@ class OfTwoKinds(Generator):
 
 
 def test_classes_are_learnt(tmp_path: Path) -> None:
-    """With dark pictures of one class and bright ones of the other, samples of the classes come out so."""
+    """With dark images of one class and bright ones of the other, samples of the classes come out so."""
     for name, value in (("bright", 220), ("dark", 30)):
         (tmp_path / name).mkdir()
         for i in range(16):
             Image.new("L", (8, 8), value + i).save(tmp_path / name / f"{i}.png")
-    pictures = Source([tmp_path]).pictures(8, 1)
+    images = Source([tmp_path]).images(8, 1)
     torch.manual_seed(0)
     g, d = OfTwoKinds(), Discriminator(8, 1, 8, halvings=1, classes=2)
     learners = [Learner(n, torch.optim.Adam(n.parameters(), 1e-2, betas=(0.0, 0.99))) for n in (g, d)]
     options = {"features": RANDOM, "condition": "label", "samples": 50, "batch": 16, "steps": 200, "decay": 0.9}
-    objective = Adversarial({}, *learners, pictures, **options)
+    objective = Adversarial({}, *learners, images, **options)
     run(objective, tmp_path / "run").train()
     network = objective.averages["g"].network
     means = [float(network(torch.zeros(1, 4), label=torch.tensor([k])).mean()) for k in (0, 1)]  # bright, dark
     assert means[0] > means[1] + 0.5
-    plain = Pictures(pictures.x, None, (), pictures.names)
+    plain = ImageSet(images.x, None, (), images.names)
     with pytest.raises(InputError, match="The data have no classes"):
         Adversarial({}, *learners, plain, **options)
 
@@ -421,7 +421,7 @@ def test_a_schedule_ends_at_zero_however_many_updates_a_step_has(tmp_path: Path)
     assert rates == [[pytest.approx(3e-4 * f), pytest.approx(6e-4 * f)] for f in (1, 1, 1, 0.5)]
 
 
-def test_something_is_held_out_of_the_fewest_pictures_that_are_taken(tmp_path: Path) -> None:
+def test_something_is_held_out_of_the_fewest_images_that_are_taken(tmp_path: Path) -> None:
     objective = conv_ae.fashion_mnist(Source([folder(tmp_path / "a", 8, 16)]), size=16, code=4, batch=4, steps=1)
     objective.start(Machine("fp32", cpu=True))
     assert math.isfinite(objective.measure()["figure"])
@@ -453,7 +453,7 @@ def test_saved_weights_are_float16_and_readable_by_all(tmp_path: Path) -> None:
 
 def test_crops_are_in_range_and_differ() -> None:
     torch.manual_seed(0)
-    photos = torch.from_numpy(np.asarray(picture(128, 128)).transpose(2, 0, 1).copy())[None].repeat(4, 1, 1, 1)
+    photos = torch.from_numpy(np.asarray(sample_image(128, 128)).transpose(2, 0, 1).copy())[None].repeat(4, 1, 1, 1)
     views = conv_ae.crops(photos)
     assert views.shape == (4, 3, 64, 64)
     assert views.abs().max() <= 1

@@ -95,15 +95,15 @@ def test_a_variable_that_is_not_set(zoo_command: Command, arguments: list[str], 
     refused(zoo_command("train", "conv-ae", *arguments), words)
 
 
-def test_names_of_pictures_are_shown_without_what_a_terminal_obeys(
+def test_names_of_images_are_shown_without_what_a_terminal_obeys(
     zoo_command: Command, tmp_path: Path, photos: Path
 ) -> None:
     shutil.copytree(photos, tmp_path / "data")
-    (tmp_path / "data" / "\x1b[2Jevil\n.png").write_bytes(b"no picture")
+    (tmp_path / "data" / "\x1b[2Jevil\n.png").write_bytes(b"no image")
     options = [part for setting in ("size=16", "code=8", "batch=4", "steps=1") for part in ("--set", setting)]
     places = ("--data", tmp_path / "data", "--out", tmp_path / "run")
     made = zoo_command("train", "conv-ae", "--cpu", *places, *options, color=True)
-    assert "?[2Jevil .png (not a picture" in made.stderr
+    assert "?[2Jevil .png (not an image" in made.stderr
     assert "\x1b" not in made.stderr
 
 
@@ -190,7 +190,7 @@ def test_data_that_nothing_can_be_learnt_from(zoo_command: Command, tmp_path: Pa
         (tmp_path / "black").mkdir(exist_ok=True)
         Image.new("RGB", (32, 32)).save(tmp_path / "black" / f"{i}.png")
     made = zoo_command("train", "conv-ae", "--data", tmp_path / "black", "--out", tmp_path / "run", *SMALL)
-    assert "Warning: black: all 18 pictures are black (values from 0 to 0 of 255): nothing can be" in made.stderr
+    assert "Warning: black: all 18 images are black (values from 0 to 0 of 255): nothing can be" in made.stderr
 
 
 # Settings that fit and are small, and odd ones in their place.
@@ -208,9 +208,9 @@ ODD = [
     ("conv-ae", "rate=nan", "rate must be a number from 0, not 'nan'"),
     ("dcgan", "size=3", "cannot be set so:"),
     ("dcgan", "width=60000", "cannot be set so:"),
-    ("dcgan", "channels=5", "cannot be set so: pictures have 1 channel or 3, not 5"),
-    ("conv-ae", "channels=2000", "cannot be set so: pictures have 1 channel or 3, not 2000"),
-    ("conv-ae", "batch=1000000", "holds 20 pictures and at least 2000000 are needed"),
+    ("dcgan", "channels=5", "cannot be set so: images have 1 channel or 3, not 5"),
+    ("conv-ae", "channels=2000", "cannot be set so: images have 1 channel or 3, not 2000"),
+    ("conv-ae", "batch=1000000", "holds 20 images and at least 2000000 are needed"),
     ("dcgan", "size=99999999", "GB of memory"),
     ("dcgan", "rate=inf", "rate must be a number from 0, not 'inf'"),
     ("dcgan", "steps=" + "9" * 5000, "steps must be a whole number from 1"),
@@ -309,7 +309,7 @@ def test_the_card_of_a_run_says_what_the_run_was(zoo_command: Command, trained: 
         "`steps=4`",
         "`zoo.recipes.conv_ae:flowers`",
         "`photos`",
-        "`pictures`: `18`",
+        "`images`: `18`",
     ):
         assert words in text
     for words in ("2,000", "10,000", "`rate=0.001`, `batch=64`", "8_000", "8000", "64 px, a code"):
@@ -373,13 +373,13 @@ def test_arithmetic_that_fails_is_a_sentence(
 def test_what_is_no_number_is_on_no_card(
     zoo_command: Command, trained: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = [Metric("ratio", float("nan"), "one over another"), Metric("error", 0.5, "mean of unsplit pictures")]
+    found = [Metric("ratio", float("nan"), "one over another"), Metric("error", 0.5, "mean of unsplit images")]
     monkeypatch.setattr("zoo.recipes.conv_ae.evaluate", lambda model, data: found)
     made = zoo_command("evaluate", f"local-dir:{trained}", "--data", photos, "--json")
     assert made.exit_code == 0, made.stderr
     assert [row["name"] for row in json.loads(made.stdout)] == ["error"]
     assert "on these data there is no ratio: it would be divided by zero" in made.stderr
-    assert "the data have no split test, so all their pictures are measured" in made.stderr
+    assert "the data have no split test, so all their images are measured" in made.stderr
 
 
 BOOM = """

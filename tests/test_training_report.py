@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import picture
+from conftest import sample_image
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,7 +78,7 @@ def sheets(folder: Path, n: int) -> list[tuple[int, Path]]:
     made = [(1000 * i, folder / "samples" / f"{i}.png") for i in range(n)]
     (folder / "samples").mkdir()
     for _, path in made:
-        picture(40, 20).save(path)
+        sample_image(40, 20).save(path)
     return made
 
 
@@ -180,14 +180,14 @@ def test_best_step_and_warnings_are_marked(tmp_path: Path) -> None:
 def test_the_best_sheet_is_large_and_few_others_small(tmp_path: Path) -> None:
     made = sheets(tmp_path, 40)
     page = report(tmp_path, sheets=[*made, (99_000, tmp_path / "missing.png")], best_step=17_000)
-    pictures = page.all("img")
-    assert pictures[0]["alt"] == "Samples at step 17,000"
-    assert pictures[0]["width"] == "640"
-    steps = [int((found["alt"] or "").rpartition(" ")[2].replace(",", "")) for found in pictures[1:]]
+    images = page.all("img")
+    assert images[0]["alt"] == "Samples at step 17,000"
+    assert images[0]["width"] == "640"
+    steps = [int((found["alt"] or "").rpartition(" ")[2].replace(",", "")) for found in images[1:]]
     assert len(steps) == 12
     assert (steps[0], steps[-1]) == (0, 39_000)
     assert {b - a for a, b in pairwise(steps)} <= {3000, 4000}
-    assert all((found["src"] or "").startswith("data:image/png;base64,iVBOR") for found in pictures)
+    assert all((found["src"] or "").startswith("data:image/png;base64,iVBOR") for found in images)
     assert "Step 17,000, the best" in page.text
     last = report(tmp_path, sheets=made[:5], best_step=17_000).all("img")
     assert [found["alt"] for found in last] == [

@@ -1,4 +1,4 @@
-"""What pictures, sound and latents are between a user and a network."""
+"""What images, sound and latents are between a user and a network."""
 
 from __future__ import annotations
 

@@ -38,8 +38,8 @@ class RegistryError(ZooError):
     """A ``registry.yaml`` or ``config.json`` does not say what it must."""
 
 
-class PictureError(ZooError):
-    """A picture file cannot be read, or a picture cannot be written."""
+class MediaError(ZooError):
+    """An image file cannot be read, or an image cannot be written."""
 
 
 class WeightsError(ZooError):

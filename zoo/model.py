@@ -5,10 +5,10 @@ Networks take and give float tensors ``(N, C, H, W)`` in [-1, 1]; users take and
 
 - :class:`Generator`: ``latent_shape`` and ``decode(z)``;
 - :class:`Autoencoder`: ``encode(x)`` and ``decode(z)``;
-- for a network from picture to picture, :class:`Model` with ``forward(x)``.
+- for a network from image to image, :class:`Model` with ``forward(x)``.
 
 Conditions that the registry declares arrive as keywords of ``decode`` or ``forward``, one value for each
-sample: a choice as the tensor ``(N,)`` of its index, a number as a float tensor ``(N,)``, a picture as a
+sample: a choice as the tensor ``(N,)`` of its index, a number as a float tensor ``(N,)``, an image as a
 tensor ``(N, C, H, W)`` in [-1, 1], a text as a list.
 """
 
@@ -132,7 +132,7 @@ class Model(nn.Module, Verbs):
     def example(self, call: str, n: int = 2) -> tuple[Tensor, dict[str, Tensor]]:
         """Random input of ``decode`` or ``forward`` for ``n`` samples, and conditions.
 
-        Pictures are of another size for another ``n``, if the network takes any.
+        Images are of another size for another ``n``, if the network takes any.
 
         Raises:
             InputError: for a condition that is no choice.
@@ -168,7 +168,7 @@ class Model(nn.Module, Verbs):
     def _kinds(self, call: str, random: torch.Generator) -> list[Tensor]:
         """Inputs of the kinds that occur.
 
-        Latents: four, one between two of them, the mean of all, and one three times as far as usual. Pictures: noise, a
+        Latents: four, one between two of them, the mean of all, and one three times as far as usual. Images: noise, a
         texture, edges, a gradient, low contrast, black, grey and white; the first two larger, too.
         """
         if call == "decode":
@@ -176,12 +176,10 @@ class Model(nn.Module, Verbs):
             return [torch.cat([z[:4], (z[:1] + z[1:2]) / 2, torch.zeros_like(z[:1]), 3 * z[4:]])]
         size = self._input.size
         if size:
-            return [self._pictures(*size, random)]
-        return [
-            self._pictures(side, side, random)[:n] for side, n in ((self._least_side, 8), (3 * self._least_side, 2))
-        ]
+            return [self._images(*size, random)]
+        return [self._images(side, side, random)[:n] for side, n in ((self._least_side, 8), (3 * self._least_side, 2))]
 
-    def _pictures(self, height: int, width: int, random: torch.Generator) -> Tensor:
+    def _images(self, height: int, width: int, random: torch.Generator) -> Tensor:
         noise = torch.rand(1, self._input.channels or 3, height, width, generator=random) * 2 - 1
         y = torch.linspace(-1, 1, height)[:, None].expand(height, width)
         x = torch.linspace(-1, 1, width).expand(height, width)
@@ -217,7 +215,7 @@ class Generator(Model):
 
     Attributes:
         latent_shape: shape of one latent.
-        decode: latents ``(N, *latent_shape)``, and conditions as keywords, to pictures ``(N, C, H, W)`` in [-1, 1].
+        decode: latents ``(N, *latent_shape)``, and conditions as keywords, to images ``(N, C, H, W)`` in [-1, 1].
     """
 
     latent_shape: tuple[int, ...]
@@ -235,13 +233,13 @@ class Autoencoder(Model):
     and generates, too.
 
     Attributes:
-        encode: pictures ``(N, C, H, W)`` in [-1, 1] to codes ``(N, ...)``.
-        decode: codes ``(N, ...)``, and conditions as keywords, to pictures ``(N, C, H, W)`` in [-1, 1].
+        encode: images ``(N, C, H, W)`` in [-1, 1] to codes ``(N, ...)``.
+        decode: codes ``(N, ...)``, and conditions as keywords, to images ``(N, C, H, W)`` in [-1, 1].
     """
 
     encode: Callable[[Tensor], Tensor]
     decode: Callable[..., Tensor]
 
     def forward(self, x: Tensor, **conditions: Any) -> Tensor:
-        """Pictures through the code and back, both ``(N, C, H, W)`` in [-1, 1]."""
+        """Images through the code and back, both ``(N, C, H, W)`` in [-1, 1]."""
         return self.decode(self.encode(x), **conditions)

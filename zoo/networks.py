@@ -31,8 +31,8 @@ from zoo.registry.facts import Entry, Format
 from zoo.registry.index import code_of
 from zoo.weights.verify import read_header
 
-LARGEST = 4096  # pixels of a side to which every picture is padded or resized
-MOST_VALUES = 3 * LARGEST**2  # of such a picture
+LARGEST = 4096  # pixels of a side to which every image is padded or resized
+MOST_VALUES = 3 * LARGEST**2  # of such an image
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
@@ -69,7 +69,7 @@ def read_model(
         dtype: what the model computes in.
         device: where it computes.
         precision: as :func:`zoo.load` takes it.
-        check: whether the network is run once, to see that it takes and gives the pictures that ``entry`` declares.
+        check: whether the network is run once, to see that it takes and gives the images that ``entry`` declares.
 
     Raises:
         InputError: if the device cannot be used.
@@ -244,7 +244,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def check_finite(state: Mapping[str, Tensor], path: Path, dtype: torch.dtype | None = None) -> None:
-    """Refuse weights that are not numbers, of which a network makes pictures that are none.
+    """Refuse weights that are not numbers, of which a network makes images that are none.
 
     Args:
         state: the tensors of a file by name.
@@ -289,9 +289,9 @@ def check_fit(model: Model, state: Mapping[str, Tensor], path: Path) -> None:
 
 @torch.inference_mode()
 def check_formats(model: Model, entry: Entry) -> None:
-    """Make sure that a network takes and gives the pictures that its ``config.json`` declares.
+    """Make sure that a network takes and gives the images that its ``config.json`` declares.
 
-    Each of its calls is run once on the smallest input; one with conditions that are texts or pictures is taken at its
+    Each of its calls is run once on the smallest input; one with conditions that are texts or images is taken at its
     word.
 
     Args:
@@ -309,7 +309,7 @@ def check_formats(model: Model, entry: Entry) -> None:
         raise WeightsError(f"{where} has a size or multiple of more than {LARGEST:,} pixels: correct it.")
     area = math.prod(given.size or (10 * given.multiple,) * 2)
     if area * (given.channels or 3) > MOST_VALUES:
-        raise WeightsError(f"{where} declares pictures of more than {MOST_VALUES:,} values: correct `input`.")
+        raise WeightsError(f"{where} declares images of more than {MOST_VALUES:,} values: correct `input`.")
     conditions = {c.name: np.zeros(1, np.int64 if c.kind == "choice" else np.float32) for c in entry.conditions}
     keywords = {name: model.tensor(value) for name, value in conditions.items()}
     for call in model.calls:

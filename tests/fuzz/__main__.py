@@ -149,7 +149,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         "python -m tests.fuzz", description="Reads damaged files: only a ZooError is right."
     )
-    parser.add_argument("targets", nargs="*", help="headers, pickles, zips, pictures, json, yaml, arrays, labels")
+    parser.add_argument("targets", nargs="*", help="headers, pickles, zips, images, json, yaml, arrays, labels")
     parser.add_argument("--cases", type=int, default=100_000, help="of each target")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2, help="processes")

@@ -1,6 +1,6 @@
 """What is fuzzed: each target makes the files of a case, and says what reads them.
 
-What is read is looked at, too: a picture with values beyond [0, 1] or a tensor without memory is as wrong as an error.
+What is read is looked at, too: an image with values beyond [0, 1] or a tensor without memory is as wrong as an error.
 """
 
 from __future__ import annotations
@@ -177,11 +177,11 @@ def _import(key: str | None, folder: Path) -> None:
 
 
 def zips(rng: Chance) -> Case:
-    """Zip archives: of torch.save, and of pictures."""
+    """Zip archives: of torch.save, and of images."""
     if rng.one_in(2):
         content = zipped(rng, dict(rng.pick(pickled()[0][:_SOUND])), stored=not rng.one_in(9) or rng.calm)
         return Case({"net.pth": content}, partial(_import, None))
-    content = zipped(rng, {f"{name}/{i}.png": png for i, (name, png) in enumerate(_PICTURES)})
+    content = zipped(rng, {f"{name}/{i}.png": png for i, (name, png) in enumerate(_IMAGES)})
     inner = rng.pick(("",), ("/train", "/a", "/train/0.png", "/x", "/.."))
     return Case({"data.zip": content}, partial(_train, f"data.zip{inner}", rng.randrange(9)))
 
@@ -195,17 +195,17 @@ def _train(place: str, kind: int, folder: Path) -> None:
     elif kind == 3:
         source.photos()
     else:
-        found = source.pictures(None if kind == 4 else 8, channels=1 if kind == 5 else 3)
+        found = source.images(None if kind == 4 else 8, channels=1 if kind == 5 else 3)
         assert found.x.dtype == torch.uint8 and found.x.ndim == 4 and len(found.x) == len(found.names) > 0
         assert found.labels is None or len(found.labels) == len(found.x)
 
 
-# Pictures.
+# Images.
 
 
-def _encoded(picture: Image.Image, form: str, **options: Any) -> bytes:
+def _encoded(image: Image.Image, form: str, **options: Any) -> bytes:
     stream = io.BytesIO()
-    picture.save(stream, form, **options)
+    image.save(stream, form, **options)
     return stream.getvalue()
 
 
@@ -232,8 +232,8 @@ _MAIN = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "JPEG2000",
 
 @cache
 def seeds() -> tuple[list[bytes], list[bytes]]:
-    """Pictures of the formats that people have, and of all others that Pillow writes."""
-    main, others, picture = [], [], _gradient()
+    """Images of the formats that people have, and of all others that Pillow writes."""
+    main, others, image = [], [], _gradient()
     exif = Image.Exif()
     exif.update({274: 6, 271: "maker", 282: 72.0, 34665: {33434: 0.01, 36867: "2001:01:01 00:00:00"}})
     extra = {"exif": exif.tobytes(), "icc_profile": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()}
@@ -241,25 +241,25 @@ def seeds() -> tuple[list[bytes], list[bytes]]:
     for form in (*_MAIN, *sorted(set(Image.SAVE) - {*_MAIN, "PDF", "ICNS", "IM"})):
         for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F"):
             try:
-                grey = picture.convert("L") if mode in ("I;16", "I", "F") else picture
+                grey = image.convert("L") if mode in ("I;16", "I", "F") else image
                 (main if form in _MAIN else others).append(_encoded(grey.convert(mode), form))
             except (OSError, ValueError, KeyError, SystemError):
                 continue  # a mode that the format has not
     for form in ("PNG", "JPEG", "WEBP", "TIFF", *["AVIF"] * features.check("avif")):
-        main += [_encoded(picture, form, **extra)] * 3
+        main += [_encoded(image, form, **extra)] * 3
     for form in ("PNG", "WEBP", "GIF", "TIFF"):
-        main.append(_encoded(picture, form, save_all=True, append_images=[picture.rotate(90)]))
-    main += [_encoded(picture, "TIFF", compression=c) for c in ("jpeg", "tiff_lzw", "tiff_adobe_deflate", "packbits")]
-    main += [_encoded(picture.convert("1"), "TIFF", compression="group4"), _tiled(8), _tiled(16)]
-    main += [_encoded(picture, "JPEG", progressive=True), _encoded(picture, "WEBP", lossless=True)]
-    main += [_encoded(picture, "PNG", transparency=(0, 0, 0)), _encoded(picture, "TGA", compression="tga_rle")]
-    main += [_encoded(picture, "DDS", pixel_format="DXT1"), b"P3 2 1 255 1 2 3 4 5 6", b"P2 2 1 65535 1 60000"]
+        main.append(_encoded(image, form, save_all=True, append_images=[image.rotate(90)]))
+    main += [_encoded(image, "TIFF", compression=c) for c in ("jpeg", "tiff_lzw", "tiff_adobe_deflate", "packbits")]
+    main += [_encoded(image.convert("1"), "TIFF", compression="group4"), _tiled(8), _tiled(16)]
+    main += [_encoded(image, "JPEG", progressive=True), _encoded(image, "WEBP", lossless=True)]
+    main += [_encoded(image, "PNG", transparency=(0, 0, 0)), _encoded(image, "TGA", compression="tga_rle")]
+    main += [_encoded(image, "DDS", pixel_format="DXT1"), b"P3 2 1 255 1 2 3 4 5 6", b"P2 2 1 65535 1 60000"]
     others.append(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(x) run\n")
     return main, others
 
 
-def pictures(rng: Chance) -> Case:
-    """Pictures of many formats, with EXIF and profiles."""
+def images(rng: Chance) -> Case:
+    """Images of many formats, with EXIF and profiles."""
     main, others = seeds()
     content = rng.pick(main, others)
     if content[:4] == b"\x89PNG" and not rng.one_in(4):
@@ -384,7 +384,7 @@ def arrays(rng: Chance) -> Case:
     x = np.arange(3 * 8 * 8 * 3, dtype=np.uint8).reshape(3, 8, 8, 3)
     y = np.array([0, 1, 1])
     parts = rng.pick(
-        ({"x": x, "y": y}, {"x_train": x, "y_train": y, "x_test": x[:1], "y_test": y[:1]}, {"pictures": x[..., 0]}),
+        ({"x": x, "y": y}, {"x_train": x, "y_train": y, "x_test": x[:1], "y_test": y[:1]}, {"images": x[..., 0]}),
         (
             {"x": x.astype(np.float32)},
             {"x": np.array([{}], object)},
@@ -403,14 +403,14 @@ def arrays(rng: Chance) -> Case:
     return Case({name: content}, partial(_train, f"{name}{inner}", rng.choice((1, 3, 4, 5, 6, 7, 8))))
 
 
-_PICTURES = [
+_IMAGES = [
     (name, _encoded(_gradient().rotate(90 * i), "PNG")) for i, name in enumerate(("train/a", "train/b", "test/a"))
 ]
 
 
 def labels(rng: Chance) -> Case:
     """Tables labels.csv in a folder or a zip."""
-    files = {f"{i}.png": png for i, (_, png) in enumerate(_PICTURES)}
+    files = {f"{i}.png": png for i, (_, png) in enumerate(_IMAGES)}
     rows = [[f"{i}.png", kind, "train" if i < 2 else "test"] for i, kind in enumerate(("cat", "dog", "cat"))]
     table = [["file", "class", "split"], *rows]
     if not rng.calm:
@@ -432,7 +432,7 @@ TARGETS: dict[str, Callable[[Chance], Case]] = {
     "headers": headers,
     "pickles": pickles,
     "zips": zips,
-    "pictures": pictures,
+    "images": images,
     "json": json_,
     "yaml": yaml_,
     "arrays": arrays,

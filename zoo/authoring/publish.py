@@ -58,7 +58,7 @@ def prepare(source: str, folder: Path, repo: str) -> Entry:
 
 
 def _samples(entry: Entry, run: Path) -> Path | None:
-    """What the best weights of a run make, or the checkpoint's picture in a checkout of the zoo."""
+    """What the best weights of a run make, or the checkpoint's image in a checkout of the zoo."""
     drawn = entry.folder.parent / "docs" / "gallery" / f"{entry.name}.png"
     return next((path for path in (run / SAMPLES_FILE, drawn) if path.is_file()), None)
 
@@ -130,7 +130,7 @@ def _example(choices: tuple[Any, ...]) -> str:
 
 
 def _limits(entry: Entry) -> str:
-    size = f"{entry.output.size[0]}x{entry.output.size[1]} pixels" if entry.output.size else "pictures of any size"
+    size = f"{entry.output.size[0]}x{entry.output.size[1]} pixels" if entry.output.size else "images of any size"
     allowed = "" if commercial(entry) else " It may not be used commercially, see below."
     return (
         f"For research, teaching and comparison, at {size}. It knows what its data show and nothing else, and repeats "
@@ -172,7 +172,7 @@ def _value(value: Any) -> str:
 
 
 def _words(text: str) -> str:
-    """A text of a file as no more than words on one line: no link, picture, heading, cell or HTML of the card."""
+    """A text of a file as no more than words on one line: no link, image, heading, cell or HTML of the card."""
     line = re.sub(r"[\\`|]", r"\\\g<0>", " ".join(text.split()))
     return line.replace("](", r"]\(").replace("<", "&lt;")
 

@@ -16,15 +16,15 @@ from zoo.registry.values import NAME
 
 TEMPLATES = Path(__file__).parent / "templates"
 _SIDE = 32
-_PICTURE = f"{{kind: image, channels: 3, size: [{_SIDE}, {_SIDE}]}}"
+_IMAGE = f"{{kind: image, channels: 3, size: [{_SIDE}, {_SIDE}]}}"
 # What a stanza of each kind says beyond what all say: lines of the model, and lines of its checkpoint.
 KINDS: dict[str, tuple[str, str]] = {
-    "generator": ("verbs: [generate]", f"output: {_PICTURE}"),
+    "generator": ("verbs: [generate]", f"output: {_IMAGE}"),
     "conditional": (
         "verbs: [generate]\n  conditions:\n    label: {choices: [day, night], default: day, help: when it is}",
-        f"config: {{size: {_SIDE}, classes: 2}}\n      output: {_PICTURE}",
+        f"config: {{size: {_SIDE}, classes: 2}}\n      output: {_IMAGE}",
     ),
-    "autoencoder": ("verbs: [reconstruct]", f"input: {_PICTURE}\n      output: {_PICTURE}"),
+    "autoencoder": ("verbs: [reconstruct]", f"input: {_IMAGE}\n      output: {_IMAGE}"),
     "image-to-image": (
         "verbs: [reconstruct]",
         "input: {kind: image, channels: 3, multiple: 2}\n      output: {kind: image, channels: 3}",

@@ -34,7 +34,7 @@ class _Answer(nn.Module):
 
 
 def export(model: Model, path: Path) -> list[Path]:
-    """Write a network as ONNX, for any number of samples, and pictures of any size where it takes them.
+    """Write a network as ONNX, for any number of samples, and images of any size where it takes them.
 
     Inputs are ``z (N, ...)`` of ``decode``, ``x (N, C, H, W)`` in [-1, 1] of ``forward``, and the conditions of choice
     as the index ``(N,)``, int64; the output is ``y (N, C, H, W)``. ONNX Runtime must give what torch gives, at two

@@ -11,18 +11,18 @@ from torch import Tensor
 from zoo.errors import InputError
 
 
-def views(pictures: Tensor, shift: int, flip: bool) -> Tensor:
-    """Random views of pictures ``(N, C, H, W)``: flipped, and moved by up to ``shift`` pixels.
+def views(images: Tensor, shift: int, flip: bool) -> Tensor:
+    """Random views of images ``(N, C, H, W)``: flipped, and moved by up to ``shift`` pixels.
 
-    What lies in the channels of one picture moves together: put both sides of a pair there. Edges are mirrored
+    What lies in the channels of one image moves together: put both sides of a pair there. Edges are mirrored
     outward.
     """
-    n, _, h, w = pictures.shape
+    n, _, h, w = images.shape
     if flip:
-        pictures = torch.where(torch.rand(n, 1, 1, 1) < 0.5, pictures.flip(3), pictures)
+        images = torch.where(torch.rand(n, 1, 1, 1) < 0.5, images.flip(3), images)
     if not shift:
-        return pictures
-    padded = F.pad(pictures, (shift,) * 4, mode="reflect")
+        return images
+    padded = F.pad(images, (shift,) * 4, mode="reflect")
     corners = torch.randint(0, 2 * shift + 1, (n, 2)).tolist()
     return torch.stack([x[:, i : i + h, j : j + w] for x, (i, j) in zip(padded, corners, strict=True)])
 
@@ -33,7 +33,7 @@ def augment(x: Tensor, policy: str) -> Tensor:
     Zhao et al. 2020, https://arxiv.org/abs/2006.10738.
 
     Args:
-        x: pictures ``(N, C, H, W)`` in [-1, 1].
+        x: images ``(N, C, H, W)`` in [-1, 1].
         policy: names out of ``flip,color,translation,cutout``, joined by commas; empty for none.
     """
     for name in policy.split(",") if policy else ():
@@ -50,7 +50,7 @@ def check_policy(policy: str) -> str:
 
 
 def _uniform(x: Tensor, low: float, high: float) -> Tensor:
-    """One number for each picture, ``(N, 1, 1, 1)``."""
+    """One number for each image, ``(N, 1, 1, 1)``."""
     return torch.empty(len(x), 1, 1, 1, device=x.device, dtype=x.dtype).uniform_(low, high)
 
 
@@ -81,7 +81,7 @@ def _translation(x: Tensor) -> Tensor:
 
 
 def _cutout(x: Tensor) -> Tensor:
-    """A square of zeros, half as wide as the picture."""
+    """A square of zeros, half as wide as the image."""
     n, _, h, w = x.shape
     y = torch.randint(0, h + 1, (n, 1, 1), device=x.device)
     left = torch.randint(0, w + 1, (n, 1, 1), device=x.device)

@@ -1,4 +1,4 @@
-"""Batches of pictures for a step of training."""
+"""Batches of images for a step of training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def held_out(n: int, every: int = 20) -> Tensor:
 
 
 def batch_indices(step: int, size: int, batch: int, seed: int) -> Tensor:
-    """Which of ``size`` pictures form the batch of ``step``: every epoch is a new permutation.
+    """Which of ``size`` images form the batch of ``step``: every epoch is a new permutation.
 
     A function of the step alone, so that a resumed run sees the same batches as an unbroken one.
     """

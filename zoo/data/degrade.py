@@ -1,4 +1,4 @@
-"""What is done to pictures that a network learns to repair."""
+"""What is done to images that a network learns to repair."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from zoo.errors import InputError
 
 
 def downscale(x: Tensor, scale: int = 4) -> Tensor:
-    """A smaller picture as MATLAB's ``imresize`` makes it, which super-resolution is measured with.
+    """A smaller image as MATLAB's ``imresize`` makes it, which super-resolution is measured with.
 
-    That is a cubic kernel (a = -0.5) stretched by ``scale``, with the picture mirrored beyond its border.
+    That is a cubic kernel (a = -0.5) stretched by ``scale``, with the image mirrored beyond its border.
 
     Args:
         x: uint8 ``(C, H, W)``; below and to the right it is cropped to a multiple of ``scale``.
@@ -24,11 +24,11 @@ def downscale(x: Tensor, scale: int = 4) -> Tensor:
         uint8 ``(C, H // scale, W // scale)``.
 
     Raises:
-        InputError: for a picture of which no pixel would be left.
+        InputError: for an image of which no pixel would be left.
     """
     height, width = x.shape[1] // scale, x.shape[2] // scale
     if not height or not width:
-        raise InputError(f"A picture of {pixels(x)} pixels cannot be made {scale} times smaller: give a larger one.")
+        raise InputError(f"An image of {pixels(x)} pixels cannot be made {scale} times smaller: give a larger one.")
     pad = 4 * scale  # twice the reach of the kernel
     values = x[:, : height * scale, : width * scale].numpy().astype(np.float32)
     mirrored = torch.from_numpy(np.pad(values, ((0, 0), (pad, pad), (pad, pad)), mode="symmetric"))

@@ -22,30 +22,30 @@ import torch
 from torch import Tensor
 
 from zoo.arrays import Array
-from zoo.errors import InputError, NoSplitError, PictureError, ZooError
+from zoo.errors import InputError, MediaError, NoSplitError, ZooError
 from zoo.media.image_decode import decode, from_array
 from zoo.media.image_paths import READS, files_below
 from zoo.memory import free_memory
 
 Bytes = npt.NDArray[np.uint8]
 
-ACCEPTED = "a folder of pictures, a .zip of them, a folder inside a .zip, an .npz, an .npz.xz, or datasets:OWNER/NAME"
+ACCEPTED = "a folder of images, a .zip of them, a folder inside a .zip, an .npz, an .npz.xz, or datasets:OWNER/NAME"
 # The folder of a split; trainA and trainB, as CycleGAN's data sets have them, are the folders A and B of train.
 _SPLIT = re.compile(r"(?i:(train)(?:ing)?|(test)(?:ing)?|(val)(?:id|idation)?)([AB]?)")
 _HIDDEN = re.compile(r"(^|/)(\.|__MACOSX/)")
 # RuntimeError: what zipfile raises for passwords and for compressions that it does not know.
 _DAMAGE = (OSError, EOFError, ValueError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
-LARGEST = 1 << 30  # bytes of a file with one picture: Pillow's limit of pixels, in 16 bits with alpha
+LARGEST = 1 << 30  # bytes of a file with one image: Pillow's limit of pixels, in 16 bits with alpha
 TABLE = 100 << 20  # bytes of labels.csv
 
 
 @dataclass(frozen=True)
 class Place:
-    """Pictures, or pairs of them, that are not read yet; messages call the place ``where``."""
+    """Images, or pairs of them, that are not read yet; messages call the place ``where``."""
 
     where: str
     names: list[str]  # files with their endings; numbers, for an array or a table of the Hub
-    load: Callable[[int], tuple[Array, ...]]  # float32 (C, H, W) in [0, 1]; a PictureError is `what: reason: cure`
+    load: Callable[[int], tuple[Array, ...]]  # float32 (C, H, W) in [0, 1]; a MediaError is `what: reason: cure`
     labels: npt.NDArray[np.int64] | None = None
     classes: tuple[str, ...] = ()
     array: Bytes | None = None  # (N, H, W) or (N, H, W, C)
@@ -53,7 +53,7 @@ class Place:
     beside: str = ""  # what is left out, since it lies beside the splits
 
     def whole(self, channels: int, size: tuple[int, int] | None) -> Tensor | None:
-        """All pictures at once, where they are an array in which nothing has to change but the order of axes."""
+        """All images at once, where they are an array in which nothing has to change but the order of axes."""
         if self.array is None:
             return None
         x = torch.from_numpy(self.array)
@@ -63,7 +63,7 @@ class Place:
         return x.expand(-1, channels, -1, -1).contiguous()
 
     def halves(self) -> list[Place]:
-        """The two sub-folders, or nothing where there are not just two with all the pictures."""
+        """The two sub-folders, or nothing where there are not just two with all the images."""
         tops = sorted({name.split("/")[0] for name in self.names})
         if len(tops) != 2 or not all("/" in name for name in self.names):
             return []
@@ -102,11 +102,11 @@ def open_place(place: str, split: str) -> Place:
     if path.name.lower().endswith((".npz", ".npz.xz")):
         return _npz(where, path, inner, split)
     if path.suffix.lower() != ".zip":
-        raise InputError(f"{where} is not what pictures are read from: give {ACCEPTED}.")
+        raise InputError(f"{where} is not what images are read from: give {ACCEPTED}.")
     try:
         archive = zipfile.ZipFile(path)
     except Exception as error:  # what a damaged directory of an archive raises is not written down anywhere
-        raise PictureError(f"{path} cannot be read as a zip file ({error}): get it again.") from None
+        raise MediaError(f"{path} cannot be read as a zip file ({error}): get it again.") from None
     members = set(archive.namelist())
     if inner in members:  # one file
         where, inner, members = str(Path(where).parent), inner.rpartition("/")[0], {inner}
@@ -141,27 +141,27 @@ def _check_bytes(size: int, most: int) -> None:
 
 
 def _files(where: str, files: set[str], read: Read, split: str) -> Place:
-    """The pictures of a split among the files of a folder or zip."""
-    pictures = sorted(name for name in files if name.lower().endswith(READS) and not _HIDDEN.search(name))
-    if not pictures:
-        raise InputError(f"{where} holds no pictures ({', '.join(READS)}).")
+    """The images of a split among the files of a folder or zip."""
+    images = sorted(name for name in files if name.lower().endswith(READS) and not _HIDDEN.search(name))
+    if not images:
+        raise InputError(f"{where} holds no images ({', '.join(READS)}).")
     base = ""
     while f"{base}labels.csv" not in files:
-        tops = {name[len(base) :].partition("/")[:2] for name in pictures}
+        tops = {name[len(base) :].partition("/")[:2] for name in images}
         top = "".join(min(tops))
         if len(tops) > 1 or not top.endswith("/") or _split_of(top[:-1]):
             break
         base += top
-    # Split, file, name and class of every picture.
+    # Split, file, name and class of every image.
     rows = _table(where, f"{base}labels.csv", read) if f"{base}labels.csv" in files else []
     listed, beside = bool(rows), ""
     if not listed:
-        parts, beside = _splits(where, [file[len(base) :] for file in pictures])
-        for file, (part, name) in zip(pictures, parts, strict=True):
+        parts, beside = _splits(where, [file[len(base) :] for file in images])
+        for file, (part, name) in zip(images, parts, strict=True):
             rows.append((part, file, name, name.split("/")[0] if name.count("/") == 1 else None))
     splits = sorted({row[0] for row in rows if row[0]})
     if splits and split not in splits:
-        raise NoSplitError(f"{where} has no pictures of the split {split}: it has {', '.join(splits)}.")
+        raise NoSplitError(f"{where} has no images of the split {split}: it has {', '.join(splits)}.")
     chosen = [row for row in rows if row[0] == (split if splits else "")]
     kinds = [row[3] for row in chosen]
     # Classes of all splits, so that one that a split lacks does not shift the numbers of the others.
@@ -175,7 +175,7 @@ def _files(where: str, files: set[str], read: Read, split: str) -> Place:
         file = chosen[k][1]
         if file not in files:
             cure = "put it there, or take it out of labels.csv"
-            raise PictureError(f"{where}/{file}: missing: {cure}.")
+            raise MediaError(f"{where}/{file}: missing: {cure}.")
         return _decode(lambda: read(file, LARGEST), f"{where}/{file}")
 
     names = [row[2] for row in chosen]
@@ -189,9 +189,9 @@ def _split_of(name: str) -> tuple[str, str] | None:
 
 
 def _splits(where: str, names: list[str]) -> tuple[list[tuple[str, str]], str]:
-    """Split and name in it of every picture, by the top folders; and what is left out, since it lies beside the splits.
+    """Split and name in it of every image, by the top folders; and what is left out, since it lies beside the splits.
 
-    Folders are splits if all top folders are, or two of them at least. One alone that holds pictures beside other
+    Folders are splits if all top folders are, or two of them at least. One alone that holds images beside other
     folders is a class of that name.
     """
     tops = {name.partition("/")[0] if "/" in name else "" for name in names}
@@ -203,7 +203,7 @@ def _splits(where: str, names: list[str]) -> tuple[list[tuple[str, str]], str]:
             top = deep.split("/")[0]
             raise InputError(
                 f"{where} has the folder {top}, which has folders and so looks like a split, beside "
-                f"{some([other or 'pictures' for other in others], 3)}, which are none: give {where}/{top}, or put "
+                f"{some([other or 'images' for other in others], 3)}, which are none: give {where}/{top}, or put "
                 "all into folders train and test."
             )
         found = {}
@@ -216,7 +216,7 @@ def _splits(where: str, names: list[str]) -> tuple[list[tuple[str, str]], str]:
     if not found or not alone:
         return rows, ""
     where = some([f"in {other}" if other else "in no folder" for other in others], 3)
-    return rows, f"pictures beside the splits ({alone:,}, {where})"
+    return rows, f"images beside the splits ({alone:,}, {where})"
 
 
 def _table(where: str, file: str, read: Read) -> list[tuple[str, str, str, str | None]]:
@@ -277,13 +277,13 @@ def _npz(where: str, path: Path, key: str, split: str) -> Place:
     except Exception as error:  # numpy reads the header as Python: a damaged one can raise anything
         if "Object arrays" in str(error):
             raise InputError(f"{where} has Python objects, which are not read: save uint8 arrays.") from None
-        raise PictureError(f"{path} cannot be read as arrays ({error}): get the file again.") from None
+        raise MediaError(f"{path} cannot be read as arrays ({error}): get the file again.") from None
     if x.dtype != np.uint8:
-        raise InputError(f"{where}: {key} is an array of {x.dtype}: save the pictures as uint8, from 0 to 255.")
+        raise InputError(f"{where}: {key} is an array of {x.dtype}: save the images as uint8, from 0 to 255.")
     if x.ndim not in (3, 4) or not x.size or x.shape[3:] not in ((), (1,), (2,), (3,), (4,)):
-        raise InputError(f"{where}: {key} is {x.shape}: pictures are (N, H, W) or (N, H, W, C) with C from 1 to 4.")
+        raise InputError(f"{where}: {key} is {x.shape}: images are (N, H, W) or (N, H, W, C) with C from 1 to 4.")
     if y is not None and (y.dtype.kind not in "iu" or len(y) != len(x) or y.min() < 0 or y.max() > 65535):
-        raise InputError(f"{where}: {target} must be the class of each of the {len(x):,} pictures, a number from 0.")
+        raise InputError(f"{where}: {target} must be the class of each of the {len(x):,} images, a number from 0.")
     labels = None if y is None else y.astype(np.int64)
     classes = () if labels is None else tuple(str(i) for i in range(int(labels.max()) + 1))
     return Place(where, _numbers(len(x)), lambda k: tuple(from_array(x[k])), labels, classes, x, split if named else "")
@@ -323,7 +323,7 @@ def _check_arrays(where: str, stream: BinaryIO) -> None:
 
 
 def _key(where: str, arrays: Any, split: str) -> str:
-    """Which array of an ``.npz`` are the pictures."""
+    """Which array of an ``.npz`` are the images."""
     if "x_train" in arrays or "x_test" in arrays:
         return f"x_{split}"
     found = ["x"] if "x" in arrays else [key for key in arrays if np.ndim(arrays[key]) in (3, 4)]
@@ -348,7 +348,7 @@ def _hub(where: str, split: str) -> Place:
     kinds = {column: type(feature).__name__ for column, feature in data.features.items()}
     found = [column for column, kind in kinds.items() if kind == "Image"]
     if not found:
-        raise InputError(f"{where} has no column of pictures: it has {', '.join(kinds)}.")
+        raise InputError(f"{where} has no column of images: it has {', '.join(kinds)}.")
     column = "image" if "image" in found else found[0]
     rows = data.select_columns([column]).cast_column(column, datasets.Image(decode=False))
 
@@ -381,7 +381,7 @@ def join(sets: list[Place]) -> Place:
         classes = tuple(sorted({kind for one in sets for kind in one.classes}))
     labels = [np.array([classes.index(c) for c in one.classes])[one.labels] for one in sets if one.labels is not None]
     complete = len(labels) == len(sets)
-    named = any("." in one.names[0] for one in sets)  # pictures of arrays have numbers for names
+    named = any("." in one.names[0] for one in sets)  # images of arrays have numbers for names
     return Place(
         " and ".join(one.where for one in sets),
         [name for one in sets for name in one.names] if named else _numbers(len(items)),
@@ -393,23 +393,23 @@ def join(sets: list[Place]) -> Place:
 
 
 def _decode(read: Callable[[], bytes], what: str) -> tuple[Array]:
-    """One picture; a PictureError for all that can be wrong with it."""
+    """One image; a MediaError for all that can be wrong with it."""
     try:
         raw = read()
         return (decode(io.BytesIO(raw), what),)
     except FileNotFoundError:
-        raise PictureError(f"{what}: missing: put it there.") from None
+        raise MediaError(f"{what}: missing: put it there.") from None
     except ZooError as error:
-        raise PictureError(str(error)) from None
+        raise MediaError(str(error)) from None
     except Exception as error:  # a damaged file makes decoders raise anything
-        raise PictureError(f"{what}: cannot be read ({error}): get the file again.") from None
+        raise MediaError(f"{what}: cannot be read ({error}): get the file again.") from None
 
 
 def check_memory(where: str, need: int, free: int) -> None:
     if need > free / 2:
         raise InputError(
-            f"{where}: the pictures need {need / 1e9:,.1f} GB of memory and may take half of the {free / 1e9:,.1f} GB "
-            "that are free: give a smaller size, or fewer pictures."
+            f"{where}: the images need {need / 1e9:,.1f} GB of memory and may take half of the {free / 1e9:,.1f} GB "
+            "that are free: give a smaller size, or fewer images."
         )
 
 

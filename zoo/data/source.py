@@ -1,4 +1,4 @@
-"""What is trained on: pictures of folders, zip files, arrays and the Hub as uint8 ``(N, C, H, W)``; their batches."""
+"""What is trained on: images of folders, zip files, arrays and the Hub as uint8 ``(N, C, H, W)``; their batches."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from torch import Tensor
 
 from zoo.arrays import Array
 from zoo.data.places import ACCEPTED, Bytes, Place, check_given, check_memory, join, locate, open_place, some
-from zoo.errors import InputError, NoSplitError, PictureError
+from zoo.errors import InputError, MediaError, NoSplitError
 from zoo.media.image_fit import fit
 from zoo.memory import free_memory
 
 Size = int | tuple[int, int] | None
-FAINT = 4  # of 255: pictures that differ by less show nothing
+FAINT = 4  # of 255: images that differ by less show nothing
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Pictures of one size.
+class ImageSet:
+    """Images of one size.
 
     Attributes:
         x: uint8 ``(N, C, H, W)``.
         labels: int64 ``(N,)``, each an index into ``classes``; None where the data have no classes.
         classes: their names.
-        names: where each picture came from: its path without the folder of the split and without the ending.
+        names: where each image came from: its path without the folder of the split and without the ending.
     """
 
     x: Tensor
@@ -40,15 +40,15 @@ class Pictures:
     classes: tuple[str, ...]
     names: list[str]
 
-    def take(self, rows: Tensor) -> Pictures:
+    def take(self, rows: Tensor) -> ImageSet:
         """Some of them; ``rows`` is a mask ``(N,)``."""
         labels = None if self.labels is None else self.labels[rows]
-        return Pictures(self.x[rows], labels, self.classes, [self.names[i] for i in rows.nonzero().flatten().tolist()])
+        return ImageSet(self.x[rows], labels, self.classes, [self.names[i] for i in rows.nonzero().flatten().tolist()])
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pictures ``a`` and ``b``, both uint8 ``(N, C, H, W)``, that belong together; names as in :class:`Pictures`."""
+    """Images ``a`` and ``b``, both uint8 ``(N, C, H, W)``, that belong together; names as in :class:`ImageSet`."""
 
     a: Tensor
     b: Tensor
@@ -62,31 +62,31 @@ class Pairs:
 class Source:
     """Training data, read when it is asked for.
 
-    Pictures are read as :meth:`zoo.Images.of` does and kept in 8 bits. For a size, ``(H, W)`` or the side of a square,
+    Images are read as :meth:`zoo.Images.of` does and kept in 8 bits. For a size, ``(H, W)`` or the side of a square,
     the largest centred part of the right shape is resized: by averaging (BOX) where it shrinks, maps of labels too,
-    and with Lanczos where it grows. A picture that has the size stays as it is.
+    and with Lanczos where it grows. An image that has the size stays as it is.
 
-    Which pictures a split has is said by ``labels.csv`` (columns file, class and split) at the top of a folder or zip,
+    Which images a split has is said by ``labels.csv`` (columns file, class and split) at the top of a folder or zip,
     or by folders ``train``, ``test`` and ``val`` there (also ``training``, ``testing``, ``valid``, ``validation``, or
     ``trainA``, ``trainB``, ...), if there are no others, or two of these at least: then what lies beside them is left
-    out with a warning. One of these names beside other folders of pictures is a class. Without splits it is all
-    pictures, in the order of their names. Classes are those of ``labels.csv``, or else the folders, if every picture is
+    out with a warning. One of these names beside other folders of images is a class. Without splits it is all
+    images, in the order of their names. Classes are those of ``labels.csv``, or else the folders, if every image is
     in one and there are two or more; all splits number them alike. One folder around everything is looked through.
 
     An ``.npz`` has uint8 ``(N, H, W)`` or ``(N, H, W, C)`` under ``x_train`` and ``x_test``, or ``x``, or is the only
-    array of pictures; classes are whole numbers under ``y_train``, ... . ``FILE.npz/KEY`` takes the array of that name.
+    array of images; classes are whole numbers under ``y_train``, ... . ``FILE.npz/KEY`` takes the array of that name.
 
     Args:
         paths: one or several of: a folder, a ``.zip``, a path into one (``photos.zip/train/monet``), an ``.npz`` or
             ``.npz.xz``, or ``datasets:OWNER/NAME`` (``datasets:OWNER/NAME:SPLIT``) for a data set on the Hugging Face
             Hub, for which the package ``datasets`` must be installed.
-        strict: refuse what is otherwise left out with a warning: damaged files, and pictures without a partner.
+        strict: refuse what is otherwise left out with a warning: damaged files, and images without a partner.
         warn: takes the warnings.
 
     Raises:
-        InputError: from here, for a path that does not exist. From all methods, for what holds no pictures or too few,
+        InputError: from here, for a path that does not exist. From all methods, for what holds no images or too few,
             does not have the split, or does not fit into half of the free memory.
-        PictureError: from all methods, for a damaged zip or array, or if no picture can be read.
+        MediaError: from all methods, for a damaged zip or array, or if no image can be read.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Source:
         return " and ".join(Path(path).name.split(".")[0] for path in self.paths)
 
     def called(self, split: str) -> str:
-        """What sort of pictures were read for a split: of its name, or "unsplit" where the data have no splits."""
+        """What sort of images were read for a split: of its name, or "unsplit" where the data have no splits."""
         return split if self.splits.get(split, True) else "unsplit"
 
     @property
@@ -123,25 +123,25 @@ class Source:
         except NoSplitError:
             return False
 
-    def pictures(self, size: Size, channels: int = 3, split: str = "train", least: int = 1) -> Pictures:
-        """All pictures of all places.
+    def images(self, size: Size, channels: int = 3, split: str = "train", least: int = 1) -> ImageSet:
+        """All images of all places.
 
         Args:
-            size: ``(H, W)``, the side of a square, or None if all pictures have one size.
+            size: ``(H, W)``, the side of a square, or None if all images have one size.
             channels: 1 for grey, 3 for RGB.
             split: which part of the data, where they are split.
             least: how many are needed, such as one batch.
 
         Raises:
-            InputError: also for pictures of several sizes without ``size``.
+            InputError: also for images of several sizes without ``size``.
         """
-        return self._pictures(join(self._open(split)), size, channels, least)
+        return self._images(join(self._open(split)), size, channels, least)
 
     def photos(self, channels: int = 3, split: str = "train", least: int = 1) -> list[tuple[str, Tensor]]:
-        """Name and uint8 ``(C, H, W)`` of every picture, each at its own size; arguments as for :meth:`pictures`."""
+        """Name and uint8 ``(C, H, W)`` of every image, each at its own size; arguments as for :meth:`images`."""
         one = join(self._open(split))
         photos, used, free = [], 0, free_memory()
-        for k, (x,) in self._usable(one, least, "pictures"):
+        for k, (x,) in self._usable(one, least, "images"):
             values = _fit(x, channels, None)
             used += values.nbytes
             check_memory(one.where, used, free)
@@ -157,20 +157,20 @@ class Source:
         least: int = 1,
         reverse: bool = False,
     ) -> Pairs:
-        """Pairs of pictures: of the same name in two places, in two sub-folders of one, or side by side in each file.
+        """Pairs of images: of the same name in two places, in two sub-folders of one, or side by side in each file.
 
         In two arrays it is the same number. Of two sub-folders, ``a`` is the first by name. Of four places,
         the third and the fourth add to the first and the second.
 
         Args:
-            size: as for :meth:`pictures`.
+            size: as for :meth:`images`.
             channels: of ``a`` and of ``b``, as they are returned.
-            split: as for :meth:`pictures`.
+            split: as for :meth:`images`.
             least: how many pairs are needed.
             reverse: whether ``a`` and ``b`` change places.
 
         Raises:
-            InputError: also for the two of a pair that differ in size, if no names are the same, and for pictures that
+            InputError: also for the two of a pair that differ in size, if no names are the same, and for images that
                 are not two side by side.
         """
         a, *others = self._sides(split)
@@ -192,15 +192,15 @@ class Source:
         self._note((first, second))
         return Pairs(first, second, [_stem(names[k]) for k in kept])
 
-    def domains(self, size: Size, channels: int = 3, split: str = "train", least: int = 1) -> tuple[Pictures, Pictures]:
-        """Two sets of pictures that are no pairs: of two places, or of the two sub-folders of one, by name.
+    def domains(self, size: Size, channels: int = 3, split: str = "train", least: int = 1) -> tuple[ImageSet, ImageSet]:
+        """Two sets of images that are no pairs: of two places, or of the two sub-folders of one, by name.
 
-        Arguments as for :meth:`pictures`; ``least`` is for each of the two.
+        Arguments as for :meth:`images`; ``least`` is for each of the two.
         """
         sets = self._sides(split)
         if len(sets) == 1:
             raise InputError(f"{sets[0].where} does not have just two sub-folders: give two places.")
-        a, b = (self._pictures(one, size, channels, least) for one in sets)
+        a, b = (self._images(one, size, channels, least) for one in sets)
         return a, b
 
     def _open(self, split: str) -> list[Place]:
@@ -214,40 +214,40 @@ class Source:
                 self.warn(f"{one.where}: {one.beside} are left out")
         return places
 
-    def _note(self, pictures: Iterable[Tensor]) -> None:
+    def _note(self, images: Iterable[Tensor]) -> None:
         """Take what was read into the fingerprint."""
-        for x in pictures:
+        for x in images:
             self._seen.update(str(tuple(x.shape)).encode())
             self._seen.update(np.ascontiguousarray(x.numpy()).data)
 
     def _sides(self, split: str) -> list[Place]:
         """Two sets, or one that has no halves."""
         if len(self.paths) > 2 and len(self.paths) % 2:
-            raise InputError(f"Two sets of pictures come from one place or an even number: give no {len(self.paths)}.")
+            raise InputError(f"Two sets of images come from one place or an even number: give no {len(self.paths)}.")
         sets = self._open(split)
         return [join(sets[::2]), join(sets[1::2])] if len(sets) > 1 else sets[0].halves() or sets
 
-    def _pictures(self, one: Place, size: Size, channels: int, least: int) -> Pictures:
+    def _images(self, one: Place, size: Size, channels: int, least: int) -> ImageSet:
         x = one.whole(channels, _hw(size))
         kept = list(range(len(one.names)))
         if x is None:
-            (x,), kept = self._stack(one, (channels,), _hw(size), least, "pictures")
-        _check_least(one.where, len(x), least, "pictures")
+            (x,), kept = self._stack(one, (channels,), _hw(size), least, "images")
+        _check_least(one.where, len(x), least, "images")
         self._note([x])
         labels = None if one.labels is None else torch.from_numpy(one.labels[kept])
-        return Pictures(x, labels, one.classes, [_stem(one.names[k]) for k in kept])
+        return ImageSet(x, labels, one.classes, [_stem(one.names[k]) for k in kept])
 
     def _stack(
         self, one: Place, channels: tuple[int, ...], size: tuple[int, int] | None, least: int, noun: str
     ) -> tuple[list[Tensor], list[int]]:
-        """The pictures, or the first and the second ones of pairs; and the indices of those that can be read."""
+        """The images, or the first and the second ones of pairs; and the indices of those that can be read."""
         n, free = len(one.names), free_memory()
         if size:
             check_memory(one.where, n * sum(channels) * size[0] * size[1], free)
         stacks: list[Bytes] = []
         kept: list[int] = []
-        for k, pictures in self._usable(one, least, noun):
-            arrays = [_fit(x, c, size) for x, c in zip(pictures, channels, strict=True)]
+        for k, images in self._usable(one, least, noun):
+            arrays = [_fit(x, c, size) for x, c in zip(images, channels, strict=True)]
             if not stacks:
                 check_memory(one.where, n * sum(array.nbytes for array in arrays), free)
                 stacks = [np.empty((n, *array.shape), np.uint8) for array in arrays]
@@ -262,21 +262,21 @@ class Source:
         return [torch.from_numpy(stack[: len(kept)]) for stack in stacks], kept
 
     def _usable(self, one: Place, least: int, noun: str) -> Iterator[tuple[int, tuple[Array, ...]]]:
-        """Index and pictures of all that can be read, one after the other: threads gained nothing on two busy cores."""
+        """Index and images of all that can be read, one after the other: threads gained nothing on two busy cores."""
         where, names = one.where, one.names
         _check_least(where, len(names), least, noun)
-        bad: list[PictureError] = []
+        bad: list[MediaError] = []
         reasons = []
         for k, name in enumerate(names):
             try:
-                pictures = one.load(k)
-            except PictureError as error:
+                images = one.load(k)
+            except MediaError as error:
                 if self.strict:
                     raise
                 bad.append(error)
                 reasons.append(f"{name} ({str(error).partition(': ')[2].rpartition(': ')[0]})")
             else:
-                yield k, pictures
+                yield k, images
         if bad and len(bad) == len(names):
             raise bad[0]
         if bad:
@@ -287,7 +287,7 @@ class Source:
         """Rows of the two sets whose names are the same."""
         if len(a.names) != len(b.names) and not any("." in one.names[0] for one in (a, b)):
             raise InputError(
-                f"{a.where} holds {len(a.names):,} pictures and {b.where} {len(b.names):,}: "
+                f"{a.where} holds {len(a.names):,} images and {b.where} {len(b.names):,}: "
                 "pairs are those of the same number, so give both as many."
             )
         ours, theirs = ({_stem(name): i for i, name in enumerate(one.names)} for one in (a, b))
@@ -302,7 +302,7 @@ class Source:
             name for one, kept in zip((a, b), used, strict=True) for i, name in enumerate(one.names) if i not in kept
         ]
         if alone:
-            message = f"{len(alone)} pictures of {a.where} and {b.where} have no partner of the same name"
+            message = f"{len(alone)} images of {a.where} and {b.where} have no partner of the same name"
             if self.strict:
                 raise InputError(f"{message} ({some(alone, 3)}): rename or delete them.")
             self.warn(f"{message} and are left out: {some(alone, 3)}")
@@ -310,9 +310,9 @@ class Source:
 
 
 def doubts(data: Sequence[Tensor]) -> list[str]:
-    """What makes it doubtful that something can be learnt from data: that all is of one shade, or the same picture.
+    """What makes it doubtful that something can be learnt from data: that all is of one shade, or the same image.
 
-    ``data`` are sets of pictures, uint8 ``(N, C, H, W)`` each, or the pictures of one set, ``(C, H, W)`` each.
+    ``data`` are sets of images, uint8 ``(N, C, H, W)`` each, or the images of one set, ``(C, H, W)`` each.
     """
     found = []
     for one in [list(data)] if data[0].ndim == 3 else data:
@@ -321,15 +321,15 @@ def doubts(data: Sequence[Tensor]) -> list[str]:
         copies = max(Counter(hashlib.sha256(np.ascontiguousarray(x).data).digest() for x in arrays).values())
         if high - low < FAINT:
             shade = "black" if high < FAINT else "white" if low > 255 - FAINT else "of one shade"
-            found.append(f"all {len(arrays):,} pictures are {shade} (values from {low} to {high} of 255)")
+            found.append(f"all {len(arrays):,} images are {shade} (values from {low} to {high} of 255)")
         elif 2 * copies > max(2, len(arrays)):
-            found.append(f"{copies:,} of {len(arrays):,} pictures are the same one")
+            found.append(f"{copies:,} of {len(arrays):,} images are the same one")
     return found
 
 
-def _fit(picture: Array, channels: int, size: tuple[int, int] | None) -> Bytes:
-    """uint8 ``(channels, *size)`` of a picture: 8 bits come back exactly, and are what is resized."""
-    values: Bytes = np.rint(fit(picture, channels, None) * 255).astype(np.uint8)
+def _fit(image: Array, channels: int, size: tuple[int, int] | None) -> Bytes:
+    """uint8 ``(channels, *size)`` of an image: 8 bits come back exactly, and are what is resized."""
+    values: Bytes = np.rint(fit(image, channels, None) * 255).astype(np.uint8)
     if size is None or values.shape[1:] == size:
         return values
     height, width = values.shape[1:]
@@ -341,15 +341,15 @@ def _fit(picture: Array, channels: int, size: tuple[int, int] | None) -> Bytes:
     return np.stack([np.asarray(plane.resize(size[::-1], method)) for plane in planes])
 
 
-def _cut(picture: Array, what: str) -> tuple[Array, Array]:
+def _cut(image: Array, what: str) -> tuple[Array, Array]:
     """The left and the right half."""
-    _, height, width = picture.shape
+    _, height, width = image.shape
     if width % 2 or not 1.5 * height <= width <= 3 * height:
         raise InputError(
-            f"{what} has {pixels(picture)} pixels, which are not two pictures side by side: "
+            f"{what} has {pixels(image)} pixels, which are not two images side by side: "
             "give two places, or one with two sub-folders."
         )
-    return picture[:, :, : width // 2], picture[:, :, width // 2 :]
+    return image[:, :, : width // 2], image[:, :, width // 2 :]
 
 
 def _check_least(where: str, n: int, least: int, noun: str) -> None:

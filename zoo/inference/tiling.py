@@ -1,4 +1,4 @@
-"""Large pictures in parts: tiles that overlap so far that what comes together equals the whole."""
+"""Large images in parts: tiles that overlap so far that what comes together equals the whole."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def check_tiles(tile: int | str | None, overlap: int | None, reach: int | None, 
     Args:
         tile: a side in pixels, "auto", or None for whole.
         overlap: pixels that a tile sees beyond its edges; None for as many as the result needs.
-        reach: of the network; None where every pixel depends on the whole picture.
+        reach: of the network; None where every pixel depends on the whole image.
         name: of the model.
 
     Raises:
@@ -29,18 +29,18 @@ def check_tiles(tile: int | str | None, overlap: int | None, reach: int | None, 
     if not whole_number and tile is not None and not (isinstance(tile, str) and tile == "auto"):
         raise InputError(f'tile must be "auto", None, or a side in pixels, not {tile!r}.')
     if whole_number and reach is None:
-        raise InputError(f"{name} cannot be run in tiles: each pixel depends on the whole picture. Leave out `tile`.")
+        raise InputError(f"{name} cannot be run in tiles: each pixel depends on the whole image. Leave out `tile`.")
     if overlap is not None:
         check_natural("overlap", overlap)
 
 
 def tile_side(tile: int | str | None, reach: int | None, shape: tuple[int, ...], multiple: int) -> int:
-    """How large the tiles of a picture ``(C, H, W)`` are; 0 where it goes through the network whole.
+    """How large the tiles of an image ``(C, H, W)`` are; 0 where it goes through the network whole.
 
     Args:
         tile: as :func:`check_tiles` lets it pass.
         reach: of the network.
-        shape: of the picture.
+        shape: of the image.
         multiple: what sides must be divisible by; tiles are rounded up to it.
     """
     if tile is not None and not isinstance(tile, str):
@@ -55,11 +55,11 @@ def tile_side(tile: int | str | None, reach: int | None, shape: tuple[int, ...],
 def bands(
     run: Callable[[Array], Array], array: Array, side: int, overlap: int, multiple: int, scale: int
 ) -> Iterator[Array]:
-    """What a network makes of a picture, in bands from top to bottom.
+    """What a network makes of an image, in bands from top to bottom.
 
     Args:
         run: from ``(1, C, h, w)`` in [-1, 1] to ``(1, C', scale * h, scale * w)`` in [-1, 1].
-        array: the picture, ``(C, H, W)`` in [0, 1], with sides that the network takes.
+        array: the image, ``(C, H, W)`` in [0, 1], with sides that the network takes.
         side: of the tiles, divisible by ``multiple``.
         overlap: how far each tile sees beyond its edges. From the network's reach on, the result is that of the whole.
         multiple: tiles begin where this divides: there the strides of a network begin, too.

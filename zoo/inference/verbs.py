@@ -43,8 +43,8 @@ class Verbs:
 
     Attributes:
         entry: the facts from the registry; None for a network that was built by hand.
-        reach: for a network from picture to picture of any size: how many pixels of the input, to each side, a pixel of
-            the output depends on, so that large pictures can go through in tiles. None where it depends on all of them.
+        reach: for a network from image to image of any size: how many pixels of the input, to each side, a pixel of
+            the output depends on, so that large images can go through in tiles. None where it depends on all of them.
         latent_shape: shape of one latent; None for a model that makes no samples.
     """
 
@@ -58,7 +58,7 @@ class Verbs:
         return calls_of(self.entry.verbs if self.entry else ["generate" if self.latent_shape else "reconstruct"])
 
     def _run(self, call: str, x: Array, conditions: Mapping[str, Any]) -> Array:
-        """Latents ``(N, ...)``, or pictures ``(N, C, H, W)`` in [-1, 1], through the network: pictures, about there."""
+        """Latents ``(N, ...)``, or images ``(N, C, H, W)`` in [-1, 1], through the network: images, about there."""
         raise NotImplementedError
 
     def _peak(self, call: str, shape: tuple[int, ...], conditions: Mapping[str, Any]) -> int | None:
@@ -92,8 +92,8 @@ class Verbs:
 
         Args:
             n: how many.
-            seed: a whole number from 0; the same seed gives the same pictures on every device, and the first of
-                many pictures are the same as few. By default another one each time, found in ``.seed`` of the result.
+            seed: a whole number from 0; the same seed gives the same images on every device, and the first of
+                many images are the same as few. By default another one each time, found in ``.seed`` of the result.
             first: number of the first sample: ``generate(4, seed=7, first=100)`` are samples 100 to 103 of that seed.
             batch_size: samples that go through the network at once, fewer where memory is short; the result does not
                 depend on it.
@@ -101,7 +101,7 @@ class Verbs:
             conditions: as declared in the registry; one value, or a list with one for each sample.
 
         Returns:
-            n pictures, float32 in [0, 1].
+            n images, float32 in [0, 1].
 
         Raises:
             VerbError: for a model that only reconstructs.
@@ -143,30 +143,30 @@ class Verbs:
         progress: bool = False,
         **conditions: Any,
     ) -> Images:
-        """Pictures through the model: an autoencoder's copy, a larger photo, a painted one.
+        """Images through the model: an autoencoder's copy, a larger photo, a painted one.
 
         Args:
             inputs: anything that :meth:`zoo.Images.of` takes. For a network of fixed size the largest centred part
                 of the right shape is resized to it; a network that takes any size returns what it was given,
                 times its scale.
-            batch_size: pictures that go through the network at once, fewer where memory is short; the result does not
+            batch_size: images that go through the network at once, fewer where memory is short; the result does not
                 depend on it.
-            tile: "auto" for tiles where the network can be run in parts and a picture has more than 512 x 512 pixels,
+            tile: "auto" for tiles where the network can be run in parts and an image has more than 512 x 512 pixels,
                 or takes more than half of the free memory; None to run it whole; a number for tiles of that many pixels
                 of the input, one after the other.
             overlap: pixels that a tile sees beyond its edges; by default as many as the result needs to equal that of
-                the whole picture, to about 1e-6.
+                the whole image, to about 1e-6.
             progress: whether to show a bar.
-            conditions: as declared in the registry; one value, or a list with one for each picture.
+            conditions: as declared in the registry; one value, or a list with one for each image.
 
         Returns:
-            One picture for each input, in their order and under their names, float32 in [0, 1]. Where a network takes
-            pictures of any size, transparency is enlarged beside the colours, and the result has it, too.
+            One image for each input, in their order and under their names, float32 in [0, 1]. Where a network takes
+            images of any size, transparency is enlarged beside the colours, and the result has it, too.
 
         Raises:
             VerbError: for a model that only generates.
-            InputError: for inputs that hold no pictures, a wrong condition, tiles where the network takes none, or a
-                picture that needs more memory than there is.
+            InputError: for inputs that hold no images, a wrong condition, tiles where the network takes none, or a
+                image that needs more memory than there is.
             ZooError: for a result that is not finite.
         """
         if self.entry and "reconstruct" not in self.entry.verbs:
@@ -214,13 +214,13 @@ class Verbs:
         bits: int = 8,
         **conditions: Any,
     ) -> None:
-        """One picture through the model and into a file, as :meth:`reconstruct` and :meth:`zoo.Images.save` would do.
+        """One image through the model and into a file, as :meth:`reconstruct` and :meth:`zoo.Images.save` would do.
 
         If it goes through in tiles and the file is a PNG, it is written as the tiles come, and takes no memory for the
         result: that may be larger than memory.
 
         Args:
-            source: one picture of anything that :meth:`zoo.Images.of` takes.
+            source: one image of anything that :meth:`zoo.Images.of` takes.
             path: the file.
             tile: as for :meth:`reconstruct`.
             overlap: likewise.
@@ -229,14 +229,14 @@ class Verbs:
             conditions: as for :meth:`reconstruct`.
 
         Raises:
-            InputError: as :meth:`reconstruct`, for more or less than one picture, and for a result that is too large
+            InputError: as :meth:`reconstruct`, for more or less than one image, and for a result that is too large
                 for its format.
-            PictureError: where the disk does not take it.
+            MediaError: where the disk does not take it.
         """
         self.check_tiles(tile, overlap)
         images = Images.of(source, alpha=self._input.size is None)
         if len(images) != 1:
-            raise InputError(f"One picture goes into a file, not {len(images)}: use reconstruct(...).save(FOLDER).")
+            raise InputError(f"One image goes into a file, not {len(images)}: use reconstruct(...).save(FOLDER).")
         (x,) = images.arrays
         array = self._fit(colours(x))
         height, width = self.result_size(array.shape[1:])
@@ -256,7 +256,7 @@ class Verbs:
     def _bands(
         self, array: Array, side: int, overlap: int | None, conditions: Mapping[str, Any], name: str
     ) -> Iterator[Array]:
-        """The result for one picture, in bands from top to bottom."""
+        """The result for one image, in bands from top to bottom."""
         multiple, scale = self._input.multiple, self._scale
         overlap = (self.reach or 0) if overlap is None else overlap
         height, width = (min(length, side + 2 * overlap) for length in array.shape[1:])
@@ -319,7 +319,7 @@ class Verbs:
         return (pixels or 0) * AMPLE // 2 if found is None else found
 
     def _side(self, tile: int | str | None, shape: tuple[int, ...], conditions: Mapping[str, Any]) -> int:
-        """How large the tiles of a picture ``(C, H, W)`` are; 0 for none. Where memory is short, "auto" makes some."""
+        """How large the tiles of an image ``(C, H, W)`` are; 0 for none. Where memory is short, "auto" makes some."""
         multiple = self._input.multiple
         side = tile_side(tile, self.reach, shape, multiple)
         if side or self.reach is None or tile is None:
@@ -336,7 +336,7 @@ class Verbs:
         if need > free:
             raise InputError(
                 f"The result for {name} needs {need / 1e9:,.1f} GB of memory and {free / 1e9:,.1f} GB are free: write "
-                "it as PNG, which takes none (reconstruct_to in Python), or make the picture smaller."
+                "it as PNG, which takes none (reconstruct_to in Python), or make the image smaller."
             )
 
     def _checked_run(self, call: str, x: Array, conditions: Mapping[str, Any], names: Sequence[str]) -> Array:
@@ -350,8 +350,8 @@ class Verbs:
                 f"{self._name} has too little memory for {names[0]}{f' and {len(names) - 1} more' * (len(names) > 1)}: "
                 "give fewer at once, smaller ones, or smaller tiles."
             ) from error
-        for name, picture in zip(names, y, strict=True):
-            if not (np.isfinite(picture.min()) and np.isfinite(picture.max())):
+        for name, image in zip(names, y, strict=True):
+            if not (np.isfinite(image.min()) and np.isfinite(image.max())):
                 raise ZooError(
                     f"{self._name} makes NaN or infinite values of {name}: its weights are damaged, or what it "
                     "computes in is too narrow for it: get them again, or load it with dtype=torch.float32."
@@ -360,11 +360,11 @@ class Verbs:
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:
-        """Height and width of the pictures that the network takes; None for any."""
+        """Height and width of the images that the network takes; None for any."""
         return self._input.size
 
     def result_size(self, size: tuple[int, ...]) -> tuple[int, int]:
-        """Height and width of what :meth:`reconstruct` makes of a picture of this height and width."""
+        """Height and width of what :meth:`reconstruct` makes of an image of this height and width."""
         height, width = self.fixed_size or size
         return height * self._scale, width * self._scale
 
@@ -373,7 +373,7 @@ class Verbs:
         return self.entry.output.scale if self.entry else 1
 
     def prepare(self, inputs: Any) -> Images:
-        """Pictures as the network sees them: with its channels and, if that is fixed, its size.
+        """Images as the network sees them: with its channels and, if that is fixed, its size.
 
         Args:
             inputs: anything that :meth:`zoo.Images.of` takes.
@@ -463,7 +463,7 @@ def _take(conditions: Mapping[str, Any], rows: Sequence[int]) -> dict[str, Any]:
 
 
 def _pad(array: Array, multiple: int) -> Array:
-    """Mirror a picture outward, to the right and below, until height and width are divisible."""
+    """Mirror an image outward, to the right and below, until height and width are divisible."""
     bottom, right = -array.shape[1] % multiple, -array.shape[2] % multiple
     return np.pad(array, ((0, 0), (0, bottom), (0, right)), "reflect") if bottom or right else array
 
@@ -478,7 +478,7 @@ def _with_alpha(made: Array, given: Array) -> Array:
 
 
 def _to_arrays(y: Array) -> list[Array]:
-    """Network output ``(N, C, H, W)`` in [-1, 1] to pictures in [0, 1]."""
+    """Network output ``(N, C, H, W)`` in [-1, 1] to images in [0, 1]."""
     return list(np.ascontiguousarray(np.clip((y + 1) / 2, 0, 1)))
 
 
@@ -490,7 +490,7 @@ class _Progress:
         if shown:
             from tqdm import tqdm
 
-            self.bar = tqdm(total=total, unit="picture", leave=False)
+            self.bar = tqdm(total=total, unit="image", leave=False)
 
     def __enter__(self) -> Callable[[int], object]:
         return self.bar.update if self.bar else lambda n: None

@@ -1,4 +1,4 @@
-"""Files of other people's code, in and out: recognised, renamed, and written again; :mod:`zoo.interop.foreign` reads them."""
+"""Files of other people's code, in and out: recognised, renamed, and written; ``foreign`` reads them."""
 
 from __future__ import annotations
 

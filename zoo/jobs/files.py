@@ -1,4 +1,4 @@
-"""Many pictures through a model: they are read, computed and written at the same time, and a bad one costs no other."""
+"""Many images through a model: they are read, computed and written at the same time, and a bad one costs no other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HELD = 4096 * 4096  # pixels that are read ahead, or wait to be written, beside 
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to put through a model.
+    """One image to put through a model.
 
     Attributes:
         number: of the input, from 0.
@@ -50,11 +50,11 @@ class Work:
     Attributes:
         options: tile and overlap of :meth:`zoo.inference.verbs.Verbs.reconstruct`.
         conditions: for all inputs; a list has one value for each.
-        batch_size: pictures that go through the network at once, at most.
+        batch_size: images that go through the network at once, at most.
         compare: whether results become pairs of what the model saw and what it made.
         format: of the files; None to go by their names.
         bits: of each value in the files.
-        max_pixels: that a picture may have; None for the usual limit.
+        max_pixels: that an image may have; None for the usual limit.
     """
 
     options: dict[str, Any] = field(default_factory=dict)
@@ -93,21 +93,21 @@ def results(
         work: how.
         failed: takes a line for each job that could not be done.
         tick: is called with how many more were tried.
-        check: is called with height and width of each picture before it is put through; what it raises ends all.
+        check: is called with height and width of each image before it is put through; what it raises ends all.
     """
     from zoo.inference.tiling import tile_side
 
     for batch in _ahead(model, jobs, work, failed):
         small: Batch = []
-        for job, picture in batch:
-            check(picture.arrays[0].shape[1:])
+        for job, image in batch:
+            check(image.arrays[0].shape[1:])
             # What goes through in tiles is written as they come.
-            if job.target and not work.compare and tile_side("auto", model.reach, picture.arrays[0].shape, 1):
-                make = partial(model.reconstruct_to, picture, job.target, format=work.format, bits=work.bits)
+            if job.target and not work.compare and tile_side("auto", model.reach, image.arrays[0].shape, 1):
+                make = partial(model.reconstruct_to, image, job.target, format=work.format, bits=work.bits)
                 if kept(failed, job, partial(make, **work.of([job]))):
                     yield job, None
             else:
-                small.append((job, picture))
+                small.append((job, image))
         yield from _through(model, small, work, failed)
         tick(len(batch))
 
@@ -126,16 +126,16 @@ def to_files(
 
 
 def _ahead(model: Verbs, jobs: Sequence[Job], work: Work, failed: list[str]) -> Iterator[Batch]:
-    """The pictures of all jobs in batches, the next of which is read while one is worked on."""
+    """The images of all jobs in batches, the next of which is read while one is worked on."""
     rest = iter(jobs)
 
     def batch() -> Batch:
         found: Batch = []
         pixels = 0
         for job in rest:
-            if (picture := _read(model, job, work, failed)) is not None:
-                found.append((job, picture))
-                pixels += picture.arrays[0][0].size
+            if (image := _read(model, job, work, failed)) is not None:
+                found.append((job, image))
+                pixels += image.arrays[0][0].size
             if len(found) >= work.batch_size or pixels >= HELD:
                 break
         return found
@@ -148,25 +148,25 @@ def _ahead(model: Verbs, jobs: Sequence[Job], work: Work, failed: list[str]) -> 
 
 
 def _read(model: Verbs, job: Job, work: Work, failed: list[str]) -> Images | None:
-    """The picture of a job, fitted to a network of fixed size, so that no large ones are held; None if it fails."""
+    """The image of a job, fitted to a network of fixed size, so that no large ones are held; None if it fails."""
     from zoo.media.images import Images
 
     made: list[Images] = []
 
     def read() -> None:
         if job.source == STANDARD and sys.stdin is None:
-            raise InputError("The standard input is closed: redirect a picture to it.")
+            raise InputError("The standard input is closed: redirect an image to it.")
         source = sys.stdin.buffer if job.source == STANDARD else job.source
-        picture = Images.of(source, alpha=True, max_pixels=work.max_pixels)
+        image = Images.of(source, alpha=True, max_pixels=work.max_pixels)
         if model.fixed_size:
-            picture = model.prepare(picture)
-        made.append(picture)
+            image = model.prepare(image)
+        made.append(image)
 
     return made[0] if kept(failed, job, read) else None
 
 
 def _through(model: Verbs, batch: Batch, work: Work, failed: list[str]) -> Iterator[tuple[Job, Images]]:
-    """What becomes of pictures; if a batch fails, each alone, so that one bad picture costs no other."""
+    """What becomes of images; if a batch fails, each alone, so that one bad image costs no other."""
     fits: Batch = [one for one in batch if kept(failed, one[0], partial(_check_result, model, *one, work))]
     if len(fits) > 1:
         try:
@@ -180,26 +180,26 @@ def _through(model: Verbs, batch: Batch, work: Work, failed: list[str]) -> Itera
             yield from made
 
 
-def _check_result(model: Verbs, job: Job, picture: Images, work: Work) -> None:
+def _check_result(model: Verbs, job: Job, image: Images, work: Work) -> None:
     """Refuse what would be too large for the format of its file."""
     from zoo.media.image_encode import check_output
 
     if job.target:
-        height, width = model.result_size(picture.arrays[0].shape[1:])
+        height, width = model.result_size(image.arrays[0].shape[1:])
         check_output(job.target, size=(width, height), format=work.format, bits=work.bits)
 
 
 def _made(model: Verbs, batch: Batch, work: Work) -> list[tuple[Job, Images]]:
-    """Pictures through the network, all together."""
+    """Images through the network, all together."""
     from zoo.media.images import Images
 
-    jobs, pictures = [job for job, _ in batch], [picture for _, picture in batch]
-    given = Images.of(pictures, alpha=True)
+    jobs, images = [job for job, _ in batch], [image for _, image in batch]
+    given = Images.of(images, alpha=True)
     given.names = [job.name for job in jobs]
     made = model.reconstruct(given, batch_size=len(batch), **work.of(jobs))
     if not work.compare:
         return [(job, made[number]) for number, job in enumerate(jobs)]
-    seen = [model.prepare(picture) for picture in pictures]
+    seen = [model.prepare(image) for image in images]
     return [(job, Images.of([seen[number], made[number]], alpha=True)) for number, job in enumerate(jobs)]
 
 
@@ -214,10 +214,10 @@ def said(error: BaseException) -> str:
 
 
 def kept(failed: list[str], job: Job, work: Callable[[], object]) -> bool:
-    """Whether work on a picture was done; if not, why, is kept under its name."""
+    """Whether work on an image was done; if not, why, is kept under its name."""
     try:
         work()
-    except Exception as error:  # a decoder, a network, a disk: whatever it raises costs this picture alone
+    except Exception as error:  # a decoder, a network, a disk: whatever it raises costs this image alone
         text, name = said(error), str(ZooError(job.name))
         failed.append(text if name in text else f"{name}: {text}")
         return False

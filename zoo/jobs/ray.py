@@ -1,6 +1,6 @@
-"""Many pictures on many machines: the work of the verbs on Ray Data, with a model on each device.
+"""Many images on many machines: the work of the verbs on Ray Data, with a model on each device.
 
-Every picture is a file of its own in a folder that all machines see. It is whole or not there, so what a lost worker
+Every image is a file of its own in a folder that all machines see. It is whole or not there, so what a lost worker
 had begun is done again by another.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 from zoo.errors import ZooError
 from zoo.jobs.files import Job, Work, ready, said, to_files
 
-PICTURES, SAMPLES = 16, 64  # that a worker takes at once
+IMAGES, SAMPLES = 16, 64  # that a worker takes at once
 
 
 class Worker:
@@ -74,7 +74,7 @@ def generate(files: Sequence[Path], loading: dict[str, Any], work: Work, seed: i
 
 
 def reconstruct(jobs: Sequence[Job], loading: dict[str, Any], work: Work) -> tuple[list[Job], list[str]]:
-    """Pictures through a model, likewise.
+    """Images through a model, likewise.
 
     Args:
         jobs: whose files all machines see under these paths.
@@ -87,7 +87,7 @@ def reconstruct(jobs: Sequence[Job], loading: dict[str, Any], work: Work) -> tup
     Raises:
         ZooError: if Ray is not installed.
     """
-    done, failed = _run("reconstruct", jobs, loading, work, 0, PICTURES)
+    done, failed = _run("reconstruct", jobs, loading, work, 0, IMAGES)
     numbers = set(done)
     return [job for job in jobs if job.number in numbers], failed
 

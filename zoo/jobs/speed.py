@@ -25,7 +25,7 @@ def measure(name: str, pairs: int = 5) -> Iterator[tuple[str, OptimizedForward, 
         for call in model.calls:
             optimized = backend.optimized(model, call)
             title = precision if len(model.calls) == 1 else f"{precision}, {call}"
-            x, conditions = model.example(call, 8)  # a picture of 128 x 144 pixels, if the size is free
+            x, conditions = model.example(call, 8)  # an image of 128 x 144 pixels, if the size is free
             given = x[:1], {name: value[:1] for name, value in conditions.items()}
             plain = partial(run_network, model, call, torch.float32)
             if optimized.run is None:

@@ -76,7 +76,7 @@ class Samples(ABC):
 
     @abstractmethod
     def preview(self) -> Image.Image:
-        """A picture of the samples, as a notebook shows them."""
+        """An image of the samples, as a notebook shows them."""
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()

@@ -14,14 +14,14 @@ from PIL import Image, ImageCms
 from zoo.arrays import Array
 
 
-def to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
-    """A picture (L, RGB or CMYK) from the colours of its profile to sRGB; as it is if the profile is broken."""
-    transform = _transform(profile, picture.mode)
+def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """An image (L, RGB or CMYK) from the colours of its profile to sRGB; as it is if the profile is broken."""
+    transform = _transform(profile, image.mode)
     if not transform:
-        return picture
-    if picture.mode != "L":
-        return transform.apply(picture)
-    made = transform.apply(picture.convert(transform.input_mode))
+        return image
+    if image.mode != "L":
+        return transform.apply(image)
+    made = transform.apply(image.convert(transform.input_mode))
     return made.getchannel("G")
 
 
@@ -76,8 +76,8 @@ def _words_to_srgb(words: npt.NDArray[np.uint16], profile: bytes | None) -> npt.
         made = _by_matrix(colour, profile)
     except (LookupError, ValueError, ArithmeticError, struct.error):
         eight = (colour // 257).astype(np.uint8)
-        picture = to_srgb(Image.fromarray(eight[..., 0] if grey else eight), profile)
-        made = np.asarray(picture).reshape(colour.shape).astype(np.uint16) * 257
+        image = to_srgb(Image.fromarray(eight[..., 0] if grey else eight), profile)
+        made = np.asarray(image).reshape(colour.shape).astype(np.uint16) * 257
     return np.concatenate([made, rest], 2)
 
 

@@ -1,4 +1,4 @@
-"""Pictures into files: formats, limits, and PNG that is written in bands."""
+"""Images into files: formats, limits, and PNG that is written in bands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image, ImageCms
 
 from zoo.arrays import Array
-from zoo.errors import InputError, PictureError
+from zoo.errors import InputError, MediaError
 from zoo.files import atomic_write
 from zoo.media.image_decode import Info, from_pil
 
@@ -69,7 +69,7 @@ def _kind(format: str) -> str:
     kind = WRITES.get(f".{str(format).lower().lstrip('.')}")
     if not kind:
         known = ", ".join(sorted({name.lower() for name in WRITES.values()}))
-        raise InputError(f"{format!r} is no picture format: use {known}.")
+        raise InputError(f"{format!r} is no image format: use {known}.")
     return kind
 
 
@@ -90,7 +90,7 @@ def check_output(
 
     Raises:
         InputError: for a name, format or size that cannot be written.
-        PictureError: for a place where nothing may be written.
+        MediaError: for a place where nothing may be written.
     """
     if not isinstance(path, (str, os.PathLike)) or not isinstance(text := os.fspath(path), str):
         raise InputError(f"A path is a text or a Path, not {path!r}.")
@@ -101,7 +101,7 @@ def check_output(
         raise InputError(f"{path} is too long: a name takes at most {BYTES} bytes.")
     folder = is_folder(path)
     if not folder and not format and suffix not in WRITES:
-        raise InputError(f"{path}: {suffix} is no picture format: use {', '.join(WRITES)}, or a folder.")
+        raise InputError(f"{path}: {suffix} is no image format: use {', '.join(WRITES)}, or a folder.")
     kind = _kind(format or ("png" if folder else suffix))
     if not folder and WRITES.get(suffix, kind) != kind:
         raise InputError(f"{path} ends in {suffix}, and the format is {format}: give {target.stem}{ending(format)}.")
@@ -115,7 +115,7 @@ def check_output(
     while not os.path.lexists(home) and home != home.parent:
         home = home.parent
     if not os.path.isdir(home) or not os.access(home, os.W_OK):  # noqa: PTH112
-        raise PictureError(f"{path} cannot be written: {home} is not a folder that you may write to.")
+        raise MediaError(f"{path} cannot be written: {home} is not a folder that you may write to.")
 
 
 def _check_size(what: str, kind: str, size: tuple[int, int]) -> None:
@@ -130,17 +130,17 @@ def _check_size(what: str, kind: str, size: tuple[int, int]) -> None:
 
 
 def write(
-    picture: Image.Image | Array,
+    image: Image.Image | Array,
     path: Path,
     *,
     format: str | None = None,
     bits: int = 8,
     info: Info | None = None,
 ) -> None:
-    """Write one picture, aside first, then under its name.
+    """Write one image, aside first, then under its name.
 
     Args:
-        picture: of PIL, or ``(C, H, W)`` in [0, 1].
+        image: of PIL, or ``(C, H, W)`` in [0, 1].
         path: the file.
         format: as for :meth:`Images.save`.
         bits: likewise.
@@ -148,30 +148,30 @@ def write(
 
     Raises:
         InputError: for a name, format or size that cannot be written.
-        PictureError: where the disk does not take it.
+        MediaError: where the disk does not take it.
     """
-    if bits == 16 and isinstance(picture, Image.Image):
-        picture, _ = from_pil(picture, "The picture", alpha=True)
-    size = picture.size if isinstance(picture, Image.Image) else (picture.shape[2], picture.shape[1])
+    if bits == 16 and isinstance(image, Image.Image):
+        image, _ = from_pil(image, "The image", alpha=True)
+    size = image.size if isinstance(image, Image.Image) else (image.shape[2], image.shape[1])
     check_output(path, size=size, format=format, bits=bits)
-    if bits == 16 and not isinstance(picture, Image.Image):
-        return write_bands([picture], picture.shape, path, bits=16, info=info)
+    if bits == 16 and not isinstance(image, Image.Image):
+        return write_bands([image], image.shape, path, bits=16, info=info)
     kind = _kind(format or path.suffix)
     try:
-        content = encode(picture if isinstance(picture, Image.Image) else to_pil(picture), kind, info or Info())
+        content = encode(image if isinstance(image, Image.Image) else to_pil(image), kind, info or Info())
         with atomic_write(path) as aside:
             aside.write_bytes(content)
     except OSError as error:
-        raise PictureError(f"{path} cannot be written: {error.strerror or error}.") from None
+        raise MediaError(f"{path} cannot be written: {error.strerror or error}.") from None
     except MemoryError:
-        raise PictureError(f"{path} cannot be written: it needs more memory than is free.") from None
+        raise MediaError(f"{path} cannot be written: it needs more memory than is free.") from None
     return None
 
 
 def write_bands(
     bands: Iterable[Array], shape: tuple[int, ...], path: Path, *, bits: int = 8, info: Info | None = None
 ) -> None:
-    """Write a picture that comes from top to bottom, and that memory need not hold, as PNG.
+    """Write an image that comes from top to bottom, and that memory need not hold, as PNG.
 
     Args:
         bands: ``(C, h, W)`` in [0, 1] each.
@@ -181,7 +181,7 @@ def write_bands(
         info: what to write beside the pixels.
 
     Raises:
-        PictureError: where the disk does not take it.
+        MediaError: where the disk does not take it.
     """
     check_output(path, format="png", bits=bits)
     channels, height, width = shape
@@ -204,7 +204,7 @@ def write_bands(
             file.write(_chunk(b"IDAT", packer.flush()))
             file.write(_chunk(b"IEND", b""))
     except OSError as error:
-        raise PictureError(f"{path} cannot be written: {error.strerror or error}.") from None
+        raise MediaError(f"{path} cannot be written: {error.strerror or error}.") from None
 
 
 def _chunks(info: Info, channels: int) -> Iterator[tuple[bytes, bytes]]:
@@ -219,7 +219,7 @@ def _chunks(info: Info, channels: int) -> Iterator[tuple[bytes, bytes]]:
 
 @cache
 def _srgb() -> bytes:
-    """The profile of sRGB, without the time at which it was made, so that the same picture is the same file."""
+    """The profile of sRGB, without the time at which it was made, so that the same image is the same file."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return profile[:24] + bytes(12) + profile[36:]
 
@@ -245,7 +245,7 @@ def _scaled(array: Array, most: int) -> Array:
         InputError: for NaN, of which integers make anything.
     """
     if not np.isfinite(array).all():
-        raise InputError("A picture has NaN or infinite values: repair it first, with numpy.nan_to_num for instance.")
+        raise InputError("An image has NaN or infinite values: repair it first, with numpy.nan_to_num for instance.")
     scaled: Array = np.clip(array, 0, 1).transpose(1, 2, 0) * most + 0.5
     return scaled
 
@@ -255,17 +255,17 @@ def to_pil(array: Array) -> Image.Image:
     return Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values)
 
 
-def encode(picture: Image.Image, kind: str, info: Info) -> bytes:
+def encode(image: Image.Image, kind: str, info: Info) -> bytes:
     buffer = io.BytesIO()
-    if kind in ("JPEG", "BMP", "GIF") and picture.mode in ("LA", "RGBA"):  # which know no half transparency
-        picture = to_pil(from_pil(picture, "The picture")[0])
+    if kind in ("JPEG", "BMP", "GIF") and image.mode in ("LA", "RGBA"):  # which know no half transparency
+        image = to_pil(from_pil(image, "The image")[0])
     options = dict(_OPTIONS.get(kind, {}))
     if info.dpi:
         options["dpi"] = info.dpi
     # The segment of a JPEG holds 64 KiB.
     if info.exif and kind in ("PNG", "JPEG", "WEBP", "TIFF") and len(info.exif) < 65_000:
         options["exif"] = info.exif
-    if info.srgb and kind in ("PNG", "JPEG", "WEBP", "TIFF") and picture.mode in ("RGB", "RGBA"):
+    if info.srgb and kind in ("PNG", "JPEG", "WEBP", "TIFF") and image.mode in ("RGB", "RGBA"):
         options["icc_profile"] = _srgb()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()

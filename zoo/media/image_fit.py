@@ -1,4 +1,4 @@
-"""Pictures in the channels and size that a network takes."""
+"""Images in the channels and size that a network takes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def colours(array: Array) -> Array:
-    """A picture ``(C, H, W)`` without its transparency, C = 1 or 3.
+    """An image ``(C, H, W)`` without its transparency, C = 1 or 3.
 
     A pixel that is not seen at all gets the colour of the nearest one that is: what it has is chance, often black, and
     would run into the edges wherever pixels are mixed.
@@ -61,7 +61,7 @@ def _nearest(seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
 
 
 def fit(array: Array, channels: int | None, size: tuple[int, int] | None) -> Array:
-    """A picture ``(C, H, W)`` with the channels and size that a network takes.
+    """An image ``(C, H, W)`` with the channels and size that a network takes.
 
     Colour becomes grey by its luma (ITU-R BT.601); grey becomes colour by repetition; transparency is laid on white,
     and stays if ``channels`` is None. For another size the largest centred part of the right shape is resized

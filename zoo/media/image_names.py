@@ -1,4 +1,4 @@
-"""Names of files for many pictures, that every system takes."""
+"""Names of files for many images, that every system takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files are pictures: folders, and names."""
+"""Which files are images: folders, and names."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 from zoo.errors import InputError
 
-# Endings of pictures that are read; in folders, files with other endings or none are looked into.
+# Endings of images that are read; in folders, files with other endings or none are looked into.
 # fmt: off
 READS = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".pbm",
     ".pnm", ".pfm", ".avif", ".avifs", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".tga", ".icb", ".vda", ".vst",
     ".ico", ".dds", ".apng",
 )
-# What TIFF readers take for a picture, and in which they find a thumbnail.
+# What TIFF readers take for an image, and in which they find a thumbnail.
 _RAW = (
     ".dng", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".cr2", ".pef", ".srw", ".3fr", ".iiq", ".erf", ".kdc", ".dcr",
     ".mos", ".rw2", ".orf",
@@ -73,11 +73,11 @@ def files_below(folder: Path, above: frozenset[str] = frozenset(), left_out: Lef
             left_out.append((path, "leads nowhere" if item.is_symlink() else "is no file"))
 
 
-def picture_files(folder: Path, left_out: LeftOut | None = None) -> list[Path]:
-    """The picture files of a folder and of those inside it, hidden ones left out, in the order of their names.
+def image_files(folder: Path, left_out: LeftOut | None = None) -> list[Path]:
+    """The image files of a folder and of those inside it, hidden ones left out, in the order of their names.
 
-    A picture is what begins like one, whatever it is called, and what is called like one, whatever it holds: so a
-    damaged picture is not passed over.
+    An image is what begins like one, whatever it is called, and what is called like one, whatever it holds: so a
+    damaged image is not passed over.
 
     Args:
         folder: where to look.
@@ -94,19 +94,19 @@ def picture_files(folder: Path, left_out: LeftOut | None = None) -> list[Path]:
             skipped.append((path, "hidden"))
         elif path.suffix.lower() in READS:
             files.append(path)
-        elif reason := _no_picture(path):
+        elif reason := _no_image(path):
             skipped.append((path, reason))
         else:
             files.append(path)
     if left_out is not None:
         left_out += skipped
     if not files:
-        raise InputError(f"{folder} holds no pictures: give {FORMATS}.")
+        raise InputError(f"{folder} holds no images: give {FORMATS}.")
     return files
 
 
-def _no_picture(path: Path) -> str:
-    """Why a file is no picture; empty if it is one."""
+def _no_image(path: Path) -> str:
+    """Why a file is no image; empty if it is one."""
     try:
         with path.open("rb", buffering=0) as file:
             head = file.read(HEAD)
@@ -123,7 +123,7 @@ def refusal(head: bytes, name: str) -> str:
         return "a camera's raw file"
     if re.match(rb"....ftyp(hei|hev|mif1|msf1)", head, re.DOTALL):
         return "HEIC, which is not read"
-    return "not a picture"
+    return "not an image"
 
 
 def format_of(head: bytes, name: str = "") -> str:
@@ -146,17 +146,17 @@ def format_of(head: bytes, name: str = "") -> str:
 
 
 def named_files(path: Path, left_out: LeftOut | None = None) -> list[tuple[str, Path]]:
-    """Name and path of a picture file, or of each one in a folder: relative to the folder, without the ending.
+    """Name and path of an image file, or of each one in a folder: relative to the folder, without the ending.
 
     Args:
         path: a file or a folder.
-        left_out: as for :func:`picture_files`.
+        left_out: as for :func:`image_files`.
     """
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
-        return [(_bare(file.relative_to(path)), file) for file in picture_files(path, left_out)]
+        return [(_bare(file.relative_to(path)), file) for file in image_files(path, left_out)]
     return [(_bare(Path(path.name)), path)]
 
 
 def _bare(path: Path) -> str:
-    """A path without the ending of a picture: ``v1.2`` keeps all of its name."""
+    """A path without the ending of an image: ``v1.2`` keeps all of its name."""
     return str(path.with_suffix("") if path.suffix.lower() in READS else path)

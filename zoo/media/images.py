@@ -29,12 +29,12 @@ from zoo.media.image_names import file_names
 
 
 class Images(Samples):
-    """A sequence of pictures, of one size or several; iterating gives PIL pictures.
+    """A sequence of images, of one size or several; iterating gives PIL images.
 
     Attributes:
         arrays: float32 ``(C, H, W)`` in [0, 1] each: C is 1 for grey, 3 for RGB, one more where there is transparency.
         names: where each came from, relative to the folder it was in, or ``0000``, ``0001``, ... .
-        seed: the seed that made them, for generated pictures.
+        seed: the seed that made them, for generated images.
         infos: what the file of each said beside the pixels: EXIF and resolution. :meth:`save` writes it into results.
 
     Raises:
@@ -42,7 +42,7 @@ class Images(Samples):
     """
 
     kind = "image"
-    noun = "pictures"
+    noun = "images"
 
     def __init__(
         self,
@@ -65,23 +65,23 @@ class Images(Samples):
                     "zoo.Images.of takes others."
                 )
         if len(self.names) != len(self.arrays):
-            raise InputError(f"There are {len(self.names)} names for {len(self.arrays)} pictures: give each a name.")
+            raise InputError(f"There are {len(self.names)} names for {len(self.arrays)} images: give each a name.")
 
     @classmethod
     def of(cls, source: Any, alpha: bool = False, max_pixels: int | None = None) -> Images:
-        """Pictures of anything that holds pictures.
+        """Images of anything that holds images.
 
         Args:
             source: one of these, or a list or tuple of them, which may be mixed:
 
-                - the path of a picture, or of a folder, which is searched to the bottom in the order of names; what is
-                  no picture is left out (:func:`zoo.media.image_paths.picture_files` says what)
+                - the path of an image, or of a folder, which is searched to the bottom in the order of names; what is
+                  no image is left out (:func:`zoo.media.image_paths.image_files` says what)
                 - the bytes of a file, or an open binary file, which is read from its beginning
-                - a PIL picture
+                - a PIL image
                 - a numpy array ``(H, W)``, ``(H, W, C)`` or ``(N, H, W, C)``: uint8, uint16, or float in [0, 1]
                 - a torch tensor ``(C, H, W)`` or ``(N, C, H, W)``: uint8, or float in [0, 1]
                 - Images
-            alpha: whether pictures that are transparent somewhere keep that, as their last channel.
+            alpha: whether images that are transparent somewhere keep that, as their last channel.
             max_pixels: more pixels in a file are refused as a decompression bomb; ``PIL.Image.MAX_IMAGE_PIXELS``
                 (89 million) by default.
 
@@ -90,8 +90,8 @@ class Images(Samples):
         applied, and of an animation the first frame is taken.
 
         Raises:
-            InputError: for what holds no pictures, with the reason.
-            PictureError: for a picture file that is damaged, or needs more memory than is free.
+            InputError: for what holds no images, with the reason.
+            MediaError: for an image file that is damaged, or needs more memory than is free.
         """
         if isinstance(source, Images):
             return source if alpha else cls(map(opaque, source.arrays), source.names, source.seed, source.infos)
@@ -112,13 +112,13 @@ class Images(Samples):
         """
         values = _numpy(output, "What a network made")
         if values.ndim not in (3, 4) or values.shape[-3] not in (1, 2, 3, 4) or 0 in values.shape:
-            raise InputError(f"A network's pictures are (N, C, H, W) or (C, H, W), C from 1 to 4, not {values.shape}.")
+            raise InputError(f"A network's images are (N, C, H, W) or (C, H, W), C from 1 to 4, not {values.shape}.")
         if not np.issubdtype(values.dtype, np.floating):
-            raise InputError(f"A network's pictures are floats in [-1, 1], not {values.dtype}: use zoo.Images.of.")
+            raise InputError(f"A network's images are floats in [-1, 1], not {values.dtype}: use zoo.Images.of.")
         if not np.isfinite(values).all():
-            raise InputError("A network's pictures have NaN or infinite values: its weights or its input are broken.")
-        pictures = values.astype(np.float32).reshape(-1, *values.shape[-3:])
-        return cls(list(np.clip((pictures + 1) / 2, 0, 1)))
+            raise InputError("A network's images have NaN or infinite values: its weights or its input are broken.")
+        images = values.astype(np.float32).reshape(-1, *values.shape[-3:])
+        return cls(list(np.clip((images + 1) / 2, 0, 1)))
 
     def __len__(self) -> int:
         return len(self.arrays)
@@ -131,7 +131,7 @@ class Images(Samples):
 
     @classmethod
     def concat(cls, parts: Iterable[Images]) -> Images:
-        """The pictures of several, one after the other, under their names."""
+        """The images of several, one after the other, under their names."""
         parts = list(parts)
         return cls(
             [array for part in parts for array in part.arrays],
@@ -140,36 +140,36 @@ class Images(Samples):
         )
 
     def _infos(self) -> list[Info]:
-        """One for each picture, also where ``arrays`` has been changed by hand."""
+        """One for each image, also where ``arrays`` has been changed by hand."""
         return (self.infos + [Info()] * len(self.arrays))[: len(self.arrays)]
 
     def __repr__(self) -> str:
         sizes = sorted({array.shape for array in self.arrays})
         shapes = ", ".join("x".join(map(str, size)) for size in sizes[:3])
-        return f"<{len(self)} pictures of {shapes}{', ...' if len(sizes) > 3 else ''}>"
+        return f"<{len(self)} images of {shapes}{', ...' if len(sizes) > 3 else ''}>"
 
     def numpy(self) -> Array:
-        """All pictures as one float32 array ``(N, C, H, W)`` in [0, 1]; they must be of one size."""
+        """All images as one float32 array ``(N, C, H, W)`` in [0, 1]; they must be of one size."""
         if len({array.shape for array in self.arrays}) > 1:
-            raise InputError("These pictures have several sizes: use .arrays, or take them one by one.")
+            raise InputError("These images have several sizes: use .arrays, or take them one by one.")
         return np.stack(self.arrays)
 
     @property
     def tensor(self) -> torch.Tensor:
-        """All pictures as one float32 tensor ``(N, C, H, W)`` in [0, 1]; they must be of one size."""
+        """All images as one float32 tensor ``(N, C, H, W)`` in [0, 1]; they must be of one size."""
         import torch
 
         return torch.from_numpy(self.numpy())
 
     def grid(self, columns: int | None = None, padding: int = 2) -> Image.Image:
-        """All pictures on one sheet, white between them.
+        """All images on one sheet, white between them.
 
         Args:
             columns: how many side by side; as square as it goes by default.
-            padding: pixels between the pictures.
+            padding: pixels between the images.
         """
         if not self.arrays:
-            raise InputError("There are no pictures to lay out.")
+            raise InputError("There are no images to lay out.")
         columns = columns or math.ceil(math.sqrt(len(self)))
         height, width = (max(array.shape[i] for array in self.arrays) + padding for i in (1, 2))
         rows = math.ceil(len(self) / columns)
@@ -182,9 +182,9 @@ class Images(Samples):
         return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
 
     def save(self, path: str | os.PathLike[str], *, format: str | None = None, bits: int = 8) -> None:
-        """Write to a file (several pictures become one grid) or a folder (one file each, under their names).
+        """Write to a file (several images become one grid) or a folder (one file each, under their names).
 
-        Nothing is left half written: a file gets its name when it is whole. EXIF and resolution of the picture that
+        Nothing is left half written: a file gets its name when it is whole. EXIF and resolution of the image that
         each was made from are written, too, where the format has a place for them. Whatever the names are, nothing is
         written outside of the folder: :func:`file_names`.
 
@@ -194,16 +194,16 @@ class Images(Samples):
             bits: 16 for PNG with 16 bits.
 
         Raises:
-            InputError: for an ending that is no picture format, or pictures too large for it.
-            PictureError: where the disk does not take it.
+            InputError: for an ending that is no image format, or images too large for it.
+            MediaError: where the disk does not take it.
         """
         self._check()  # again: lists can be changed
         check_output(path, format=format, bits=bits)
         target = Path(path)
         if not is_folder(path):
             info = self._infos()[0] if len(self) == 1 else Info()
-            picture: Array | Image.Image = self.arrays[0] if len(self) == 1 else self._grid_checked(target, format)
-            return write(picture, target, format=format, bits=bits, info=info)
+            image: Array | Image.Image = self.arrays[0] if len(self) == 1 else self._grid_checked(target, format)
+            return write(image, target, format=format, bits=bits, info=info)
         names = file_names(self.names, ending(format))
         for array, name, info in zip(self.arrays, names, self._infos(), strict=True):
             write(array, target / name, format=format, bits=bits, info=info)
@@ -217,11 +217,11 @@ class Images(Samples):
         return self.grid()
 
     def png(self) -> bytes:
-        """The picture, or the grid of several, as the bytes of a PNG file."""
+        """The image, or the grid of several, as the bytes of a PNG file."""
         return encode(self.preview(), "PNG", Info())
 
     def preview(self) -> Image.Image:
-        """The picture, or the grid of several."""
+        """The image, or the grid of several."""
         return to_pil(self.arrays[0]) if len(self) == 1 else self.grid()
 
     def _repr_png_(self) -> bytes:
@@ -229,13 +229,13 @@ class Images(Samples):
 
 
 def grid_size(n: int, height: int, width: int) -> tuple[int, int]:
-    """Width and height of the grid of ``n`` pictures, as :meth:`Images.grid` lays them out, in pixels."""
+    """Width and height of the grid of ``n`` images, as :meth:`Images.grid` lays them out, in pixels."""
     columns = math.ceil(math.sqrt(n))
     return columns * (width + 2) - 2, math.ceil(n / columns) * (height + 2) - 2
 
 
 def _read(source: Any, alpha: bool, max_pixels: int | None, item: str = "") -> Iterator[tuple[str, Array, Info]]:
-    """Name (may be empty), array and info of every picture in the source; errors call what has no name ``item``."""
+    """Name (may be empty), array and info of every image in the source; errors call what has no name ``item``."""
     if isinstance(source, Images):
         made = Images.of(source, alpha)
         yield from zip(made.names, made.arrays, made._infos(), strict=True)
@@ -243,30 +243,28 @@ def _read(source: Any, alpha: bool, max_pixels: int | None, item: str = "") -> I
         raise InputError(f"{source} is an address, and nothing is fetched from the network here: download it first.")
     elif isinstance(source, (str, os.PathLike)):
         if not os.fspath(source):  # an unset variable; Path would take it for the current folder
-            raise InputError("The path of a picture is empty: name a file, or . for the current folder.")
+            raise InputError("The path of an image is empty: name a file, or . for the current folder.")
         for name, file in named_files(Path(source)):
             yield name, *read_path(file, alpha, max_pixels)
     elif isinstance(source, (bytes, bytearray, memoryview)):
         yield "", *read_open(io.BytesIO(source), item or "The bytes", alpha, max_pixels)
     elif isinstance(source, Image.Image):
-        yield "", *from_pil(source, item or "The picture", alpha)
+        yield "", *from_pil(source, item or "The image", alpha)
     elif isinstance(source, np.ndarray):
         yield from (("", array, Info()) for array in from_array(source, alpha, item or "The array"))
     elif hasattr(source, "detach") and hasattr(source, "movedim"):  # a torch tensor, torch not imported
         if source.ndim not in (3, 4):
-            raise InputError(
-                f"{item or 'A tensor'} of pictures is (C, H, W) or (N, C, H, W), not {tuple(source.shape)}."
-            )
+            raise InputError(f"{item or 'A tensor'} of images is (C, H, W) or (N, C, H, W), not {tuple(source.shape)}.")
         values = np.moveaxis(_numpy(source, item or "The tensor"), -3, -1)
         yield from (("", array, Info()) for array in from_array(values, alpha, item or "The tensor"))
     elif hasattr(source, "read"):
         yield "", *_read_file_object(source, item, alpha, max_pixels)
     elif isinstance(source, Iterable):
         for number, part in enumerate(source):
-            yield from _read(part, alpha, max_pixels, f"Picture {number}")
+            yield from _read(part, alpha, max_pixels, f"Image {number}")
     else:
         raise InputError(
-            f"{type(source).__name__} holds no pictures: give a path, bytes, a PIL picture, an array or a tensor."
+            f"{type(source).__name__} holds no images: give a path, bytes, a PIL image, an array or a tensor."
         )
 
 
@@ -282,7 +280,7 @@ def _numpy(values: Any, what: str) -> npt.NDArray[Any]:
 
 
 def _read_file_object(source: Any, item: str, alpha: bool, max_pixels: int | None) -> tuple[Array, Info]:
-    """One picture of an open file, from its beginning if it can go back."""
+    """One image of an open file, from its beginning if it can go back."""
     name = getattr(source, "name", None)
     what = name if isinstance(name, str) and name else item or "The file"
     try:

@@ -34,13 +34,13 @@ def pca_error(train: np.ndarray, test: np.ndarray, components: int) -> float:
     """Mean squared error on ``test`` of PCA with so many numbers, fitted on ``train`` (both ``(N, pixels)``).
 
     Raises:
-        InputError: for fewer pictures or pixels than ``components``.
+        InputError: for fewer images or pixels than ``components``.
     """
     from sklearn.decomposition import PCA
 
     if components > min(train.shape):
         raise InputError(
-            f"PCA with {components} numbers needs as many training pictures and pixels, not {len(train):,} pictures of "
+            f"PCA with {components} numbers needs as many training images and pixels, not {len(train):,} images of "
             f"{train.shape[1]:,}: give more of them."
         )
     pca = PCA(components, svd_solver="full").fit(train)

@@ -1,4 +1,4 @@
-"""A small classifier that says what is in a picture."""
+"""A small classifier that says what is in an image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Classifier(nn.Module):
-    """A small network that names the class of a 28 px grey picture."""
+    """A small network that names the class of a 28 px grey image."""
 
     def __init__(self, classes: int = 10) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Classifier(nn.Module):
 
 
 def train_classifier(x: Tensor, y: Tensor, epochs: int = 4, seed: int = 0) -> Classifier:
-    """A :class:`Classifier` trained on pictures ``(N, 1, 28, 28)`` in [-1, 1] and labels ``(N,)``."""
+    """A :class:`Classifier` trained on images ``(N, 1, 28, 28)`` in [-1, 1] and labels ``(N,)``."""
     torch.manual_seed(seed)
     network = Classifier(int(y.max()) + 1).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters())
@@ -46,6 +46,6 @@ def train_classifier(x: Tensor, y: Tensor, epochs: int = 4, seed: int = 0) -> Cl
     return network.eval()
 
 
-def classify(network: nn.Module, pictures: Tensor) -> Tensor:
-    """The class of each picture: int64 ``(N,)``."""
-    return torch.cat([network(batch).argmax(1) for batch in pictures.split(500)])
+def classify(network: nn.Module, images: Tensor) -> Tensor:
+    """The class of each image: int64 ``(N,)``."""
+    return torch.cat([network(batch).argmax(1) for batch in images.split(500)])

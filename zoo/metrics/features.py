@@ -29,7 +29,7 @@ DEFAULT_FEATURES = "mobilenetv2_100"
 
 
 class Features:
-    """What pictures are compared by: a network that was trained to name what it sees, or one with random weights.
+    """What images are compared by: a network that was trained to name what it sees, or one with random weights.
 
     Figures by different features, or at different sizes, must not be compared: :attr:`protocol` says which they are.
 
@@ -37,7 +37,7 @@ class Features:
         source: a safetensors file with the ImageNet weights of timm's ``mobilenetv2_100`` (made for
             ``pad_type="same"`` and inputs in [-1, 1]); the name of a timm model, which comes from the Hub; or
             ``random`` for a small network with fixed random weights, which needs no file and sees less.
-        size: pictures are resized to this (bilinear, antialiased) first; 224 is what ImageNet's networks see.
+        size: images are resized to this (bilinear, antialiased) first; 224 is what ImageNet's networks see.
         fast: bfloat16 where the hardware has it, about twice as fast, for watching a training run.
 
     Raises:
@@ -85,25 +85,25 @@ class Features:
         self.network.to(device)
 
     @torch.inference_mode()
-    def __call__(self, pictures: Tensor) -> Tensor:
-        """Pictures ``(N, C, H, W)`` in [-1, 1] to float64 features ``(N, d)`` on the CPU."""
-        # On a CPU, maps of more than 32 MB come anew from the system for each layer: in batches of 50, pictures of
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images ``(N, C, H, W)`` in [-1, 1] to float64 features ``(N, d)`` on the CPU."""
+        # On a CPU, maps of more than 32 MB come anew from the system for each layer: in batches of 50, images of
         # 224 px take 2.5 times as long as in batches of 5.
         found = []
-        for batch in pictures.split(5 if self._device.type == "cpu" else 50):
+        for batch in images.split(5 if self._device.type == "cpu" else 50):
             batch = F.interpolate(self.prepare(batch), (self.size, self.size), mode="bilinear", antialias=True)
             with torch.autocast(batch.device.type, torch.bfloat16, enabled=self._bfloat16):
                 found.append(self.network(batch.contiguous(memory_format=torch.channels_last)).cpu().double())
         return torch.cat(found)
 
-    def maps(self, pictures: Tensor) -> list[Tensor]:
-        """Maps of several depths at the pictures' own size, for perceptual losses; gradients flow to the pictures."""
-        made: list[Tensor] = self.network.forward_intermediates(self.prepare(pictures), intermediates_only=True)  # type: ignore[operator]
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Maps of several depths at the images' own size, for perceptual losses; gradients flow to the images."""
+        made: list[Tensor] = self.network.forward_intermediates(self.prepare(images), intermediates_only=True)  # type: ignore[operator]
         return made
 
-    def prepare(self, pictures: Tensor) -> Tensor:
-        """Pictures as the network takes them: three channels, on its device, normalised as it was trained."""
-        x = pictures.to(self._device)
+    def prepare(self, images: Tensor) -> Tensor:
+        """Images as the network takes them: three channels, on its device, normalised as it was trained."""
+        x = images.to(self._device)
         x = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
         mean, std = (torch.tensor(value, device=x.device)[:, None, None] for value in (self.mean, self.std))
         return ((x + 1) / 2 - mean) / std

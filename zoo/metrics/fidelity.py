@@ -1,4 +1,4 @@
-"""How near a picture comes to the one that it should be."""
+"""How near an image comes to the one that it should be."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 from zoo.metrics.features import Features
 
 
-def rounded(pictures: Tensor) -> Tensor:
-    """Pictures in [-1, 1] as a file of 8 bits holds them."""
-    return ((pictures + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
+def rounded(images: Tensor) -> Tensor:
+    """Images in [-1, 1] as a file of 8 bits holds them."""
+    return ((images + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
 
 
-def luma(pictures: Tensor) -> Tensor:
+def luma(images: Tensor) -> Tensor:
     """Y of ITU-R BT.601 as MATLAB has it, 16 to 235, of RGB ``(N, 3, H, W)`` in [0, 255]: ``(N, 1, H, W)``."""
-    weights = torch.tensor([65.481, 128.553, 24.966], dtype=pictures.dtype) / 255
-    return (pictures * weights[:, None, None]).sum(1, keepdim=True) + 16
+    weights = torch.tensor([65.481, 128.553, 24.966], dtype=images.dtype) / 255
+    return (images * weights[:, None, None]).sum(1, keepdim=True) + 16
 
 
 def psnr(a: Tensor, b: Tensor) -> float:
-    """Peak signal to noise ratio in dB of pictures ``(N, C, H, W)`` in [0, 255], by torchmetrics."""
+    """Peak signal to noise ratio in dB of images ``(N, C, H, W)`` in [0, 255], by torchmetrics."""
     from torchmetrics.functional.image import peak_signal_noise_ratio
 
     return float(peak_signal_noise_ratio(a, b, data_range=255.0))
 
 
 def ssim(a: Tensor, b: Tensor) -> float:
-    """Structural similarity of pictures ``(N, C, H, W)`` in [0, 255], by torchmetrics.
+    """Structural similarity of images ``(N, C, H, W)`` in [0, 255], by torchmetrics.
 
     Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861: a Gaussian window of 11 pixels, sigma 1.5, where it fits.
     """
@@ -44,7 +44,7 @@ def ssim(a: Tensor, b: Tensor) -> float:
 
 
 def perceptual_distance(a: Tensor, b: Tensor, features: Features) -> Tensor:
-    """How far pictures ``(N, C, H, W)`` in [-1, 1] are apart for a network: ``(N,)``; gradients flow.
+    """How far images ``(N, C, H, W)`` in [-1, 1] are apart for a network: ``(N,)``; gradients flow.
 
     Squared distance of the maps at every depth, each pixel's features at unit length, averaged over pixels and summed
     over depths: LPIPS (Zhang et al. 2018, https://arxiv.org/abs/1801.03924) without its learned weights.

@@ -42,7 +42,7 @@ def verdicts(found: Sequence[Metric], entry: Entry) -> list[dict[str, Any]]:
 
     A figure is called a mismatch only if the card's was measured on the same data, with the same features and weights:
     if the fingerprints say so, or, where the card has none, the protocols of all figures that go together, and all
-    that say something of the data alone, such as what real pictures get. Of other packages' models the zoo does not
+    that say something of the data alone, such as what real images get. Of other packages' models the zoo does not
     know whether there are such figures, so there it takes fingerprints.
 
     Returns:

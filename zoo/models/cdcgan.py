@@ -1,4 +1,4 @@
-"""CDCGAN: pictures of a class that one asks for, from noise.
+"""CDCGAN: images of a class that one asks for, from noise.
 
 Mirza, Osindero, "Conditional Generative Adversarial Nets", 2014, https://arxiv.org/abs/1411.1784, with the convolutions
 of DCGAN.
@@ -18,7 +18,7 @@ class CDCGAN(DCGAN):
 
     Args:
         classes: how many there are; the class is a vector with a one in its place.
-        size: height and width of the pictures, at least 8.
+        size: height and width of the images, at least 8.
         channels: 1 for grey, 3 for RGB.
         width: channels of the last hidden map.
         latent: length of the latent vector, standard normal.
@@ -31,7 +31,7 @@ class CDCGAN(DCGAN):
         self.classes, self.latent_shape = classes, (latent,)
 
     def decode(self, z: Tensor, digit: Tensor | None = None) -> Tensor:
-        """Latents ``(N, latent)`` and classes ``(N,)`` to pictures ``(N, channels, size, size)`` in [-1, 1].
+        """Latents ``(N, latent)`` and classes ``(N,)`` to images ``(N, channels, size, size)`` in [-1, 1].
 
         Without a class the latent chooses one, each equally often: by its first number.
         """

@@ -1,4 +1,4 @@
-"""Convolutional autoencoder: a picture through a short code and back.
+"""Convolutional autoencoder: an image through a short code and back.
 
 Hinton, Salakhutdinov, "Reducing the Dimensionality of Data with Neural Networks", 2006,
 https://doi.org/10.1126/science.1127647; convolutional as in Masci et al., "Stacked Convolutional
@@ -46,15 +46,15 @@ class ConvAE(Autoencoder):
     The convolutions work on patches (pixel unshuffle, Shi et al. 2016) and halve the map between ``widths``.
     Beside them a linear path at half the resolution runs into and out of the same code. The best it can do alone
     is PCA, and training starts there (:meth:`start_at_pca`): the convolutions learn what PCA cannot. The last of them
-    see the linear path's picture and repair it.
+    see the linear path's image and repair it.
 
     Args:
-        size: height and width of the pictures, divisible by ``patch * 2 ** (len(widths) - 1)``.
+        size: height and width of the images, divisible by ``patch * 2 ** (len(widths) - 1)``.
         channels: 1 for grey, 3 for RGB.
         code: numbers in the code.
         patch: side of the patches.
         widths: channels at each resolution, from the finest.
-        blocks: residual blocks that repair the picture at the end.
+        blocks: residual blocks that repair the image at the end.
 
     Raises:
         ValueError: for another size, or no widths.
@@ -107,22 +107,22 @@ class ConvAE(Autoencoder):
         )
 
     def encode(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, channels, size, size)`` in [-1, 1] to codes ``(N, code)``."""
+        """Images ``(N, channels, size, size)`` in [-1, 1] to codes ``(N, code)``."""
         codes: Tensor = self.linear_encoder(F.avg_pool2d(x, 2).flatten(1)) + self.encoder(x)
         return codes
 
     def decode(self, z: Tensor) -> Tensor:
-        """Codes ``(N, code)`` to pictures ``(N, channels, size, size)``, about in [-1, 1]."""
+        """Codes ``(N, code)`` to images ``(N, channels, size, size)``, about in [-1, 1]."""
         coarse = F.interpolate(self.linear_decoder(z).unflatten(1, self.coarse), scale_factor=2, mode="bilinear")
-        pictures: Tensor = coarse + self.refine(torch.cat([self.unshuffle(coarse), self.decoder(z)], 1))
-        return pictures
+        images: Tensor = coarse + self.refine(torch.cat([self.unshuffle(coarse), self.decoder(z)], 1))
+        return images
 
     @torch.no_grad()
     def start_at_pca(self, mean: Tensor, components: Tensor, scales: Tensor) -> None:
         """Make the linear path PCA.
 
         Args:
-            mean: mean of the pictures at half size, in [-1, 1]: ``(channels * (size / 2) ** 2,)``.
+            mean: mean of the images at half size, in [-1, 1]: ``(channels * (size / 2) ** 2,)``.
             components: orthonormal rows ``(code, channels * (size / 2) ** 2)``.
             scales: standard deviation along each, ``(code,)``: the numbers of the code start with variance 1.
         """

@@ -1,4 +1,4 @@
-"""CycleGAN: from one kind of picture to another, such as from horse to zebra, learnt without pairs.
+"""CycleGAN: from one kind of image to another, such as from horse to zebra, learnt without pairs.
 
 Zhu, Park, Isola, Efros, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017,
 https://arxiv.org/abs/1703.10593
@@ -48,7 +48,7 @@ class CycleGAN(Model):
         resize: double the map by repeating pixels before a convolution, which makes no checkerboards (Odena et al.
             2016, https://doi.org/10.23915/distill.00003), in place of transposed convolutions.
         over_input: give what is to be added to the input, so that a network whose last convolution is zero starts at
-            pictures that do not change.
+            images that do not change.
 
     Raises:
         ValueError: for ``over_input`` with another number of channels out than in, and for another norm.
@@ -90,7 +90,7 @@ class CycleGAN(Model):
             self.reach = 8 * blocks + 16  # blocks work at a quarter of the size; the rest comes to 15 pixels at most
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, channels, H, W)`` to ``(N, out_channels, H, W)``, both in [-1, 1].
+        """Images ``(N, channels, H, W)`` to ``(N, out_channels, H, W)``, both in [-1, 1].
 
         H and W are divisible by 4 and at least 8.
         """

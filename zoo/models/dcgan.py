@@ -1,4 +1,4 @@
-"""DCGAN: pictures from noise with a fully convolutional generator.
+"""DCGAN: images from noise with a fully convolutional generator.
 
 Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative
 Adversarial Networks", 2015, https://arxiv.org/abs/1511.06434
@@ -14,14 +14,14 @@ from zoo.model import Generator, Rewrites
 
 
 class DCGAN(Generator):
-    """The generator of Radford et al. 2015, for any picture size.
+    """The generator of Radford et al. 2015, for any image size.
 
     A latent vector is projected to a 4x4 map; each further layer doubles the map and halves the channels,
     with batch norm and ReLU (section 3 of the paper); the last one ends in tanh. Modules stand in one
     sequence called ``main``, so that the keys of the state dict are those of pytorch/examples.
 
     Args:
-        size: height and width of the pictures, at least 8. The network works at the next power of two and
+        size: height and width of the images, at least 8. The network works at the next power of two and
             the centre is cut out, so that 28 needs no resized data.
         channels: 1 for grey, 3 for RGB.
         width: channels of the last hidden map; the map at 4x4 has ``width * 2 ** (doublings - 1)``.
@@ -51,7 +51,7 @@ class DCGAN(Generator):
         self.main = nn.Sequential(*layers)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Latents ``(N, latent)`` to pictures ``(N, channels, size, size)`` in [-1, 1]."""
+        """Latents ``(N, latent)`` to images ``(N, channels, size, size)`` in [-1, 1]."""
         x: Tensor = self.main(z[:, :, None, None])
         edge = (x.shape[-1] - self.size) // 2
         return x[..., edge : edge + self.size, edge : edge + self.size]

@@ -85,7 +85,7 @@ class ESRGAN(Model):
         self.reach = self.fold * (15 * blocks + 4)  # five convolutions three times in a block; first, after, enlarged
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, channels, H, W)`` to ``(N, channels, scale * H, scale * W)``, both in [-1, 1].
+        """Images ``(N, channels, H, W)`` to ``(N, channels, scale * H, scale * W)``, both in [-1, 1].
 
         H and W are divisible by ``4 / scale``. The output is not bounded: a network that was trained stays near.
         """

@@ -48,7 +48,7 @@ class MSRResNet(Model):
         )  # the first convolution, and those behind the blocks, which come to two pixels at most
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, channels, H, W)`` in [-1, 1] to ``(N, channels, scale * H, scale * W)``, about that range."""
+        """Images ``(N, channels, H, W)`` in [-1, 1] to ``(N, channels, scale * H, scale * W)``, about that range."""
         x = (x + 1) / 2  # trained for pixels in [0, 1]
         maps = self.body(self.act(self.conv_first(x)))
         maps = self.act(self.shuffle(self.upconv1(maps)))

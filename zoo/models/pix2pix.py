@@ -1,4 +1,4 @@
-"""pix2pix: a picture from another one, such as a photo from a drawing, learnt from pairs.
+"""pix2pix: an image from another one, such as a photo from a drawing, learnt from pairs.
 
 Isola, Zhu, Zhou, Efros, "Image-to-Image Translation with Conditional Adversarial Networks", 2017,
 https://arxiv.org/abs/1611.07004
@@ -21,11 +21,11 @@ class Pix2Pix(Model):
 
     ``down`` halves the map until one pixel is left, ``up`` doubles it again. Each ``up`` but the first also sees the
     map that ``down`` made at its size. Dropout takes the place of a noise input; in eval mode it is off and batch norm
-    uses its running statistics, so that a picture has one answer. Norms, biases and dropout are where the authors'
+    uses its running statistics, so that an image has one answer. Norms, biases and dropout are where the authors'
     PyTorch code has them.
 
     Args:
-        size: height and width of the pictures it is built for, a power of two from 4 on.
+        size: height and width of the images it is built for, a power of two from 4 on.
         in_channels: 1 for grey, 3 for RGB.
         out_channels: the same of the output.
         width: channels of the finest map. They double with each halving of the map.
@@ -83,7 +83,7 @@ class Pix2Pix(Model):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``, both in [-1, 1].
+        """Images ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``, both in [-1, 1].
 
         H and W are ``size``, or multiples of it.
         """

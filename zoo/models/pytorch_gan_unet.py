@@ -59,7 +59,7 @@ class PyTorchGANUNet(Model):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``, both in [-1, 1].
+        """Images ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``, both in [-1, 1].
 
         H and W are multiples of 256.
         """

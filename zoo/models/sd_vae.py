@@ -1,4 +1,4 @@
-"""The autoencoder of latent diffusion: pictures to an eighth of their size in four channels, and back.
+"""The autoencoder of latent diffusion: images to an eighth of their size in four channels, and back.
 
 Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models", 2022, https://arxiv.org/abs/2112.10752
 """
@@ -89,7 +89,7 @@ class Middle(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Pictures ``(N, 3, H, W)`` to means and log-variances ``(N, 2 * latent, H / 8, W / 8)``."""
+    """Images ``(N, 3, H, W)`` to means and log-variances ``(N, 2 * latent, H / 8, W / 8)``."""
 
     def __init__(self, widths: list[int], blocks: int, latent: int) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latents ``(N, latent, h, w)`` to pictures ``(N, 3, 8 * h, 8 * w)``."""
+    """Latents ``(N, latent, h, w)`` to images ``(N, 3, 8 * h, 8 * w)``."""
 
     def __init__(self, widths: list[int], blocks: int, latent: int) -> None:
         super().__init__()
@@ -151,13 +151,13 @@ class SDVAE(Autoencoder):
         self.post_quant_conv = nn.Conv2d(latent, latent, 1)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, 3, H, W)`` in [-1, 1], H and W divisible by 8, to latents ``(N, latent, H / 8, W / 8)``."""
+        """Images ``(N, 3, H, W)`` in [-1, 1], H and W divisible by 8, to latents ``(N, latent, H / 8, W / 8)``."""
         if any(side % self.factor for side in x.shape[2:]):
             raise InputError(f"Height and width must be divisible by {self.factor}, not {x.shape[2]} and {x.shape[3]}.")
         mean: Tensor = self.quant_conv(self.encoder(x)).chunk(2, 1)[0]
         return mean * self.scaling
 
     def decode(self, z: Tensor) -> Tensor:
-        """Latents ``(N, latent, h, w)`` to pictures ``(N, 3, 8 * h, 8 * w)`` in [-1, 1]."""
-        pictures: Tensor = self.decoder(self.post_quant_conv(z / self.scaling))
-        return pictures
+        """Latents ``(N, latent, h, w)`` to images ``(N, 3, 8 * h, 8 * w)`` in [-1, 1]."""
+        images: Tensor = self.decoder(self.post_quant_conv(z / self.scaling))
+        return images

@@ -52,7 +52,7 @@ class SRGAN(Model):
         slope: of the activations for negative numbers; None for PReLU, which learns it, as in the paper. A fixed one
             trains twice as fast on a CPU.
         over_bilinear: whether what the network makes is added to the bilinear enlargement, so that it need not learn
-            to pass the picture through.
+            to pass the image through.
         bias: whether convolutions have one; None for those alone that no norm follows.
         unit: whether the network was trained for pixels in [0, 1].
         tanh: whether the output goes through tanh, and so to [-1, 1] whatever ``unit`` is.
@@ -103,7 +103,7 @@ class SRGAN(Model):
             self.reach = math.ceil(kernel // 2 + 2 * blocks + 1 + enlarged)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, channels, H, W)`` in [-1, 1] to ``(N, channels, scale * H, scale * W)``, about that range."""
+        """Images ``(N, channels, H, W)`` in [-1, 1] to ``(N, channels, scale * H, scale * W)``, about that range."""
         if self.unit:
             x = (x + 1) / 2
         features = self.head(x)

@@ -35,7 +35,7 @@ class SRVGG(Model):
         self.reach = convs + 2
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, channels, H, W)`` in [-1, 1] to ``(N, channels, scale * H, scale * W)``, about that range."""
+        """Images ``(N, channels, H, W)`` in [-1, 1] to ``(N, channels, scale * H, scale * W)``, about that range."""
         x = (x + 1) / 2  # trained for pixels in [0, 1]
         made = F.pixel_shuffle(self.body(x), self.scale) + F.interpolate(x, scale_factor=self.scale)
         return 2 * made - 1

@@ -18,7 +18,7 @@ class Block(nn.Module):
     """``relu(x + f(x))`` with three 3x3 convolutions; maps ``(N, 64, H, W)``.
 
     Args:
-        pool: whether ``x`` first gets ``g(x)`` added, whose group norm sees the whole picture.
+        pool: whether ``x`` first gets ``g(x)`` added, whose group norm sees the whole image.
     """
 
     def __init__(self, pool: bool = False) -> None:
@@ -83,7 +83,7 @@ class TAESD(Autoencoder):
         self.reach = None if pool else 304
 
     def encode(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, 3, H, W)`` in [-1, 1] to latents ``(N, latent_channels, H / 8, W / 8)``.
+        """Images ``(N, 3, H, W)`` in [-1, 1] to latents ``(N, latent_channels, H / 8, W / 8)``.
 
         H and W are divisible by 8; the latents are about standard normal.
         """
@@ -93,6 +93,6 @@ class TAESD(Autoencoder):
         return latents
 
     def decode(self, z: Tensor) -> Tensor:
-        """Latents ``(N, latent_channels, h, w)`` to pictures ``(N, 3, 8 * h, 8 * w)`` in [-1, 1]."""
-        pictures: Tensor = self.decoder(3 * torch.tanh(z / 3))  # no latent of a picture is far beyond 3
-        return 2 * pictures - 1
+        """Latents ``(N, latent_channels, h, w)`` to images ``(N, 3, 8 * h, 8 * w)`` in [-1, 1]."""
+        images: Tensor = self.decoder(3 * torch.tanh(z / 3))  # no latent of an image is far beyond 3
+        return 2 * images - 1

@@ -2,7 +2,7 @@
 
     zoo train cdcgan.mnist --data mnist.npz.xz --out runs/mnist
 
-The best weights by kernel distance to training pictures are kept; the test split is only measured by `zoo evaluate`.
+The best weights by kernel distance to training images are kept; the test split is only measured by `zoo evaluate`.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ def mnist(
     steps: int = 8_000,
 ) -> Adversarial:
     """28 px, ten classes. A quarter of an hour on two cores."""
-    pictures = data.pictures(size, channels, least=batch)
+    images = data.images(size, channels, least=batch)
     torch.manual_seed(0)
-    classes = len(pictures.classes)
+    classes = len(images.classes)
     config = {"classes": classes, "size": size, "channels": channels, "width": width, "latent": latent}
     halvings = (size - 1).bit_length() - 2
     return training(
         config,
         CDCGAN(**config),
         lambda: Discriminator(size, channels, d_width, halvings=halvings, classes=classes),
-        pictures,
+        images,
         features=features,
         condition="digit",
         rate=rate,
@@ -62,7 +62,7 @@ def evaluate(model: Generator, data: Source, features: Features) -> list[Metric]
     kinds = next((c.choices for c in model.entry.conditions if c.name == "digit"), ())
     if train.labels is None or test.labels is None or len(train.classes) != len(kinds):
         raise InputError(
-            f"{model.entry.name} makes pictures of {len(kinds)} classes and the data have {len(train.classes)}: give "
+            f"{model.entry.name} makes images of {len(kinds)} classes and the data have {len(train.classes)}: give "
             "data of the same classes."
         )
     classifier, right = judge(train, test)
@@ -72,7 +72,7 @@ def evaluate(model: Generator, data: Source, features: Features) -> list[Metric]
     agrees = (classify(classifier, rounded(samples)) == asked).float()
     worst = min(float(agrees[asked == digit].mean()) for digit in range(len(kinds)))
     named = data.called("test")
-    by = f"by a classifier that is right on {right:.1%} of the {named} pictures"
+    by = f"by a classifier that is right on {right:.1%} of the {named} images"
     return [
         Metric(
             "right digit", round(float(agrees.mean()), 4), f"of {n:,} samples of seed 0, as many of each class, {by}"

@@ -3,7 +3,7 @@
     zoo train conv-ae.flowers --data flowers.zip --out runs/flowers
     zoo train conv-ae.fashion-mnist --data fashion_mnist.npz.xz --out runs/fashion
 
-The best weights by the error on pictures held out of the training split are kept; the test split is only measured by
+The best weights by the error on images held out of the training split are kept; the test split is only measured by
 `zoo evaluate`.
 """
 
@@ -41,11 +41,11 @@ def fashion_mnist(
     batch: int = 128,
     steps: int = 3_000,
 ) -> Reconstruction:
-    """28 px, a code of 32 numbers; a thousand pictures of the training split are held out.
+    """28 px, a code of 32 numbers; a thousand images of the training split are held out.
 
     Ten minutes on two cores with AMX, 15 without.
     """
-    x = data.pictures(size, channels, least=2 * batch).x
+    x = data.images(size, channels, least=2 * batch).x
     x = x[np.random.default_rng(0).permutation(len(x))]
     rest = len(x) - min(1000, max(1, len(x) // 10))
     config = {"size": size, "channels": channels, "code": code, "patch": 2, "widths": [64, 128]}
@@ -67,7 +67,7 @@ def flowers(
     2,000 photos are few, so every batch is cropped, turned and recoloured anew out of photos of twice the size. 25
     minutes on two cores with AMX, 50 without.
     """
-    x = data.pictures(2 * size, channels, least=2 * batch).x
+    x = data.images(2 * size, channels, least=2 * batch).x
     out = held_out(len(x))
     config = {"size": size, "channels": channels, "code": code, "patch": 4, "widths": [96, 96, 64]}
     small = F.avg_pool2d(x[out].float(), 2).round().byte()
@@ -76,7 +76,7 @@ def flowers(
 
 def _compression(
     config: dict[str, Any],
-    pictures: Tensor,
+    images: Tensor,
     held_out: Tensor,
     augment: Callable[[Tensor], Tensor],
     *,
@@ -85,10 +85,10 @@ def _compression(
     steps: int,
     passes: int = 1,
 ) -> Reconstruction:
-    """A network that starts at PCA of ``passes`` views of the pictures."""
+    """A network that starts at PCA of ``passes`` views of the images."""
     torch.manual_seed(0)
     network = ConvAE(**config)
-    start_at_pca(network, torch.cat([augment(x) for x in pictures[:10_000].split(500) for _ in range(passes)]))
+    start_at_pca(network, torch.cat([augment(x) for x in images[:10_000].split(500) for _ in range(passes)]))
     return Reconstruction(
         config,
         Learner(
@@ -97,7 +97,7 @@ def _compression(
             lambda adam: OneCycleLR(adam, rate, total_steps=max(20, steps), pct_start=0.1),
             clip=1.0,
         ),
-        pictures,
+        images,
         held_out,
         augment=augment,
         batch=batch,
@@ -105,9 +105,9 @@ def _compression(
     )
 
 
-def start_at_pca(network: ConvAE, pictures: Tensor) -> None:
-    """Fit PCA to pictures at half size and start the network's linear path there."""
-    pixels = F.avg_pool2d(pictures, 2).flatten(1)
+def start_at_pca(network: ConvAE, images: Tensor) -> None:
+    """Fit PCA to images at half size and start the network's linear path there."""
+    pixels = F.avg_pool2d(images, 2).flatten(1)
     mean = pixels.mean(0)
     variances, vectors = torch.linalg.eigh(torch.cov(pixels.T.double()))
     best = slice(-network.linear_encoder.out_features, None)
@@ -140,21 +140,21 @@ def evaluate(model: Autoencoder, data: Source) -> list[Metric]:
     assert model.entry
     size, channels = model.entry.output.size, model.entry.output.channels or 3
     train, test = (
-        data.pictures(size, channels, split=split).x.permute(0, 2, 3, 1).numpy() for split in ("train", "test")
+        data.images(size, channels, split=split).x.permute(0, 2, 3, 1).numpy() for split in ("train", "test")
     )
-    pictures = zoo.Images.of(test)
-    found = float(np.mean((model.reconstruct(pictures).numpy() - pictures.numpy()) ** 2))
+    images = zoo.Images.of(test)
+    found = float(np.mean((model.reconstruct(images).numpy() - images.numpy()) ** 2))
     flat_train, flat_test = (x.reshape(len(x), -1).astype(np.float32) / 255 for x in (train, test))
     code = model.entry.config["code"]
     pca = pca_error(flat_train, flat_test, code)
     side, named = size[0] if size else "?", data.called("test")
-    where = f"{len(test):,} {named} pictures of {side} px (larger ones averaged), pixels in [0, 1], copies not rounded"
+    where = f"{len(test):,} {named} images of {side} px (larger ones averaged), pixels in [0, 1], copies not rounded"
     return [
         Metric(
             "error over PCA's",
             round(ratio(found, pca), 3),
             f"mean squared error of the copies of the {where}, over that of PCA with {code} numbers (scikit-learn, "
-            f"full SVD, fitted on the {len(train):,} training pictures: {pca:.5f})",
+            f"full SVD, fitted on the {len(train):,} training images: {pca:.5f})",
         ),
         Metric("mean squared error", round(found, 5), where),
     ]

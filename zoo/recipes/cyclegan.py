@@ -50,10 +50,10 @@ def photo2monet(
     batch: int = 1,
     steps: int = 9_000,
 ) -> Cycle:
-    """128 px, from photos to paintings, and back; every 10th picture of both is held out.
+    """128 px, from photos to paintings, and back; every 10th image of both is held out.
 
-    The last convolutions start at zero, and so both networks at pictures that do not change. The discriminators look
-    through a network that has seen many pictures: in runs of 1,600 steps at twice this weight of the cycle, with the
+    The last convolutions start at zero, and so both networks at images that do not change. The discriminators look
+    through a network that has seen many images: in runs of 1,600 steps at twice this weight of the cycle, with the
     paper's, which see pixels, kernel distance to real paintings fell to 0.66 of that of the photos, and with these to
     0.32. 95 minutes on two cores without AMX.
     """
@@ -91,11 +91,11 @@ def photo2monet(
 
 
 def evaluate(model: Model, data: Source, features: Features, *, size: int = 128) -> list[Metric]:
-    """How near translated pictures are to real ones of the other kind, beside what they were before; the cycle's error.
+    """How near translated images are to real ones of the other kind, beside what they were before; the cycle's error.
 
-    The data are pictures to translate, and real ones of the other kind. The kernel distance has no bias; the Frechet
-    distance of few pictures is large whatever they show: hence the floor, what as many real ones of the training split
-    get, and the figures of training pictures, of which there are more.
+    The data are images to translate, and real ones of the other kind. The kernel distance has no bias; the Frechet
+    distance of few images is large whatever they show: hence the floor, what as many real ones of the training split
+    get, and the figures of training images, of which there are more.
     """
     names = ("test", "train") if data.has("train") else ("test",)
     splits = {split: data.domains(size, split=split, least=2) for split in names}
@@ -104,20 +104,18 @@ def evaluate(model: Model, data: Source, features: Features, *, size: int = 128)
         before = a.x.numpy().astype(np.float32) / 255
         made = model.reconstruct(Images(list(before)))
         n, real = len(made), features(to_float(b.x))
-        pictures = {"": rounded(torch.from_numpy(made.numpy()) * 2 - 1), " of the inputs": to_float(a.x)}
+        images = {"": rounded(torch.from_numpy(made.numpy()) * 2 - 1), " of the inputs": to_float(a.x)}
         if split == "test" and "train" in splits and len(others := splits["train"][1].x) >= n:
-            pictures[" of real pictures, the floor"] = to_float(others[batch_indices(0, len(others), n, seed=0)])
-        found = {kind: features(x) for kind, x in pictures.items()}
+            images[" of real images, the floor"] = to_float(others[batch_indices(0, len(others), n, seed=0)])
+        found = {kind: features(x) for kind, x in images.items()}
         frechet = {kind: frechet_distance(x, real) for kind, x in found.items()}
         share = ratio(frechet[""], frechet[" of the inputs"])
         metrics.append(Metric(f"FID over the inputs', {split}", round(share, 3), "the next two, divided"))
-        shared = (
-            f"{n} {data.called(split)} pictures of {size} px, 8 bits, against {len(b.x)} real ones of the other kind"
-        )
+        shared = f"{n} {data.called(split)} images of {size} px, 8 bits, against {len(b.x)} real ones of the other kind"
         protocols = {
             "": f"{shared}, {features.protocol}",
-            " of the inputs": "the same, of the pictures as they were",
-            " of real pictures, the floor": f"the same, of {n} real ones of the other kind in the training split",
+            " of the inputs": "the same, of the images as they were",
+            " of real images, the floor": f"the same, of {n} real ones of the other kind in the training split",
         }
         for kind, x in frechet.items():
             start = "" if kind else "Frechet distance, "
@@ -132,12 +130,12 @@ def evaluate(model: Model, data: Source, features: Features, *, size: int = 128)
 
 
 def _cycle_error(model: Model, made: Images, before: np.ndarray, named: str) -> list[Metric]:
-    """Of pictures that were translated and go back, if there is a checkpoint that does that."""
+    """Of images that were translated and go back, if there is a checkpoint that does that."""
     name = _way_back(model)
     if not name:
         return []
     error = float(np.abs(zoo.load(name).reconstruct(made).numpy() - before).mean())
-    protocol = f"mean absolute error of the {len(made)} {named} pictures after {name}, pixels in [0, 1]"
+    protocol = f"mean absolute error of the {len(made)} {named} images after {name}, pixels in [0, 1]"
     return [Metric("cycle L1", round(error, 4), protocol)]
 
 

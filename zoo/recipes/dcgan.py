@@ -2,9 +2,9 @@
 
     zoo train dcgan.fashion-mnist --data fashion_mnist.npz.xz --out runs/fashion
     zoo train dcgan.flowers --data flowers.zip --out runs/flowers
-    zoo train dcgan.flowers --data my-pictures/ --out runs/mine --set size=32
+    zoo train dcgan.flowers --data my-images/ --out runs/mine --set size=32
 
-The best weights by kernel distance to training pictures are kept; the test split is only measured by `zoo evaluate`.
+The best weights by kernel distance to training images are kept; the test split is only measured by `zoo evaluate`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import nn
 from torch.optim import Adam
 
 from zoo.data.batch import batch_indices, to_float
-from zoo.data.source import Pictures, Source
+from zoo.data.source import ImageSet, Source
 from zoo.metrics.baselines import gaussian_samples
 from zoo.metrics.classifier import classify, train_classifier
 from zoo.metrics.distribution import frechet_distance, kernel_distance
@@ -57,7 +57,7 @@ def fashion_mnist(
 
     D's rate is twice that of G. ``bounded=no`` takes the spectral norm out of D, to see what it is for.
     """
-    pictures = data.pictures(size, channels, least=batch)
+    images = data.images(size, channels, least=batch)
     torch.manual_seed(0)
     config = {"size": size, "channels": channels, "width": width, "latent": latent}
     g = DCGAN(**config)
@@ -65,7 +65,7 @@ def fashion_mnist(
         config,
         g,
         lambda: Discriminator(size, channels, d_width, halvings=(size - 1).bit_length() - 2, norm=bounded),
-        pictures,
+        images,
         features=features,
         loss=loss,
         r1=r1,
@@ -81,7 +81,7 @@ def training(
     config: dict[str, int],
     g: DCGAN,
     make_d: Callable[[], nn.Module],
-    pictures: Pictures,
+    images: ImageSet,
     *,
     features: Features,
     rate: float,
@@ -103,7 +103,7 @@ def training(
         config,
         Learner(g, Adam(g.parameters(), rate, betas=(0.0, 0.99)), falling(steps, finish)),
         Learner(d, Adam(d.parameters(), d_rate, betas=(0.0, 0.99)), falling(steps, finish)),
-        pictures,
+        images,
         features=features.at(96, fast=True),
         steps=steps,
         finish=finish,
@@ -128,7 +128,7 @@ def flowers(
 ) -> Adversarial:
     """64 px from 2,000 photos, which D sees through differentiable augmentation: so few it would learn by heart.
 
-    D looks at the whole picture, through a network that has seen many and at its pixels. With one that judged patches
+    D looks at the whole image, through a network that has seen many and at its pixels. With one that judged patches
     alone, at half the rate, samples were a lattice of petals: kernel distance had come to 2.6 in 2,000 steps, and
     stands at 1.2 with this one, whose samples are flowers by then.
 
@@ -137,14 +137,14 @@ def flowers(
     It is 0.030 then, and the figure that the best weights are chosen by has gone from 0.402 to 0.392. 95 minutes on two
     cores without AMX.
     """
-    pictures = data.pictures(size, 3, least=batch)
+    images = data.images(size, 3, least=batch)
     torch.manual_seed(0)
     config = {"size": size, "channels": 3, "width": width, "latent": latent}
     return training(
         config,
         DCGAN(**config),
         lambda: ProjectedDiscriminator(features, size, d_width),
-        pictures,
+        images,
         features=features,
         policy=augment,
         grid=grid,
@@ -169,20 +169,20 @@ def evaluate(model: Generator, data: Source, features: Features) -> list[Metric]
         shares = torch.bincount(found, minlength=classes) / n
         protocol = (
             f"of {classes} classes, among {n:,} samples of seed 0, by a classifier that is right on {right:.1%} of the "
-            f"{named} pictures; 1/{classes} would be even"
+            f"{named} images; 1/{classes} would be even"
         )
         metrics.append(Metric("share of the rarest class", round(float(shares.min()), 4), protocol))
     return metrics
 
 
-def splits(entry: Entry, data: Source) -> tuple[Pictures, Pictures]:
-    """Pictures to train on and to test by."""
+def splits(entry: Entry, data: Source) -> tuple[ImageSet, ImageSet]:
+    """Images to train on and to test by."""
     size, channels = entry.output.size, entry.output.channels or 3
-    return data.pictures(size, channels), data.pictures(size, channels, split="test")
+    return data.images(size, channels), data.images(size, channels, split="test")
 
 
-def judge(train: Pictures, test: Pictures) -> tuple[nn.Module, float]:
-    """A classifier, and the share of the test pictures that it is right on."""
+def judge(train: ImageSet, test: ImageSet) -> tuple[nn.Module, float]:
+    """A classifier, and the share of the test images that it is right on."""
     assert train.labels is not None
     assert test.labels is not None
     classifier = train_classifier(to_float(train.x), train.labels)
@@ -190,11 +190,11 @@ def judge(train: Pictures, test: Pictures) -> tuple[nn.Module, float]:
 
 
 def distances(
-    model: Generator, train: Pictures, test: Pictures, features: Features, named: str = "test"
+    model: Generator, train: ImageSet, test: ImageSet, features: Features, named: str = "test"
 ) -> list[Metric]:
-    """Of samples to the test split, which protocols call ``named`` pictures, between two anchors.
+    """Of samples to the test split, which protocols call ``named`` images, between two anchors.
 
-    The floor is what as many training pictures get, "naive" a Gaussian fitted to the training pixels. All pictures are
+    The floor is what as many training images get, "naive" a Gaussian fitted to the training pixels. All images are
     rounded to 8 bits.
     """
     n = min(10_000, len(test.x), len(train.x))
@@ -205,11 +205,11 @@ def distances(
     }
     reference = features(to_float(test.x[:n]))
     kernel, frechet = {}, {}
-    for name, pictures in sets.items():
-        found = features(rounded(pictures))
+    for name, images in sets.items():
+        found = features(rounded(images))
         kernel[name], frechet[name] = kernel_distance(found, reference), frechet_distance(found, reference)
     way = ratio(kernel["samples"] - kernel["floor"], kernel["naive"] - kernel["floor"])
-    same, training = "over the same samples, pictures and features", f"the same with {n:,} training pictures"
+    same, training = "over the same samples, images and features", f"the same with {n:,} training images"
     gaussian = f"the same with {n:,} samples of the Gaussian"
     return [
         Metric(
@@ -222,11 +222,11 @@ def distances(
             "KID",
             round(kernel["samples"], 5),
             f"unbiased, kernel (x.y / d + 1) ** 3 over all pairs: {n:,} samples of seed 0 against {n:,} {named} "
-            f"pictures, 8 bits, {features.protocol}",
+            f"images, 8 bits, {features.protocol}",
         ),
-        Metric("KID of real pictures, the floor", round(kernel["floor"], 5), training, anchor=True),
+        Metric("KID of real images, the floor", round(kernel["floor"], 5), training, anchor=True),
         Metric("KID of the naive way", round(kernel["naive"], 5), gaussian, anchor=True),
         Metric("FID", round(frechet["samples"], 3), f"Frechet distance {same}"),
-        Metric("FID of real pictures, the floor", round(frechet["floor"], 3), training, anchor=True),
+        Metric("FID of real images, the floor", round(frechet["floor"], 3), training, anchor=True),
         Metric("FID of the naive way", round(frechet["naive"], 2), gaussian, anchor=True),
     ]

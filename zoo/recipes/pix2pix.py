@@ -6,7 +6,7 @@ r"""How the checkpoints of pix2pix were trained: L1, and a D that sees patches o
     zoo train pix2pix --data pairs/ --out runs/mine --set width=32
     zoo evaluate pix2pix.facades --data facades.zip --set without_d=local-dir:runs/l1  # trained with adversarial=no
 
-Pairs are pictures side by side, or two folders with the same names.
+Pairs are images side by side, or two folders with the same names.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def facades(
     """256 px, from label maps to photos. ``adversarial=no`` leaves D out, to see what it is for.
 
     Two discriminators: the paper's sees patches and what the labels say of them; the other sees windows of the result
-    alone, through a network that has seen many pictures. The gradient of what the second says starts at twenty times
+    alone, through a network that has seen many images. The gradient of what the second says starts at twenty times
     that of the first and grows, hence ``realism``; in place of the first it put windows in the same places whatever
     the labels said. At 0.03 and with 360 pairs, kernel distance of results to the test photos was 0.478; at 0.06 and
     with 400 it is 0.355, and labels are found again as often. The weights of step 1,408 were the nearest to the photos
@@ -218,27 +218,27 @@ def evaluate(
         real = features(to_float(train.b[batch_indices(0, len(train.b), len(target), seed=0)]))
         protocol = "as FID, of as many targets of the training split"
         metrics.append(
-            Metric("FID of other real pictures", round(frechet_distance(real, wanted), 2), protocol, anchor=True)
+            Metric("FID of other real images", round(frechet_distance(real, wanted), 2), protocol, anchor=True)
         )
     if train and _are_labels(pairs.a):
         metrics += _found_again(train, pairs, {**made, " of the targets": target})
     return metrics
 
 
-def _codes(pictures: Tensor) -> Tensor:
+def _codes(images: Tensor) -> Tensor:
     """The colour of each pixel of ``(N, C, H, W)`` as one number."""
-    return (pictures.long() * 256 ** torch.arange(pictures.shape[1])[:, None, None]).sum(1)
+    return (images.long() * 256 ** torch.arange(images.shape[1])[:, None, None]).sum(1)
 
 
-def _are_labels(pictures: Tensor) -> bool:
-    """Whether these are label maps: colour pictures of few colours."""
-    return pictures.shape[1] == 3 and 1 < len(_codes(pictures).unique()) <= 32
+def _are_labels(images: Tensor) -> bool:
+    """Whether these are label maps: colour images of few colours."""
+    return images.shape[1] == 3 and 1 < len(_codes(images).unique()) <= 32
 
 
-def _found_again(train: Pairs, test: Pairs, pictures: Mapping[str, Tensor], steps: int = 500) -> list[Metric]:
+def _found_again(train: Pairs, test: Pairs, images: Mapping[str, Tensor], steps: int = 500) -> list[Metric]:
     """Whether things are where the labels say: the FCN score of section 4.1 of the paper, with a U-Net.
 
-    ``pictures`` are in [0, 1]: results, under no name, and others for the same labels to compare them with.
+    ``images`` are in [0, 1]: results, under no name, and others for the same labels to compare them with.
     """
     step = max(1, train.a.shape[-1] // 128)
     colours = _codes(train.a).unique()
@@ -251,7 +251,7 @@ def _found_again(train: Pairs, test: Pairs, pictures: Mapping[str, Tensor], step
         f"that the training photos taught, at {kinds.shape[-1]} px"
     )
     metrics = []
-    for name, x in pictures.items():
+    for name, x in images.items():
         right = (classify(network, F.avg_pool2d(x * 2 - 1, step)) == wanted).double()
         classes = torch.stack([right[wanted == kind].mean() for kind in wanted.unique()])
         metrics += [
@@ -267,15 +267,15 @@ def _found_again(train: Pairs, test: Pairs, pictures: Mapping[str, Tensor], step
     return metrics
 
 
-def _segmenter(kinds: int, pictures: Tensor, labels: Tensor, steps: int, batch: int = 8) -> nn.Module:
-    """A U-Net that says of which kind each pixel is: pictures ``(N, 3, H, W)`` in [-1, 1], labels ``(N, H, W)``."""
+def _segmenter(kinds: int, images: Tensor, labels: Tensor, steps: int, batch: int = 8) -> nn.Module:
+    """A U-Net that says of which kind each pixel is: images ``(N, 3, H, W)`` in [-1, 1], labels ``(N, H, W)``."""
     torch.manual_seed(0)
-    network = Pix2Pix(pictures.shape[-1], 3, kinds, width=24, widest=96).to(memory_format=torch.channels_last)
+    network = Pix2Pix(images.shape[-1], 3, kinds, width=24, widest=96).to(memory_format=torch.channels_last)
     optimizer = Adam(network.parameters())
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
     for step in range(steps):
-        rows = batch_indices(step, len(pictures), min(batch, len(pictures)), seed=0)
-        x, y = pictures[rows], labels[rows]
+        rows = batch_indices(step, len(images), min(batch, len(images)), seed=0)
+        x, y = images[rows], labels[rows]
         if step % 2:
             x, y = x.flip(3), y.flip(2)
         with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16(torch.device("cpu"))):

@@ -142,8 +142,8 @@ def evaluate(model: Model, data: Source, features: Features) -> list[Metric]:
             "": torch.from_numpy(model.reconstruct(small.permute(1, 2, 0).numpy()).arrays[0]) * 2 - 1,
             " of bicubic": to_float(_bicubic(small, scale)),
         }
-        for kind, picture in made.items():
-            both = torch.stack([rounded(picture), to_float(target)])
+        for kind, image in made.items():
+            both = torch.stack([rounded(image), to_float(target)])
             rgb = ((both.double() + 1) * 127.5)[..., scale:-scale, scale:-scale].split(1)
             y = [luma(x) for x in rgb]
             found = {
@@ -177,6 +177,6 @@ def _bicubic(small: Tensor, scale: int) -> Tensor:
     """Pillow's bicubic enlargement, uint8 ``(C, H, W)``."""
     from PIL import Image
 
-    picture = Image.fromarray(small.permute(1, 2, 0).numpy())
-    made = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BICUBIC)
+    image = Image.fromarray(small.permute(1, 2, 0).numpy())
+    made = image.resize((image.width * scale, image.height * scale), Image.Resampling.BICUBIC)
     return torch.from_numpy(np.array(made)).permute(2, 0, 1)

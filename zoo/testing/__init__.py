@@ -32,11 +32,11 @@ from zoo.testing.harness import (
     answers,
     calls,
     entry_of,
+    example_images,
     import_seconds,
     keywords,
     listed,
     methods,
-    pictures,
     random_states,
     raw,
     required,
@@ -242,13 +242,13 @@ def _output(model: Model) -> None:
         assert y.ndim == 4, f"The network gives {tuple(y.shape)} instead of (N, C, H, W)."
     for images in answers(model):
         for array in images.arrays:
-            assert entry.output.channels in (None, array.shape[0]), f"A picture has {array.shape[0]} channels."
-            assert entry.output.size in (None, array.shape[1:]), f"A picture has {array.shape[1:]} pixels."
+            assert entry.output.channels in (None, array.shape[0]), f"An image has {array.shape[0]} channels."
+            assert entry.output.size in (None, array.shape[1:]), f"An image has {array.shape[1:]} pixels."
 
 
 @_rule("End in tanh, or scale what the network gives: black is -1 and white is 1.")
 def _range(model: Model) -> None:
-    """The network gives pictures in [-1, 1]; a little beyond is cut off."""
+    """The network gives images in [-1, 1]; a little beyond is cut off."""
     for y in raw(model):
         outside = float(((y < -1.1) | (y > 1.1)).float().mean())
         assert outside < 0.1, f"{outside:.0%} of the values lie outside."
@@ -256,11 +256,11 @@ def _range(model: Model) -> None:
 
 @_rule("Check that the weights are those of this network, and that it uses its input.")
 def _inputs_matter(model: Model) -> None:
-    """Other pictures give other results."""
+    """Other images give other results."""
     if "reconstruct" not in entry_of(model).verbs:
         return
     made = answers(model)[-1].arrays
-    assert not any(np.array_equal(made[0], other) for other in made[1:]), "Different pictures gave the same."
+    assert not any(np.array_equal(made[0], other) for other in made[1:]), "Different images gave the same."
 
 
 @_rule("Write y = x * a in place of x *= a: the input belongs to the caller.")
@@ -273,8 +273,8 @@ def _inputs_kept(model: Model) -> None:
 
 
 @_rule("Declare `multiple` if sides must be divisible, or `size` if only one size is possible.")
-def _any_picture(model: Model) -> None:
-    """Pictures of any size and colour are taken, and the size of the result is as declared."""
+def _any_image(model: Model) -> None:
+    """Images of any size and colour are taken, and the size of the result is as declared."""
     entry = entry_of(model)
     if "reconstruct" not in entry.verbs or entry.input is None or entry.input.kind != "image":
         return
@@ -283,12 +283,12 @@ def _any_picture(model: Model) -> None:
         made = model.reconstruct(rng.random(shape, dtype=np.float32), **required(model)).numpy()
         size = entry.input.size or shape[:2]
         wanted = entry.output.size or (size[0] * entry.output.scale, size[1] * entry.output.scale)
-        assert made.shape[2:] == wanted, f"A picture of {shape} became {made.shape[2:]} instead of {wanted}."
+        assert made.shape[2:] == wanted, f"An image of {shape} became {made.shape[2:]} instead of {wanted}."
 
 
 @_rule("Set `reach` to the pixels that an output pixel depends on, to each side, or leave it None.")
 def _tiles(model: Model) -> None:
-    """Where the network has a reach, a picture in tiles becomes what it becomes as a whole."""
+    """Where the network has a reach, an image in tiles becomes what it becomes as a whole."""
     given = entry_of(model).input
     if model.reach is None or given is None or given.size:
         return
@@ -301,14 +301,14 @@ def _tiles(model: Model) -> None:
 
 @_rule("Make the code smaller, and let forward be decode after encode.")
 def _codes(model: Model) -> None:
-    """An autoencoder's code has one row for each picture, fewer numbers than the picture, and decodes to its copy."""
+    """An autoencoder's code has one row for each image, fewer numbers than the image, and decodes to its copy."""
     if not isinstance(model, Autoencoder):
         return
-    x = torch.from_numpy(pictures(entry_of(model)).numpy()) * 2 - 1
+    x = torch.from_numpy(example_images(entry_of(model)).numpy()) * 2 - 1
     with torch.inference_mode():
         z = model.encode(x)
         assert len(z) == len(x), "The code has another number of rows."
-        assert z[0].numel() < x[0].numel(), "The code is no smaller than the picture."
+        assert z[0].numel() < x[0].numel(), "The code is no smaller than the image."
         given = keywords(model, len(x))
         assert torch.allclose(model.decode(z, **given), model(x, **given), atol=2 * TOLERANCE), (
             "decode(encode(x)) is not forward(x)."

@@ -36,8 +36,8 @@ def methods(model: Model) -> list[str]:
     return ["decode"] if isinstance(model, Generator) else ["forward"]
 
 
-def pictures(entry: Entry) -> Images:
-    """Three made-up pictures that the model takes: smooth, so that a trained network has something to hold on to."""
+def example_images(entry: Entry) -> Images:
+    """Three made-up images that the model takes: smooth, so that a trained network has something to hold on to."""
     height, width = (entry.input.size if entry.input else None) or (32, 32)
     y, x = np.mgrid[0:height, 0:width]
     waves = [np.sin(x / (3 + i)) * np.cos(y / (4 + i)) / 2 + 0.5 for i in range(3)]
@@ -60,13 +60,13 @@ def required(model: Model) -> dict[str, Any]:
 
 
 def run(model: Model, batch_size: int = 3, n: int = 3, **conditions: Any) -> list[Images]:
-    """What each verb makes of fixed input: of the first ``n`` samples or pictures, of three."""
+    """What each verb makes of fixed input: of the first ``n`` samples or images, of three."""
     entry, made = entry_of(model), []
     conditions = required(model) | conditions
     if "generate" in entry.verbs:
         made.append(model.generate(n, seed=0, batch_size=batch_size, **conditions))
     if "reconstruct" in entry.verbs:
-        made.append(model.reconstruct(pictures(entry)[:n], batch_size=batch_size, **conditions))
+        made.append(model.reconstruct(example_images(entry)[:n], batch_size=batch_size, **conditions))
     return made
 
 
@@ -90,7 +90,7 @@ def calls(model: Model) -> list[tuple[Tensor, Callable[[Tensor], Tensor]]]:
         made.append((model.latents(3, 0), lambda z: decode(z, **given)))
     if "reconstruct" in entry.verbs:
         multiple = entry.input.multiple if entry.input else 1
-        x = torch.from_numpy(pictures(entry).numpy()) * 2 - 1
+        x = torch.from_numpy(example_images(entry).numpy()) * 2 - 1
         x = torch.nn.functional.pad(x, (0, -x.shape[3] % multiple, 0, -x.shape[2] % multiple), "reflect")
         made.append((x, lambda x: model(x, **given)))
     return made

@@ -14,12 +14,12 @@ class Discriminator(nn.Module):
     """Convolutions with spectral norm, as in SNGAN (Miyato et al. 2018, https://arxiv.org/abs/1802.05957).
 
     At each size a 3x3 convolution, then a 4x4 one with stride 2. On Fashion-MNIST, in one run each of 3.5 minutes on
-    two cores, kernel distance to training pictures fell to 0.18 of that of a Gaussian's samples with this D of width
+    two cores, kernel distance to training images fell to 0.18 of that of a Gaussian's samples with this D of width
     48, and to 0.29 with a D of width 64 that has only the strided ones, as in the paper.
 
     Args:
-        size: height and width of the pictures.
-        channels: of the pictures.
+        size: height and width of the images.
+        channels: of the images.
         width: of the first maps; it doubles with each halving, up to ``8 * width``.
         halvings: how often the maps are halved before the last, linear layer.
         classes: of conditional samples: the scores are a projection (https://arxiv.org/abs/1802.05637). 0 for none.
@@ -45,7 +45,7 @@ class Discriminator(nn.Module):
         self.of_class = bound(nn.Embedding(classes, features)) if classes else None
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        """Pictures ``(N, channels, size, size)`` in [-1, 1], and their classes ``(N,)``, to scores ``(N,)``."""
+        """Images ``(N, channels, size, size)`` in [-1, 1], and their classes ``(N,)``, to scores ``(N,)``."""
         features = self.features(x)
         scores: Tensor = self.score(features).flatten()
         if self.of_class is not None:
@@ -78,16 +78,16 @@ class PatchDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, channels, H, W)`` in [-1, 1] to scores of patches ``(N, 1, h, w)``."""
+        """Images ``(N, channels, H, W)`` in [-1, 1] to scores of patches ``(N, 1, h, w)``."""
         scores: Tensor = self.layers(x)
         return scores
 
 
 class FeatureDiscriminator(nn.Module):
-    """Scores from the maps of a network that has seen many pictures, as in Projected GAN.
+    """Scores from the maps of a network that has seen many images, as in Projected GAN.
 
     Sauer et al. 2021, https://arxiv.org/abs/2111.01007, without their mixing of depths. What is learnt are three small
-    convolutions at each depth, with spectral norm: so D need not find out first what pictures are made of, and G hears
+    convolutions at each depth, with spectral norm: so D need not find out first what images are made of, and G hears
     after minutes what else takes hours.
 
     Args:
@@ -108,7 +108,7 @@ class FeatureDiscriminator(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, 3, H, W)`` in [-1, 1] to scores of patches ``(N, depths, h, w)``.
+        """Images ``(N, 3, H, W)`` in [-1, 1] to scores of patches ``(N, depths, h, w)``.
 
         Those of deeper maps, of which there are fewer, are repeated: each depth counts as much as another.
         """
@@ -119,7 +119,7 @@ class FeatureDiscriminator(nn.Module):
 
 
 class ProjectedDiscriminator(nn.Module):
-    """Scores of whole pictures, from the maps of a network that has seen many and from the pixels.
+    """Scores of whole images, from the maps of a network that has seen many and from the pixels.
 
     As in Projected GAN (Sauer et al. 2021, https://arxiv.org/abs/2111.01007), maps of each depth are mixed by random
     weights that stay, with those of the depth below added, and convolutions with spectral norm take each down to one
@@ -128,9 +128,9 @@ class ProjectedDiscriminator(nn.Module):
 
     Args:
         features: the network; it stays as it is.
-        size: height and width of the pictures.
+        size: height and width of the images.
         width: of the first maps of the learnt convolutions.
-        seen: the pictures are enlarged to this before the network sees them.
+        seen: the images are enlarged to this before the network sees them.
     """
 
     def __init__(self, features: Features, size: int, width: int = 64, seen: int = 96) -> None:
@@ -153,7 +153,7 @@ class ProjectedDiscriminator(nn.Module):
         return nn.Sequential(*layers, spectral_norm(nn.Conv2d(c_out, 1, side)), nn.Flatten())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, 3, size, size)`` in [-1, 1] to scores ``(N, depths + 1)``."""
+        """Images ``(N, 3, size, size)`` in [-1, 1] to scores ``(N, depths + 1)``."""
         maps = self.outside[0].maps(F.interpolate(x, (self.seen, self.seen), mode="bilinear"))[1:]
         scores = [self.pixels(x)[:, None]]
         below: Tensor | None = None

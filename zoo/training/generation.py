@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zoo.data.augment import augment, check_policy
 from zoo.data.batch import to_float
-from zoo.data.source import Pictures
+from zoo.data.source import ImageSet
 from zoo.errors import InputError
 from zoo.media.images import Images
 from zoo.metrics.features import Features
@@ -28,7 +28,7 @@ CHUNK = 250
 
 
 class Adversarial(Objective):
-    """G against D: pictures from noise (Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661).
+    """G against D: images from noise (Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661).
 
     A step has the five parts of the lecture: noise, what G makes of it, a mix of real and fake, an update of D on the
     mix, an update of G through D, which is frozen.
@@ -36,8 +36,8 @@ class Adversarial(Objective):
     Args:
         config: keyword arguments of G's builder.
         g: learner of a :class:`~zoo.model.Generator`.
-        d: learner of a network from pictures ``(N, C, H, W)`` (and ``label``, where there are classes) to scores.
-        pictures: the data, of G's size.
+        d: learner of a network from images ``(N, C, H, W)`` (and ``label``, where there are classes) to scores.
+        images: the data, of G's size.
         features: what samples and data are compared by.
         loss: a name in :data:`zoo.training.losses.LOSSES`.
         r1: weight of the R1 penalty; 0 for none.
@@ -57,7 +57,7 @@ class Adversarial(Objective):
         config: Mapping[str, Any],
         g: Learner,
         d: Learner,
-        pictures: Pictures,
+        images: ImageSet,
         *,
         features: Features,
         loss: str = "hinge",
@@ -72,17 +72,17 @@ class Adversarial(Objective):
         **options: Any,
     ) -> None:
         super().__init__(config, {"g": g, "d": d}, ["g"], **options)
-        if condition and pictures.labels is None:
-            raise InputError("The data have no classes: put the pictures of each class into a folder of its own.")
-        self.labels, self.data, self.size = pictures.labels, [pictures.x], len(pictures.x)
+        if condition and images.labels is None:
+            raise InputError("The data have no classes: put the images of each class into a folder of its own.")
+        self.labels, self.data, self.size = images.labels, [images.x], len(images.x)
         self.loss, self.r1, self.penalty, self.policy = adversarial_loss(loss), r1, penalty, check_policy(policy)
         self.grid, self.finish = grid, finish
         self.d_steps, self.condition, self.samples, self.settling = d_steps, condition, samples, SETTLING
-        self.choices = {condition: pictures.classes} if condition else {}
+        self.choices = {condition: images.classes} if condition else {}
         self.features = features
         self.protocol = (
             f"unbiased kernel distance (x.y / d + 1) ** 3 of {samples:,} samples to {min(REFERENCE, self.size):,} "
-            f"pictures of the training data, {features.protocol}"
+            f"images of the training data, {features.protocol}"
         )
 
     def abridge(self) -> None:

@@ -100,7 +100,7 @@ def repeated(x: Tensor, step: int) -> Tensor:
     repeats itself with every block, and what it repeats is a checkerboard.
 
     Args:
-        x: pictures ``(N, C, H, W)``; what is left beside whole blocks is not looked at.
+        x: images ``(N, C, H, W)``; what is left beside whole blocks is not looked at.
         step: side of a block, at most H and W.
     """
     h, w = (side - side % step for side in x.shape[2:])

@@ -59,9 +59,9 @@ class Learner:
         return {name: part for name, part in parts.items() if part}
 
 
-def shown(pictures: Tensor) -> Images:
-    """What networks give, ``(N, C, H, W)`` in [-1, 1], as pictures."""
-    return Images(((pictures + 1) / 2).clamp(0, 1).cpu().numpy())
+def shown(images: Tensor) -> Images:
+    """What networks give, ``(N, C, H, W)`` in [-1, 1], as images."""
+    return Images(((images + 1) / 2).clamp(0, 1).cpu().numpy())
 
 
 def compared(found: Tensor, data: Tensor) -> dict[str, float]:
@@ -168,7 +168,7 @@ class Objective:
         return rows[self.machine.rank :: self.machine.world]
 
     def to_machine(self, x: Tensor) -> Tensor:
-        """A batch of pictures where the networks are, channels last."""
+        """A batch of images where the networks are, channels last."""
         return x.to(self.machine.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
 
     def descend(self, loss: Tensor, *names: str) -> None:

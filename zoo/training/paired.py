@@ -1,4 +1,4 @@
-"""Training of a network from one kind of picture to another, with pairs."""
+"""Training of a network from one kind of image to another, with pairs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Paired(Objective):
 
     Args:
         config: keyword arguments of G's builder.
-        g: learner of a network from pictures to pictures, ``(N, C, H, W)`` in [-1, 1].
+        g: learner of a network from images to images, ``(N, C, H, W)`` in [-1, 1].
         d: learner of a network from input and target, their channels together, to scores of patches; None to learn
             from the pixels alone.
         look: learner of a second D, from windows of the result alone to scores, if any: whether it looks real, whatever
@@ -126,12 +126,12 @@ class Paired(Objective):
     def example(self) -> tuple[Tensor | None, Tensor]:
         return self.held_a[:1], next(self._results(self.held_a[:1]))
 
-    def _windows(self, *pictures: Tensor) -> list[Tensor]:
+    def _windows(self, *images: Tensor) -> list[Tensor]:
         """The same window of each."""
-        h, w = (max(0, side - self.window) for side in pictures[0].shape[2:])
+        h, w = (max(0, side - self.window) for side in images[0].shape[2:])
         top, left = int(torch.randint(h + 1, ())), int(torch.randint(w + 1, ()))
-        return [self.to_machine(x[:, :, top : top + self.window, left : left + self.window]) for x in pictures]
+        return [self.to_machine(x[:, :, top : top + self.window, left : left + self.window]) for x in images]
 
-    def _results(self, pictures: Tensor) -> Iterator[Tensor]:
-        for x in pictures.split(16):
+    def _results(self, images: Tensor) -> Iterator[Tensor]:
+        for x in images.split(16):
             yield self.averages["g"].network(x.to(self.machine.device)).float().cpu()

@@ -35,11 +35,11 @@ class Reconstruction(Objective):
 
     Args:
         config: keyword arguments of the network's builder.
-        network: learner of a network from pictures to pictures, ``(N, C, H, W)`` in [-1, 1].
-        pictures: uint8 ``(N, C, H, W)``.
+        network: learner of a network from images to images, ``(N, C, H, W)`` in [-1, 1].
+        images: uint8 ``(N, C, H, W)``.
         held_out: the same, never trained on: the best weights are chosen by their error.
         loss: ``mse``, ``l1`` or ``bce``.
-        augment: from a batch of uint8 pictures to what is learnt, float in [-1, 1]; may draw from torch's random state.
+        augment: from a batch of uint8 images to what is learnt, float in [-1, 1]; may draw from torch's random state.
         corrupt: from such a batch to what the network sees.
         options: as for :class:`~zoo.training.objective.Objective`.
     """
@@ -48,7 +48,7 @@ class Reconstruction(Objective):
         self,
         config: Mapping[str, Any],
         network: Learner,
-        pictures: Tensor,
+        images: Tensor,
         held_out: Tensor,
         *,
         loss: str = "mse",
@@ -59,11 +59,11 @@ class Reconstruction(Objective):
         super().__init__(config, {"network": network}, ["network"], **options)
         if loss not in ERRORS:
             raise InputError(f"loss cannot be {loss!r}: choose one of {', '.join(ERRORS)}.")
-        self.data = [pictures]
+        self.data = [images]
         self.held_out = to_float(held_out)
         self.loss, self.augment, self.corrupt = ERRORS[loss], augment, corrupt
         self.protocol = (
-            f"mean squared error on {len(held_out):,} pictures held out of the training data, pixels in [0, 1]"
+            f"mean squared error on {len(held_out):,} images held out of the training data, pixels in [0, 1]"
         )
 
     def step(self, step: int) -> dict[str, Tensor]:
@@ -92,10 +92,10 @@ class Reconstruction(Objective):
     def example(self) -> tuple[Tensor | None, Tensor]:
         return next(self._copies(self.held_out[:1]))
 
-    def _copies(self, pictures: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Pictures where the network is, and their copies."""
+    def _copies(self, images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images where the network is, and their copies."""
         network = self.averages["network"].network
-        for x in pictures.split(250):
+        for x in images.split(250):
             x = x.to(self.machine.device)
             yield x, network(self._seen(x)).float()
 

@@ -17,7 +17,7 @@ from zoo.files import atomic_write
 Log = Sequence[Mapping[str, float | str | list[str] | None]]
 Points = list[tuple[float, float]]
 
-STRIP = 12  # small sheets at most: each is a whole picture inside the page
+STRIP = 12  # small sheets at most: each is a whole image inside the page
 _NO_CURVES = ("step", "seconds")
 # Okabe and Ito's colours, which colour-blind people can tell apart; those that show on white and on black come first.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -205,37 +205,37 @@ def _chart(lines: Mapping[str, Points], end: float, warned: list[int], best_step
 
 
 def _samples(sheets: Sequence[tuple[int, Path]], best_step: int) -> str:
-    there = {step: path for step, path in sorted(sheets) if _is_picture(path)}
+    there = {step: path for step, path in sorted(sheets) if _is_image(path)}
     if not there:
         return "<p>There are no samples yet.</p>"
     large = best_step if best_step in there else max(there)
     small = [step for step in there if step != large]
     if len(small) > STRIP:
         small = [small[round(i * (len(small) - 1) / (STRIP - 1))] for i in range(STRIP)]
-    strip = "\n".join(_picture(there[step], step, 160) for step in small)
+    strip = "\n".join(_image(there[step], step, 160) for step in small)
     best = ", the best" if large == best_step else ""
-    return f'{_picture(there[large], large, 640, best)}\n<div class="strip">\n{strip}\n</div>'
+    return f'{_image(there[large], large, 640, best)}\n<div class="strip">\n{strip}\n</div>'
 
 
-def _is_picture(path: Path) -> bool:
+def _is_image(path: Path) -> bool:
     """Whether a sheet is there and whole: one that is not is left out."""
     try:
-        with Image.open(path, formats=["PNG"]) as picture:
-            picture.verify()
+        with Image.open(path, formats=["PNG"]) as image:
+            image.verify()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return False
     return True
 
 
-def _picture(path: Path, step: int, width: int, note: str = "") -> str:
-    """A picture inside the page: a large one made smaller, a small one larger by a whole number, its pixels even."""
-    picture = Image.open(path, formats=["PNG"])
-    picture.thumbnail((2 * width, 100 * width))  # two pixels for each of the page, for fine screens
-    scale = max(1, width // picture.width)
-    shown = f'width="{picture.width * scale}" height="{picture.height * scale}"'
+def _image(path: Path, step: int, width: int, note: str = "") -> str:
+    """An image inside the page: a large one made smaller, a small one larger by a whole number, its pixels even."""
+    image = Image.open(path, formats=["PNG"])
+    image.thumbnail((2 * width, 100 * width))  # two pixels for each of the page, for fine screens
+    scale = max(1, width // image.width)
+    shown = f'width="{image.width * scale}" height="{image.height * scale}"'
     shown += ' class="pixels"' if scale > 1 else ""
     data = io.BytesIO()
-    picture.save(data, "png")
+    image.save(data, "png")
     source = "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
     return (
         f'<figure><img alt="Samples at step {step:,}" {shown} src="{source}">'

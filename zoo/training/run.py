@@ -165,7 +165,7 @@ class Plan:
         settings: keywords that were given to it.
         data: number that changes with the data.
         precision: of the machine.
-        features: what pictures are compared by; empty where they are not.
+        features: what images are compared by; empty where they are not.
     """
 
     recipe: str
@@ -365,7 +365,7 @@ class Run:
             "recipe": self.plan.recipe,
             "settings": self.plan.settings,
             "data": self.facts.get("data", "unknown"),
-            "pictures": self.objective.counts(),
+            "images": self.objective.counts(),
             "batch": self.objective.batch,
             "step": self.step,
             "steps": self.objective.steps,
@@ -478,7 +478,7 @@ class Run:
 
 
 def _like(given: Format, x: torch.Tensor, scale: int) -> Format:
-    """The format that a picture ``(1, C, H, W)`` has, fixed in size where the given one is."""
+    """The format that an image ``(1, C, H, W)`` has, fixed in size where the given one is."""
     size = (x.shape[-2], x.shape[-1]) if given.size else None
     return replace(given, channels=x.shape[1], size=size, scale=1 if size else scale)
 

@@ -30,7 +30,7 @@ class SuperResolution(Objective):
 
     Args:
         config: keyword arguments of the network's builder.
-        network: learner of a network from pictures ``(N, C, H, W)`` to ``(N, C, scale * H, scale * W)``, in [-1, 1].
+        network: learner of a network from images ``(N, C, H, W)`` to ``(N, C, scale * H, scale * W)``, in [-1, 1].
         photos: uint8 ``(C, H, W)``, of any sizes.
         held_out: photos that are never trained on: the best weights are chosen by them.
         d: learner of a network from large patches to scores; None for pixels alone.

@@ -1,4 +1,4 @@
-"""Whether settings of a recipe fit together, found out on random pictures before the data are read."""
+"""Whether settings of a recipe fit together, found out on random images before the data are read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from zoo.data.places import check_memory
-from zoo.data.source import Pairs, Pictures, Size, Source
+from zoo.data.source import ImageSet, Pairs, Size, Source
 from zoo.errors import InputError, ZooError
 from zoo.memory import free_memory
 from zoo.training.objective import Objective
@@ -20,7 +20,7 @@ from zoo.training.runtime import Machine
 COPIES = 5  # of each weight: itself, its gradient, two of Adam, the average
 MOST_TENSORS = 5_000  # of all networks of a run
 LARGEST_BATCH = 16  # that is tried
-_NAME = "random pictures"
+_NAME = "random images"
 
 
 class TooLargeError(InputError):
@@ -28,7 +28,7 @@ class TooLargeError(InputError):
 
 
 class Sample(Source):
-    """Random pictures of the size and number that a recipe asks for, in two classes."""
+    """Random images of the size and number that a recipe asks for, in two classes."""
 
     def __init__(self) -> None:
         self.paths, self.strict, self.warn, self.splits = [_NAME], False, lambda text: None, {}
@@ -36,10 +36,10 @@ class Sample(Source):
     def has(self, split: str) -> bool:
         return False
 
-    def pictures(self, size: Size, channels: int = 3, split: str = "train", least: int = 1) -> Pictures:
+    def images(self, size: Size, channels: int = 3, split: str = "train", least: int = 1) -> ImageSet:
         n = max(least, 8)
         labels, names = torch.arange(n) % 2, [str(i) for i in range(n)]
-        return Pictures(_random(n, channels, size), labels, ("a", "b"), names)
+        return ImageSet(_random(n, channels, size), labels, ("a", "b"), names)
 
     def photos(self, channels: int = 3, split: str = "train", least: int = 1) -> list[tuple[str, Tensor]]:
         return [(str(i), x) for i, x in enumerate(_random(max(least, 2), channels, 1024))]
@@ -56,13 +56,13 @@ class Sample(Source):
         a, b = (_random(n, c, size) for c in channels)
         return Pairs(a, b, [str(i) for i in range(n)])
 
-    def domains(self, size: Size, channels: int = 3, split: str = "train", least: int = 1) -> tuple[Pictures, Pictures]:
-        return self.pictures(size, channels, split, least), self.pictures(size, channels, split, least)
+    def domains(self, size: Size, channels: int = 3, split: str = "train", least: int = 1) -> tuple[ImageSet, ImageSet]:
+        return self.images(size, channels, split, least), self.images(size, channels, split, least)
 
 
 def _random(n: int, channels: int, size: Size) -> Tensor:
     if channels not in (1, 3):
-        raise ValueError(f"pictures have 1 channel or 3, not {channels}")
+        raise ValueError(f"images have 1 channel or 3, not {channels}")
     height, width = (size, size) if isinstance(size, int) else size or (64, 64)
     check_memory(_NAME, n * channels * height * width, free_memory())
     return torch.randint(256, (n, channels, height, width), dtype=torch.uint8)
@@ -76,10 +76,10 @@ def check_settings(
     features: Mapping[str, Any],
     machine: Machine,
 ) -> None:
-    """Build what a recipe builds, on random pictures, and make one step and one small measurement.
+    """Build what a recipe builds, on random images, and make one step and one small measurement.
 
     What fails with the settings and not with the defaults is due to the settings. Errors that are sentences are left to
-    the run itself, since they may be about pictures.
+    the run itself, since they may be about images.
 
     Raises:
         InputError: naming the settings.
@@ -92,13 +92,13 @@ def check_settings(
     except InputError as error:
         if error.__cause__ is None:
             return
-        if recipe.__module__.startswith("zoo."):  # random pictures suit the zoo's own recipes
+        if recipe.__module__.startswith("zoo."):  # random images suit the zoo's own recipes
             raise
         try:
             with torch.random.fork_rng(devices=[]):
                 _try(recipe, {**defaults, **features}, machine)
         except Exception:
-            return  # a recipe that random pictures do not suit
+            return  # a recipe that random images do not suit
         raise
     except ZooError:
         return

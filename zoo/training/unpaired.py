@@ -1,4 +1,4 @@
-"""Training of two networks between two kinds of picture, without pairs."""
+"""Training of two networks between two kinds of image, without pairs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from zoo.data.augment import augment, check_policy, views
 from zoo.data.batch import to_float
-from zoo.data.source import Pictures
+from zoo.data.source import ImageSet
 from zoo.media.images import Images
 from zoo.metrics.features import Features
 from zoo.training.losses import accuracies, adversarial_loss, repeated
@@ -24,16 +24,16 @@ class Pool:
 
     def __init__(self, size: int = 50) -> None:
         self.size = size
-        self.pictures: list[Tensor] = []
+        self.images: list[Tensor] = []
 
     def mix(self, fakes: Tensor, n: int) -> Tensor:
         """The fakes, and random older ones up to ``n``; each new one takes the place of an old one."""
-        old = [self.pictures[i] for i in torch.randperm(len(self.pictures))[: max(0, n - len(fakes))]]
+        old = [self.images[i] for i in torch.randperm(len(self.images))[: max(0, n - len(fakes))]]
         for fake in fakes.detach():
-            if len(self.pictures) < self.size:
-                self.pictures.append(fake.clone())  # a view would keep its whole batch
+            if len(self.images) < self.size:
+                self.images.append(fake.clone())  # a view would keep its whole batch
             else:
-                self.pictures[int(torch.randint(self.size, ()))] = fake.clone()
+                self.images[int(torch.randint(self.size, ()))] = fake.clone()
         return torch.stack([*fakes.detach(), *old])
 
 
@@ -44,17 +44,17 @@ class Cycle(Objective):
 
     Args:
         config: keyword arguments of the builder of both networks.
-        forth, back: learners of networks from pictures to pictures, ``(N, C, H, W)`` in [-1, 1]: A to B, B to A.
-        d_a, d_b: learners of networks from pictures to scores of patches.
+        forth, back: learners of networks from images to images, ``(N, C, H, W)`` in [-1, 1]: A to B, B to A.
+        d_a, d_b: learners of networks from images to scores of patches.
         a, b: the two sets.
-        held_out: pictures of A and of B that are never trained on.
-        features: what painted pictures are compared with real ones by.
+        held_out: images of A and of B that are never trained on.
+        features: what painted images are compared with real ones by.
         loss: a name in :data:`zoo.training.losses.LOSSES`.
-        cycle: weight of L1 between a picture and its way there and back.
-        grid: weight of L1 between what repeats with each 4x4 pixels in a picture and in its translation, for the second
+        cycle: weight of L1 between an image and its way there and back.
+        grid: weight of L1 between what repeats with each 4x4 pixels in an image and in its translation, for the second
             half of the steps: networks that work at a quarter of the size make up texture so.
-        identity: weight of L1 between a picture and what the network to its own kind makes of it, as part of ``cycle``.
-        d_batch: pictures of each kind that a discriminator sees in a step: the new fakes, and old ones of its pool.
+        identity: weight of L1 between an image and what the network to its own kind makes of it, as part of ``cycle``.
+        d_batch: images of each kind that a discriminator sees in a step: the new fakes, and old ones of its pool.
         policy: differentiable augmentation of what the discriminators see.
         shift: random views, as :func:`views` makes them; they are flipped too.
         options: as for :class:`~zoo.training.objective.Objective`.
@@ -67,8 +67,8 @@ class Cycle(Objective):
         back: Learner,
         d_a: Learner,
         d_b: Learner,
-        a: Pictures,
-        b: Pictures,
+        a: ImageSet,
+        b: ImageSet,
         held_out: tuple[Tensor, Tensor],
         *,
         features: Features,
@@ -96,7 +96,7 @@ class Cycle(Objective):
         self.pools = {"d_a": Pool(), "d_b": Pool()}
         self.protocol = (
             f"mean over both directions of the unbiased kernel distance of {len(held_out[0]):,} and "
-            f"{len(held_out[1]):,} translated pictures held out to the real ones trained on, {features.protocol}"
+            f"{len(held_out[1]):,} translated images held out to the real ones trained on, {features.protocol}"
         )
 
     def start(self, machine: Machine) -> None:
@@ -114,7 +114,7 @@ class Cycle(Objective):
             d.requires_grad_(False)
         n = len(a)
         with self.machine.autocast():
-            if self.identity:  # together with the pictures that are to be left alone
+            if self.identity:  # together with the images that are to be left alone
                 fake_b, same_b = forth(torch.cat([a, b])).split([n, len(b)])
                 fake_a, same_a = back(torch.cat([b, a])).split([len(b), n])
             else:
@@ -170,7 +170,7 @@ class Cycle(Objective):
 
     @torch.inference_mode()
     def sheet(self) -> list[Images]:
-        """Pictures of A, what becomes of them, pictures of B, and what becomes of them: a row each."""
+        """Images of A, what becomes of them, images of B, and what becomes of them: a row each."""
         rows = []
         for name, x in zip(self.averages, self.held, strict=True):
             some = x[spread(len(x))]
@@ -182,15 +182,15 @@ class Cycle(Objective):
         return self.held[0][:1], next(self._results("forth", self.held[0][:1]))
 
     def state(self) -> dict[str, Any]:
-        return {name: pool.pictures for name, pool in self.pools.items()}
+        return {name: pool.images for name, pool in self.pools.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         for name, pool in self.pools.items():
-            pool.pictures = [x.to(self.machine.device) for x in state[name]]
+            pool.images = [x.to(self.machine.device) for x in state[name]]
 
     def _views(self, which: int, rows: Tensor) -> Tensor:
         return self.to_machine(views(to_float(self.data[which][rows]), self.shift, flip=True))
 
-    def _results(self, name: str, pictures: Tensor) -> Iterator[Tensor]:
-        for x in pictures.split(8):
+    def _results(self, name: str, images: Tensor) -> Iterator[Tensor]:
+        for x in images.split(8):
             yield self.averages[name].network(x.to(self.machine.device)).float().cpu()

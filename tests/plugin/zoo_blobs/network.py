@@ -8,10 +8,10 @@ from zoo.model import Generator
 
 
 class Blobs(Generator):
-    """One round spot in each picture.
+    """One round spot in each image.
 
     Args:
-        size: height and width of the pictures.
+        size: height and width of the images.
     """
 
     def __init__(self, size: int = 16) -> None:

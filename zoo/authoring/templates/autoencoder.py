@@ -1,4 +1,4 @@
-"""Starry: a picture through a short code and back.
+"""Starry: an image through a short code and back.
 
 What the network is, in a sentence or two, and the link to its paper, stand here.
 """
@@ -10,10 +10,10 @@ from zoo.model import Autoencoder
 
 
 class Starry(Autoencoder):
-    """Convolutions that halve the picture three times, a code, and the same backwards.
+    """Convolutions that halve the image three times, a code, and the same backwards.
 
     Args:
-        size: height and width of the pictures: 8, 16, 32, ...
+        size: height and width of the images: 8, 16, 32, ...
         width: channels of the first maps.
         code: numbers of a code.
     """
@@ -38,11 +38,11 @@ class Starry(Autoencoder):
         )
 
     def encode(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, 3, size, size)`` in [-1, 1] to codes ``(N, code)``."""
+        """Images ``(N, 3, size, size)`` in [-1, 1] to codes ``(N, code)``."""
         codes: Tensor = self.encoder(x)
         return codes
 
     def decode(self, z: Tensor) -> Tensor:
-        """Codes ``(N, code)`` to pictures ``(N, 3, size, size)`` in [-1, 1]."""
-        pictures: Tensor = self.decoder(z)
-        return pictures
+        """Codes ``(N, code)`` to images ``(N, 3, size, size)`` in [-1, 1]."""
+        images: Tensor = self.decoder(z)
+        return images

@@ -1,4 +1,4 @@
-"""How the checkpoint was trained: `zoo train starry --data pictures/ --out run`."""
+"""How the checkpoint was trained: `zoo train starry --data images/ --out run`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo_starry.network import Starry
 
 def train(data: Source, *, size: int = 32, rate: float = 1e-3, batch: int = 64, steps: int = 5_000) -> Reconstruction:
     """Every keyword is a setting of the command: `--set steps=100`."""
-    x = data.pictures(size, least=2 * batch).x
+    x = data.images(size, least=2 * batch).x
     out = held_out(len(x))
     torch.manual_seed(0)
     network = Starry(size)

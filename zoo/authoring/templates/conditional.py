@@ -1,4 +1,4 @@
-"""Starry: pictures of a class that one asks for, from noise.
+"""Starry: images of a class that one asks for, from noise.
 
 What the network is, in a sentence or two, and the link to its paper, stand here.
 """
@@ -10,10 +10,10 @@ from zoo.model import Generator
 
 
 class Starry(Generator):
-    """Convolutions that double a map of 4x4 until it is a picture; the class scales the latent.
+    """Convolutions that double a map of 4x4 until it is an image; the class scales the latent.
 
     Args:
-        size: height and width of the pictures: 8, 16, 32, ...
+        size: height and width of the images: 8, 16, 32, ...
         classes: how many there are.
         width: channels of the maps.
         latent: numbers of a latent.
@@ -32,9 +32,9 @@ class Starry(Generator):
         self.layers = nn.Sequential(*layers, nn.Conv2d(width, 3, 3, padding=1), nn.Tanh())
 
     def decode(self, z: Tensor, label: Tensor) -> Tensor:
-        """Latents ``(N, latent)`` and classes ``(N,)`` to pictures ``(N, 3, size, size)`` in [-1, 1].
+        """Latents ``(N, latent)`` and classes ``(N,)`` to images ``(N, 3, size, size)`` in [-1, 1].
 
         ``label`` is the condition of this name in registry.yaml, as the index of the choice.
         """
-        pictures: Tensor = self.layers(z * self.classes(label))
-        return pictures
+        images: Tensor = self.layers(z * self.classes(label))
+        return images

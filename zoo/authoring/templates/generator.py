@@ -1,4 +1,4 @@
-"""Starry: pictures from noise.
+"""Starry: images from noise.
 
 What the network is, in a sentence or two, and the link to its paper, stand here.
 """
@@ -10,10 +10,10 @@ from zoo.model import Generator
 
 
 class Starry(Generator):
-    """Convolutions that double a map of 4x4 until it is a picture.
+    """Convolutions that double a map of 4x4 until it is an image.
 
     Args:
-        size: height and width of the pictures: 8, 16, 32, ...
+        size: height and width of the images: 8, 16, 32, ...
         width: channels of the maps.
         latent: numbers of a latent.
     """
@@ -30,6 +30,6 @@ class Starry(Generator):
         self.layers = nn.Sequential(*layers, nn.Conv2d(width, 3, 3, padding=1), nn.Tanh())
 
     def decode(self, z: Tensor) -> Tensor:
-        """Latents ``(N, latent)`` to pictures ``(N, 3, size, size)`` in [-1, 1]."""
-        pictures: Tensor = self.layers(z)
-        return pictures
+        """Latents ``(N, latent)`` to images ``(N, 3, size, size)`` in [-1, 1]."""
+        images: Tensor = self.layers(z)
+        return images

@@ -1,4 +1,4 @@
-"""How the checkpoint was trained: `zoo train starry --data pictures/ --out run`."""
+"""How the checkpoint was trained: `zoo train starry --data images/ --out run`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def train(
     data: Source, features: Features, *, size: int = 32, rate: float = 3e-4, batch: int = 64, steps: int = 20_000
 ) -> Adversarial:
     """Every keyword is a setting of the command: `--set steps=100`."""
-    pictures = data.pictures(size, least=batch)
+    images = data.images(size, least=batch)
     torch.manual_seed(0)
     g, d = Starry(size), Discriminator(size, 3)
     return Adversarial(
         {"size": size},
         Learner(g, Adam(g.parameters(), rate, betas=(0.0, 0.99)), falling(steps)),
         Learner(d, Adam(d.parameters(), 2 * rate, betas=(0.0, 0.99)), falling(steps)),
-        pictures,
+        images,
         features=features.at(96, fast=True),
         policy="flip,color,translation",
         batch=batch,

@@ -1,4 +1,4 @@
-"""Starry: one kind of picture into another, of any size.
+"""Starry: one kind of image into another, of any size.
 
 What the network is, in a sentence or two, and the link to its paper, stand here.
 """
@@ -25,9 +25,9 @@ class Starry(Model):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures ``(N, 3, H, W)`` to as many of the same size, all in [-1, 1].
+        """Images ``(N, 3, H, W)`` to as many of the same size, all in [-1, 1].
 
         H and W are even: `multiple: 2` in registry.yaml sees to that.
         """
-        pictures: Tensor = self.layers(x)
-        return pictures
+        images: Tensor = self.layers(x)
+        return images

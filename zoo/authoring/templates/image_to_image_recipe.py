@@ -1,6 +1,6 @@
 """How the checkpoint was trained: `zoo train starry --data before/ after/ --out run`.
 
-The two pictures of a pair have the same name.
+The two images of a pair have the same name.
 """
 
 from __future__ import annotations
