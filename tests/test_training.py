@@ -26,7 +26,7 @@ from zoo.errors import InputError, ZooError
 from zoo.metrics.features import Features
 from zoo.model import Generator
 from zoo.models.dcgan import DCGAN
-from zoo.recipes import cdcgan, conv_ae, cyclegan, dcgan, pix2pix, srgan
+from zoo.recipes import cdcgan, conv_ae, cyclegan, dcgan, pix2pix, srgan, vae
 from zoo.registry.index import registry
 from zoo.training.discriminators import Discriminator
 from zoo.training.ema import EMA
@@ -125,6 +125,13 @@ def tiny_cyclegan(base: Path, steps: int = 12) -> Objective:
     return cyclegan.photo2monet(data, RANDOM, size=32, width=4, blocks=1, d_width=4, batch_size=2, steps=steps)
 
 
+def tiny_vae(base: Path, steps: int = 12) -> Objective:
+    options: dict[str, Any] = {"size": 16, "channels": 3, "latent": 4, "d_width": 8, "batch_size": 8, "steps": steps}
+    objective = vae.fashion_mnist(Source([folder(base / "a", 64, 32)]), RANDOM, **options)
+    objective.n_samples = 64
+    return objective
+
+
 TINY: dict[str, Callable[..., Objective]] = {
     "dcgan:fashion_mnist": tiny_dcgan,
     "dcgan:flowers": tiny_flowers,
@@ -136,6 +143,7 @@ TINY: dict[str, Callable[..., Objective]] = {
     "pix2pix:facades": tiny_pix2pix,
     "pix2pix:emoji": tiny_emoji,
     "cyclegan:photo2monet": tiny_cyclegan,
+    "vae:fashion_mnist": tiny_vae,
 }
 
 

@@ -62,7 +62,7 @@ class Reconstruction(Objective):
             raise InputError(f"loss cannot be {loss!r}: choose one of {', '.join(ERRORS)}.")
         self.held_out = held_out.plain(slice(None))["target"]
         self.loss, self.corrupt = ERRORS[loss], corrupt
-        self.protocol = f"mean squared error on {len(held_out):,} held-out samples of the training data, in [0, 1]"
+        self.protocol = f"mean squared error on {len(held_out):,} samples held out of the training data, in [0, 1]"
 
     def step(self, step: int) -> dict[str, Tensor]:
         target = self.batch(step)["target"]
