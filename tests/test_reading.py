@@ -17,6 +17,7 @@ import pytest
 from conftest import sample_image
 from PIL import Image, ImageCms, ImageDraw
 
+import zoo
 from zoo import Images
 from zoo.errors import InputError, MediaError
 from zoo.media import image_decode
