@@ -114,10 +114,10 @@ def main(debug: bool) -> None:
     """A zoo of autoencoders and GANs with trained weights.
 
     \b
-    zoo list                                       what there is
-    zoo generate dcgan -n 64 --seed 7 -o grid.png  new images
-    zoo reconstruct conv-ae photo.jpg -o copy.png  an image through a model
-    zoo train dcgan --data images/ --out run     the same network, on your own images
+    zoo list                                       list all models
+    zoo generate dcgan -n 64 --seed 7 -o grid.png  draw new images
+    zoo reconstruct conv-ae photo.jpg -o copy.png  process an image
+    zoo train dcgan --data images/ --out run       train on your own images
     """  # noqa: D301 - click takes the character itself
 
 

@@ -19,11 +19,11 @@ KINDS = {"generate": ("generator", "conditional"), "reconstruct": ("image-to-ima
 
 @click.command()
 @click.argument("name")
-@click.option("--verb", type=click.Choice(VERBS), help="What it does: generate [default], or reconstruct.")
+@click.option("--verb", type=click.Choice(VERBS), help="Verb of the model: generate [default] or reconstruct.")
 @click.option("--kind", type=click.Choice([kind for kinds in KINDS.values() for kind in kinds]), help="Which network.")
-@click.option("--to", "folder", type=PathType(), help="Where; by default a new folder of that name.")
+@click.option("--to", "folder", type=PathType(), help="Folder to write; by default a new folder NAME.")
 def new(name: str, verb: str | None, kind: str | None, folder: Path | None) -> None:
-    """Write a plugin for a model called NAME: a package that installs, loads and passes its tests.
+    """Write a plugin with a model called NAME: a package that can be installed and passes its tests.
 
     \b
     zoo new starry --verb generate
@@ -41,7 +41,7 @@ def new(name: str, verb: str | None, kind: str | None, folder: Path | None) -> N
 @click.argument("name", shell_complete=complete_names)
 @click.argument("source", type=PathType())
 def embed(name: str, source: Path) -> None:
-    """Put the weights in SOURCE, a run or a safetensors file, into the package of the model NAME."""
+    """Copy weights into the package of the model NAME. SOURCE is the folder of a run or a safetensors file."""
     from zoo.authoring.embed import embed as put
 
     path = put(name, source)
@@ -52,24 +52,24 @@ def embed(name: str, source: Path) -> None:
 @click.argument("source", required=False, shell_complete=complete_names)
 @click.option("--repo", help="OWNER/NAME on the Hugging Face Hub.")
 @click.option(
-    "--all", "all_", is_flag=True, help="Every embedded checkpoint, to the repository that the registry names."
+    "--all", "all_", is_flag=True, help="Upload each checkpoint of the package to its repository in the registry."
 )
-@click.option("--private", is_flag=True, help="A new repository is for its owner alone.")
-@click.option("--dry-run", is_flag=True, help="Only write the folder that would be uploaded.")
-@click.option("--to", "folder", type=PathType(), help="Where the folder goes; by default a temporary one.")
+@click.option("--private", is_flag=True, help="Create the repository as private.")
+@click.option("--dry-run", is_flag=True, help="Write the folder that would be uploaded, and upload nothing.")
+@click.option("--to", "folder", type=PathType(), help="Folder to write; by default a temporary one.")
 def publish(
     source: str | None, repo: str | None, all_: bool, private: bool, dry_run: bool, folder: Path | None
 ) -> None:
-    """Put weights on the Hugging Face Hub, with their facts and a model card.
+    """Upload weights to the Hugging Face Hub, with config.json and a model card.
 
-    SOURCE is a checkpoint, or the folder of a run. Afterwards the lines for registry.yaml are printed.
+    SOURCE is a checkpoint or the folder of a run. After the upload the lines for registry.yaml are printed.
     """
     if all_ == bool(source):
         raise InputError("Name a checkpoint or the folder of a run, or give --all.")
     if source and not repo and not dry_run:
-        raise InputError("Say where with --repo OWNER/NAME, or only look with --dry-run.")
+        raise InputError("Name the repository with --repo OWNER/NAME, or upload nothing with --dry-run.")
     if dry_run and not folder:
-        raise InputError("Say with --to where the folder goes.")
+        raise InputError("Name the folder to write with --to.")
     names = [(source, repo or "OWNER/NAME")] if source else _embedded()
     import tempfile
 

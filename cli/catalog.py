@@ -77,9 +77,9 @@ def table(rows: Sequence[Sequence[str]]) -> None:
 
 @click.command("list")
 @click.argument("pattern", default="*")
-@click.option("--verb", type=click.Choice(VERBS), help="Only models that can do this.")
-@click.option("--license", help="Only weights under this licence, such as 'cc-by*', or commercial.")
-@click.option("--json", "json_", is_flag=True, help="All facts, for a script.")
+@click.option("--verb", type=click.Choice(VERBS), help="Only models with this verb.")
+@click.option("--license", help="Only weights with this licence, such as 'cc-by*', or commercial.")
+@click.option("--json", "json_", is_flag=True, help="Print all facts as JSON.")
 def list_(pattern: str, verb: str | None, license: str | None, json_: bool) -> None:
     """Show the models and checkpoints whose name matches PATTERN, such as '*gan*'."""
     found = search(pattern, verb=verb, license=license)
@@ -106,12 +106,12 @@ def list_(pattern: str, verb: str | None, license: str | None, json_: bool) -> N
 
 @click.command("info")
 @click.argument("name", shell_complete=complete_names)
-@click.option("--speed", is_flag=True, help="Also measure how fast each --precision is on this machine.")
-@click.option("--json", "json_", is_flag=True, help="For a script.")
+@click.option("--speed", is_flag=True, help="Also measure the speed of each --precision on this machine.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def info_(name: str, speed: bool, json_: bool) -> None:
-    """Show what a model or checkpoint is, how good it is, and who may use it.
+    """Show the network, weights, licence, data and metrics of a model or checkpoint.
 
-    NAME may be local-dir:FOLDER or hf-hub:OWNER/REPO, too, as in all commands.
+    NAME can also be local-dir:FOLDER or hf-hub:OWNER/REPO, as in all commands.
     """
     entry = entry_of(name)
     if json_:
@@ -175,9 +175,9 @@ def entries_of(names: Iterable[str]) -> list[Entry]:
 
 @click.command("licenses")
 @click.argument("names", nargs=-1, required=True, shell_complete=complete_names)
-@click.option("--json", "json_", is_flag=True, help="For a script.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def licenses_(names: tuple[str, ...], json_: bool) -> None:
-    """Show what using models obliges to: their code, weights and data. Not legal advice."""
+    """Show the obligations from the licences of code, weights and data. Not legal advice."""
     rows = []
     for entry in entries_of(names):
         code = "Apache-2.0" if entry.package == "zoo" else "unknown"
@@ -197,14 +197,14 @@ def licenses_(names: tuple[str, ...], json_: bool) -> None:
 
 @click.command()
 @click.argument("names", nargs=-1, shell_complete=complete_names)
-@click.option("--all", "all_", is_flag=True, help="Every checkpoint there is.")
-@click.option("--to", type=PathType(), help="A folder, for a machine without network.")
-@click.option("--force", is_flag=True, help="Download even what is here.")
+@click.option("--all", "all_", is_flag=True, help="All checkpoints.")
+@click.option("--to", type=PathType(), help="Copy the files to this folder, for a machine without network.")
+@click.option("--force", is_flag=True, help="Download again even if the file is on this machine.")
 def download(names: tuple[str, ...], all_: bool, to: Path | None, force: bool) -> None:
-    """Make sure that weights are on this machine, or copy them to a folder.
+    """Download weights that are missing on this machine, or copy weights to a folder.
 
-    Each checkpoint gets a folder of its own in --to, which `local-dir:FOLDER/NAME` reads; with
-    ZOO_WEIGHTS=FOLDER, or weights="FOLDER" in Python, its usual name finds it.
+    --to FOLDER writes a sub-folder for each checkpoint. Load it as `local-dir:FOLDER/NAME`, or by its usual
+    name with ZOO_WEIGHTS=FOLDER or, in Python, weights="FOLDER".
     """
     if bool(names) == all_:
         raise InputError("Name what to download, or give --all.")
@@ -227,16 +227,16 @@ def download(names: tuple[str, ...], all_: bool, to: Path | None, force: bool) -
             failed.append(entry.address)
             click.echo(f"{entry.address}: {error}", err=True)
     if failed:
-        raise WeightsError(f"{len(failed)} of {len(entries)} could not be had: {', '.join(failed)}.")
+        raise WeightsError(f"{len(failed)} of {len(entries)} were not downloaded: {', '.join(failed)}.")
 
 
 @click.command()
 @click.argument("names", nargs=-1, shell_complete=complete_names)
-@click.option("--json", "json_", is_flag=True, help="For a script.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def verify(names: tuple[str, ...], json_: bool) -> None:
-    """Read all weights on this machine again and compare them with the registry, without network.
+    """Compare the sha256 of all weights on this machine with the registry, without network.
 
-    Exits with 1 if a file is not what it should be.
+    Exits with 1 if a file has another sha256.
     """
     rows = []
     for entry in entries_of(names or ["*"]):
@@ -276,7 +276,7 @@ def _cached() -> dict[str, Any]:
 
 
 @cache.command("list")
-@click.option("--json", "json_", is_flag=True, help="For a script.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def cache_list(json_: bool) -> None:
     """Show which weights were downloaded, their size, and when they were last used."""
     repos, entries = _cached(), registry().entries.values()
@@ -294,9 +294,9 @@ def cache_list(json_: bool) -> None:
 
 @cache.command("clear")
 @click.argument("names", nargs=-1, shell_complete=complete_names)
-@click.option("--all", "all_", is_flag=True, help="All of the zoo's weights.")
+@click.option("--all", "all_", is_flag=True, help="All downloaded weights of the zoo.")
 def cache_clear(names: tuple[str, ...], all_: bool) -> None:
-    """Delete downloaded weights, of hf-hub:OWNER/REPO those of all revisions; embedded ones stay."""
+    """Delete downloaded weights, for hf-hub:OWNER/REPO all revisions. Weights in the package are kept."""
     from huggingface_hub import scan_cache_dir
 
     if bool(names) == all_:

@@ -31,16 +31,16 @@ def complete_layouts(ctx: click.Context, param: click.Parameter, incomplete: str
 @click.argument("model", shell_complete=complete_models)
 @click.argument("files", nargs=-1, required=True, type=PathType())
 @click.option("-o", "--output", "folder", required=True, type=PathType(), help="A new folder.")
-@click.option("--layout", shell_complete=complete_layouts, help="Only this layout; docs/import.md lists them.")
-@click.option("--key", help="Where in the file the network lies, if it has several: netG, models.generator.")
-@click.option("--license", default="unknown", show_default=True, help="Of the weights, as an SPDX identifier.")
+@click.option("--layout", shell_complete=complete_layouts, help="Use this layout; docs/import.md lists all.")
+@click.option("--key", help="Prefix of the tensor names, if a file has several networks: netG, models.generator.")
+@click.option("--license", default="unknown", show_default=True, help="Licence of the weights, as an SPDX identifier.")
 def import_(
     model: str, files: tuple[Path, ...], folder: Path, layout: str | None, key: str | None, license: str
 ) -> None:
-    """Turn weights of other people's code into a folder that local-dir: loads. No code in them is run.
+    """Convert weights of other code to a folder that local-dir: loads. Code in the files is never run.
 
-    MODEL is one of the zoo's, or auto; FILES are safetensors, their index, or what torch.save wrote. Of several weights
-    in a file those averaged over training are taken; what is left out is said.
+    MODEL is a model of the zoo, or auto. FILES are safetensors, an index of shards, or files of torch.save. If a file
+    also has an EMA of the weights, the EMA is imported. The output lists what was left out.
 
     \b
     zoo import cyclegan latest_net_G.pth -o horse2zebra
@@ -70,12 +70,14 @@ def import_(
 @click.command()
 @click.argument("name", shell_complete=complete_names)
 @click.option("-o", "--output", "file", required=True, type=PathType(), help="The file to write.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True, help="Which kind.")
 @click.option(
-    "--layout", shell_complete=complete_layouts, help="With the names that this layout has; docs/import.md lists them."
+    "--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True, help="File format."
+)
+@click.option(
+    "--layout", shell_complete=complete_layouts, help="Use the tensor names of this layout; docs/import.md lists all."
 )
 def export(name: str, file: Path, form: str, layout: str | None) -> None:
-    """Write a model as a file for other code: the way back from `zoo import`.
+    """Write a model as a file for other code: the inverse of `zoo import`.
 
     \b
     zoo export dcgan --format state-dict --layout dcgan -o netG.pth

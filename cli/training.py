@@ -20,10 +20,10 @@ from zoo.training.launch import check_path, defaults_of, features_of, settings_o
 
 from .catalog import as_json, complete_names
 
-DATA_HELP = "Folder, .zip, folder in a .zip, .npz, or datasets:OWNER/NAME; two where there are two kinds."
+DATA_HELP = "Folder, .zip, folder in a .zip, .npz, or datasets:OWNER/NAME; two for recipes with two kinds of images."
 FEATURES_HELP = (
-    "What images are compared by: a .safetensors file of timm's mobilenetv2_100, a timm model, or random "
-    "[default: timm's mobilenetv2_100 if it can be had, else random]"
+    "Feature extractor that compares images: a .safetensors file of timm's mobilenetv2_100, a timm model, or random "
+    "[default: timm's mobilenetv2_100 if available, else random]"
 )
 
 
@@ -32,14 +32,14 @@ FEATURES_HELP = (
 @click.argument("more", nargs=-1, metavar="", type=click.Path())
 @click.option("--data", multiple=True, required=True, metavar="DATA [DATA]", help=DATA_HELP)
 @click.option("--out", type=click.Path(), help="A new folder for the run.")
-@click.option("--resume", type=click.Path(), help="The folder of a run to go on with.")
-@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A setting of the recipe; again for more.")
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Stop after so long; --resume goes on.")
+@click.option("--resume", type=click.Path(), help="The folder of a run to continue.")
+@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A setting of the recipe; can be repeated.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Time limit; --resume continues the run.")
 @click.option("--features", "source", help=FEATURES_HELP)
-@click.option("--precision", default="auto", show_default=True, help="bf16, fp32, or auto: bf16 where it is fast.")
-@click.option("--cpu", is_flag=True, help="Stay on the CPU.")
+@click.option("--precision", default="auto", show_default=True, help="bf16, fp32, or auto: bf16 where supported.")
+@click.option("--cpu", is_flag=True, help="Use only the CPU.")
 @click.option("--strict", is_flag=True, help="Stop at the first image that cannot be read.")
-@click.option("--stop-on-collapse", is_flag=True, help="Stop once the samples have collapsed.")
+@click.option("--stop-on-collapse", is_flag=True, help="Stop on mode collapse.")
 def train(
     recipe: str,
     more: Sequence[str],
@@ -54,7 +54,7 @@ def train(
     strict: bool,
     stop_on_collapse: bool,
 ) -> None:
-    """Train a model: by the recipe of a checkpoint, on its data or your own.
+    """Train a model with the recipe of a checkpoint, on its data or your own.
 
     RECIPE is a model or checkpoint, or the function of a recipe as module:function.
 
@@ -63,8 +63,8 @@ def train(
     zoo train dcgan.flowers --data photos/ --out runs/mine
     zoo train zoo.recipes.cyclegan:photo2monet --data A/ B/ --resume runs/cycle
 
-    The folder gets the best weights so far, which `local-dir:FOLDER` loads everywhere, sample grids, a log and
-    report.html. Ctrl-C stops after the step; --resume goes on to the same result.
+    The folder contains the best weights so far, which `local-dir:FOLDER` loads, sample grids, a log and
+    report.html. Ctrl-C stops after the current step; --resume continues to the same result.
     """  # noqa: D301 - click takes the character itself
     import zoo
 

@@ -41,7 +41,7 @@ Command = Any  # a function or what click made of it
 def model_options(command: Command) -> Command:
     """The options that every command with a model takes; those of :func:`ready` come as one argument, ``loading``."""
     options: tuple[Command, ...] = (
-        click.option("--json", "json_", is_flag=True, help="Say what was written as JSON on the standard output."),
+        click.option("--json", "json_", is_flag=True, help="Print what was written as JSON."),
         click.option("-c", "conditions", multiple=True, metavar="NAME=VALUE", help="A condition; again for more."),
         click.option(
             "--format",
@@ -56,7 +56,7 @@ def model_options(command: Command) -> Command:
             "--precision",
             default="exact",
             show_default=True,
-            help="exact; fast: bfloat16 where there is hardware for it; or plain: the modules as they are.",
+            help="exact: float32; fast: bfloat16 if the hardware has it; plain: the unmodified modules.",
         ),
         click.option("--device", default="cpu", show_default=True, help="Such as cpu, cuda, cuda:1 or mps."),
     )
@@ -164,7 +164,7 @@ def report(json_: bool, output: Output, n: int, **facts: Any) -> None:
 
 @click.command()
 @click.argument("name", shell_complete=complete_names)
-@click.option("-n", "n", type=int, default=16, show_default=True, help="How many.")
+@click.option("-n", "n", type=int, default=16, show_default=True, help="Number of samples.")
 @click.option("--seed", type=int, help="The same seed gives the same images; by default another each time.")
 @click.option("-o", "--output", type=click.Path(), help="An image, a folder, or - [default: NAME.png]")
 @click.option("--batch-size", type=int, default=64, show_default=True, help="How many at once, if memory holds them.")
@@ -218,11 +218,11 @@ def _default(name: str, format: str | None) -> str:
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=PathType())
 @click.option("-o", "--output", type=click.Path(), required=True, help="An image, a folder, or -.")
 @click.option("--compare", is_flag=True, help="Put each input, as the model sees it, before its result.")
-@click.option("--skip-existing", is_flag=True, help="Leave out inputs whose result is in OUTPUT, a folder, already.")
+@click.option("--skip-existing", is_flag=True, help="Skip inputs that already have a result in the folder OUTPUT.")
 @click.option("--tile", default="auto", show_default=True, help="Side of tiles in pixels of the input, auto, or none.")
-@click.option("--overlap", type=int, help="Of tiles; by default as much as makes them equal the whole.")
-@click.option("--batch-size", type=int, default=16, show_default=True, help="How many at once, if memory holds them.")
-@click.option("--max-pixels", type=int, help="Pixels that an input may have, for scans that you trust.")
+@click.option("--overlap", type=int, help="Overlap of tiles; by default large enough to avoid seams.")
+@click.option("--batch-size", type=int, default=16, show_default=True, help="Batch size, smaller if memory is short.")
+@click.option("--max-pixels", type=int, help="Most pixels of an input, to read large scans that you trust.")
 @model_options
 def reconstruct(
     name: str,
@@ -241,10 +241,10 @@ def reconstruct(
     bits: int,
     json_: bool,
 ) -> None:
-    """Put images through a model: files, folders, or - for the standard input.
+    """Process images with a model: files, folders, or - for the standard input.
 
-    If OUTPUT is a folder, each result gets the name that its input has in its own folder; if it is a file,
-    several results become one grid. Inputs that fail are named at the end, and the rest is written.
+    If OUTPUT is a folder, each result has the name of its input; if it is a file, several results become one
+    grid. Inputs that fail are named at the end, and the others are written.
     """
     check_count("batch_size", batch_size)
     if max_pixels is not None:
@@ -405,11 +405,11 @@ def _progress(n: int, label: str) -> Iterator[Callable[[int], object]]:
 
 @click.command()
 @click.argument("names", nargs=-1, shell_complete=complete_names)
-@click.option("--rules", "rules", is_flag=True, help="Show what is promised.")
+@click.option("--rules", "rules", is_flag=True, help="List the rules.")
 def check(names: Sequence[str], rules: bool) -> None:
-    """Test that models keep the contract: what the registry says, shapes, seeds, batches, weights."""
+    """Test the rules that every model must keep: registry, shapes, seeds, batches, weights."""
     if not names and not rules:
-        raise InputError("Name the models to check, or give --rules to see the contract.")
+        raise InputError("Name the models to check, or give --rules to list the rules.")
     from zoo.testing import RULES, complaints
 
     if rules:

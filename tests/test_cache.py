@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 import zoo
-from zoo.backends import onnx_backend as onnx_runtime
 from zoo.backends import onnx_export as onnx
 from zoo.errors import InputError, RegistryError
 from zoo.files import read_small, read_text
@@ -172,11 +171,11 @@ def test_a_spoilt_cache_of_onnx_files_costs_nothing(
     monkeypatch.setattr("zoo.backends.onnx_export.export", write)
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     if how == "nowhere":
-        monkeypatch.setattr("zoo.backends.onnx_backend.cache_folder", lambda: None)
+        monkeypatch.setattr("zoo.loading.cache_folder", lambda: None)
     elif how == "forbidden":
         (tmp_path / "cache").touch()
     elif how != "absent":
-        onnx_runtime.load("dcgan")
+        zoo.load("dcgan", runtime="onnx")
         (file,) = (tmp_path / "cache" / "onnx").iterdir()
         file.unlink()
         if how == "damaged":
@@ -187,7 +186,7 @@ def test_a_spoilt_cache_of_onnx_files_costs_nothing(
             os.mkfifo(file)
         written.clear()
     for _ in range(2):
-        assert onnx_runtime.load("dcgan").generate(1, seed=1).numpy().shape == (1, 1, 28, 28)
+        assert zoo.load("dcgan", runtime="onnx").generate(1, seed=1).numpy().shape == (1, 1, 28, 28)
     assert len(written) == (1 if how in ("absent", "damaged") else 2), "what can be kept is written once"
 
 

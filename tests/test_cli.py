@@ -135,7 +135,7 @@ def test_download_and_use_elsewhere(zoo_command: Command, tmp_path: Path, monkey
     assert "taesd.sd: madebyollin/taesd@" in done.stderr, (
         "what is on the Hub cannot be had here, and does not stop the rest"
     )
-    assert f"{len(registry().entries) - len(EMBEDDED)} of {len(registry().entries)} could not be had" in done.stderr
+    assert f"{len(registry().entries) - len(EMBEDDED)} of {len(registry().entries)} were not downloaded" in done.stderr
     assert len(list((tmp_path / "w").glob("*/config.json"))) == len(EMBEDDED)
     for extra in (["--weights", tmp_path / "w"], []):
         name = "dcgan" if extra else f"local-dir:{tmp_path}/w/dcgan.fashion-mnist"

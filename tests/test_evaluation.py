@@ -14,7 +14,7 @@ from zoo.backends.optimize import has_bfloat16
 from zoo.data.source import Pairs, Source
 from zoo.errors import InputError, WeightsError
 from zoo.metrics import baselines, classifier, distribution, fidelity, verdicts
-from zoo.metrics.features import Features
+from zoo.metrics.features import Features, default_features
 from zoo.model import Generator, Model
 from zoo.models.cdcgan import CDCGAN
 from zoo.models.dcgan import DCGAN
@@ -188,7 +188,7 @@ def test_a_timm_model_comes_from_the_hub_or_not_at_all(mobilenet: Path, monkeypa
         asked.append(f"{repo}/{file}")
         return mobilenet
 
-    monkeypatch.setattr("zoo.evaluation.download", here)
+    monkeypatch.setattr("zoo.metrics.features.download", here)
     features = Features("mobilenetv2_100", size=32)
     assert asked == ["timm/mobilenetv2_100.ra_in1k/model.safetensors"]
     assert features(torch.zeros(2, 3, 40, 40)).shape == (2, 1280)
@@ -197,10 +197,10 @@ def test_a_timm_model_comes_from_the_hub_or_not_at_all(mobilenet: Path, monkeypa
     def offline(*args: object) -> None:
         raise WeightsError("the Hub cannot be reached")
 
-    monkeypatch.setattr("zoo.evaluation.download", offline)
+    monkeypatch.setattr("zoo.metrics.features.download", offline)
     with pytest.raises(WeightsError, match=r"could not be downloaded: name a \.safetensors file"):
         Features("mobilenetv2_100")
-    assert features.default_features().source == "random"
+    assert default_features().source == "random"
 
 
 def untrained(network: Model, recipe: str, size: int | None, channels: int = 3, scale: int = 1) -> Model:

@@ -358,8 +358,8 @@ def test_a_dry_run_writes_what_would_be_uploaded(zoo_command: Any, tmp_path: Pat
     assert zoo.load(f"local-dir:{tmp_path / 'out'}").entry.config == info("conv-ae.flowers").config  # type: ignore
     for arguments, words in (
         (["conv-ae.flowers", "--dry-run", "--to", tmp_path / "out"], "out is not an empty folder: choose another."),
-        (["conv-ae.flowers"], "Say where with --repo OWNER/NAME, or only look with --dry-run."),
-        (["conv-ae.flowers", "--dry-run"], "Say with --to where the folder goes."),
+        (["conv-ae.flowers"], "Name the repository with --repo OWNER/NAME, or upload nothing with --dry-run."),
+        (["conv-ae.flowers", "--dry-run"], "Name the folder to write with --to."),
         ([], "Name a checkpoint or the folder of a run, or give --all."),
     ):
         refused = zoo_command("publish", *arguments)

@@ -79,12 +79,12 @@ def plain(model: Model) -> Tensor:
     return model.decode(x, **conditions) if isinstance(model, Generator) else model(x, **conditions)
 
 
-@torch.inference_mode()
 def optimized(model: Model) -> OptimizedForward:
     assert isinstance(model.backend, TorchBackend)
     return model.backend.optimized(model, model.calls[0])
 
 
+@torch.inference_mode()
 def quick(model: Model) -> Tensor:
     run = optimized(model).run
     return run(model.example(model.calls[0])) if run else plain(model)
@@ -193,7 +193,7 @@ def test_a_network_that_random_input_is_not_for_stays_plain() -> None:
     model = build(entry).to_empty(device="cpu").eval()
     for tensor in model.state_dict().values():
         tensor.zero_()
-    model.entry = entry
+    model.entry, model.backend = entry, TorchBackend(partial(build, entry))
     assert model.generate(3, seed=0, digit=1).numpy().shape == (3, 1, 8, 8)
     assert optimized(model).kind == "plain"
 

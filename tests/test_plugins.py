@@ -144,7 +144,7 @@ def test_embed_refuses_what_does_not_fit(starry: Path, tmp_path: Path, monkeypat
     with pytest.raises(WeightsError, match="is a PyTorch pickle"):
         embed("starry", path)
     monkeypatch.setattr(
-        "zoo.plugins.info", lambda name: type("E", (), {"folder": Path("/x/site-packages"), "package": "p"})
+        "zoo.authoring.embed.info", lambda name: type("E", (), {"folder": Path("/x/site-packages"), "package": "p"})
     )
     with pytest.raises(InputError, match="p is installed as a copy"):
         embed("starry", path)

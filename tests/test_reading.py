@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import zoo.reading
 from conftest import sample_image
 from PIL import Image, ImageCms, ImageDraw
 
+import zoo
 from zoo import Images
 from zoo.errors import InputError, MediaError
+from zoo.media import image_decode
 from zoo.media.image_decode import read_file
 from zoo.media.image_encode import write_bands
 from zoo.media.image_fit import colours, fit
@@ -489,7 +490,7 @@ def test_want_of_memory_is_called_by_its_name(tmp_path: Path, monkeypatch: pytes
     Image.new("L", (2000, 1000)).save(large)
     sample_image(8, 8).save(small)
     with monkeypatch.context() as patch:
-        patch.setattr(zoo.reading, "free_memory", lambda: 20_000_000)
+        patch.setattr(image_decode, "free_memory", lambda: 20_000_000)
         patch.setattr(ImageFile.ImageFile, "load", load)  # the header is enough
         with pytest.raises(MediaError, match=r"large\.png: needs more memory than is free \(0\.0 GB"):
             Images.of([large])

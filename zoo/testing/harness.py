@@ -15,13 +15,13 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from zoo.inference.verbs import CALLS
 from zoo.media.images import Images
 from zoo.model import Autoencoder, Generator, Model
-from zoo.networks import assign, build
+from zoo.networks import read_model
 from zoo.registry.facts import Condition, Entry
 
 
@@ -108,10 +108,7 @@ def twin(model: Model, dtype: torch.dtype) -> Model:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
         save_file({key: value.clone().contiguous() for key, value in model.state_dict().items()}, path)
-        twin = build(entry)
-        assign(twin, load_file(path), path, dtype)
-    twin.entry = entry
-    return twin.eval()
+        return read_model(entry, path, dtype=dtype, device=torch.device("cpu"), precision="exact", check=False)
 
 
 def same(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
@@ -138,7 +135,7 @@ def import_seconds(module: str, enough: float) -> float:
     if module == "__main__":
         return 0.0
     code = (
-        "import time, zoo.images, zoo.model; before = time.process_time(); "
+        "import time, zoo.media.images, zoo.model; before = time.process_time(); "
         f"import {module}; print(time.process_time() - before)"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

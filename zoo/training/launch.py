@@ -45,24 +45,24 @@ def train(
     progress: Say | None = None,
     **settings: Any,
 ) -> Run:
-    """Train a model: by the recipe of a checkpoint, on its data or your own.
+    """Train a model with the recipe of a checkpoint, on its data or your own.
 
-    The folder gets the best weights so far, which ``zoo.load("local-dir:FOLDER")`` loads, sample grids, a log and
-    ``report.html``. Ctrl-C stops after the step; ``resume`` goes on to the same result.
+    The folder contains the best weights so far, which ``zoo.load("local-dir:FOLDER")`` loads, sample grids, a log and
+    ``report.html``. Ctrl-C stops after the current step; ``resume`` continues to the same result.
 
     >>> run = zoo.train("pix2pix", data=["A", "B"], out="runs/mine", steps=2_000, lr=1e-4)
     >>> run.out, run.best, run.best_step
 
     Args:
         recipe: a model or checkpoint, whose recipe is used; ``module:function``; or the function.
-        data: a folder, .zip, folder in a .zip, .npz, or ``datasets:OWNER/NAME``; two where there are two domains.
+        data: a folder, .zip, folder in a .zip, .npz, or ``datasets:OWNER/NAME``; two for recipes with two domains.
         out: a new folder for the run.
-        resume: the folder of a run to go on with, in place of ``out``.
-        minutes: stop after so long; None for no limit.
-        features: what images are compared by: a .safetensors file of timm's ``mobilenetv2_100``, a timm model, or
-            ``random``; None for timm's ``mobilenetv2_100`` if it can be had, else ``random``.
+        resume: the folder of a run to continue, in place of ``out``.
+        minutes: time limit; None for none.
+        features: feature extractor that compares images: a .safetensors file of timm's ``mobilenetv2_100``, a timm
+            model, or ``random``; None for timm's ``mobilenetv2_100`` if available, else ``random``.
         device: such as ``cpu``, ``cuda`` or ``cuda:1``; None for the GPU if there is one.
-        precision: ``bf16``, ``fp32``, or ``auto``: ``bf16`` where it is fast.
+        precision: ``bf16``, ``fp32``, or ``auto``: ``bf16`` where supported.
         strict: stop at the first image that cannot be read.
         stop_on_collapse: stop once the samples have collapsed.
         say: takes each line of text for the user.
