@@ -186,10 +186,10 @@ def info(name: str) -> Entry:
 
 
 def code_of(name: str, entry: Entry) -> Any:
-    """What ``module:attribute`` is, a builder or a recipe: the one way in which a name in a file is imported.
+    """What ``module:attribute`` is, code that a file names: the one way in which such a name is imported.
 
-    The name must stand in the registry file that has the model, as its builder or as the recipe of a checkpoint: a
-    ``config.json`` may repeat it, and names nothing else. The module must be of the zoo, of a plugin, or of a folder
+    The name must stand in the registry file that has the model, as its builder or as ``recipe`` or ``evaluate`` of a
+    checkpoint: a ``config.json`` may repeat it, and names nothing else. The module must be of the zoo, of a plugin, or of a folder
     that the user registered, or be there already.
 
     Args:
@@ -201,9 +201,13 @@ def code_of(name: str, entry: Entry) -> Any:
     """
     module, _, attribute = name.partition(":")
     known = registry().models.get(entry.model, [entry])
-    if name not in {text for one in known for text in (one.builder, one.recipe)}:
+    if name not in {text for one in known for text in (one.builder, one.recipe, one.evaluate)}:
         raise RegistryError(f"{entry.name} names the code {name!r}, which no registry has for it: it is not imported.")
-    cure = "." if entry.package == "zoo" else f"; {entry.package} has to correct `builder`, `recipe` or the code."
+    cure = (
+        "."
+        if entry.package == "zoo"
+        else f"; {entry.package} has to correct `builder`, `recipe`, `evaluate` or the code."
+    )
     if module not in sys.modules and not _is_registered(module):
         raise RegistryError(
             f"{entry.name}: {name} is not imported: its module is not in the package or folder of a registry{cure}"
@@ -237,7 +241,7 @@ def from_config(text: str, where: str) -> Entry:
 
     Args:
         text: JSON with ``model``, ``config``, ``output`` and, as in the registry, ``input``, ``license``, ``sha256``,
-            ``bytes``, ``data``, ``recipe``, ``training``, ``metrics``. It names a model, never code.
+            ``bytes``, ``data``, ``recipe``, ``evaluate``, ``training``, ``metrics``. It names a model, never code.
         where: the file's name, for errors.
     """
     try:
