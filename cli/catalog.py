@@ -7,7 +7,7 @@ import math
 import shlex
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ import click
 
 from zoo.errors import InputError, WeightsError, ZooError, near
 from zoo.files import is_file
-from zoo.registry.facts import VERBS, Entry, Format
+from zoo.metrics.protocols import better, figure_name, measured_on, protocol, sentence, training_note
+from zoo.registry.cards import row_of
+from zoo.registry.facts import VERBS, Entry, Format, Metric
 from zoo.registry.index import registry, search
 from zoo.registry.licenses import commercial, terms
 from zoo.registry.values import printable
@@ -42,10 +44,19 @@ def as_json(value: Any) -> None:
 
 
 def entry_facts(entry: Entry) -> dict[str, Any]:
-    """All facts of an entry, for JSON."""
-    made = {"name": entry.name, **asdict(entry), "embedded": _embedded(entry)}
-    del made["folder"]
-    return made
+    """All facts of an entry but its figures, for JSON."""
+    facts = asdict(replace(entry, metrics=()))
+    for key in ("folder", "metrics"):
+        del facts[key]
+    return {"name": entry.name, **facts, "embedded": _embedded(entry)}
+
+
+def values_of(metric: Metric) -> str:
+    """A figure with its unit and its baselines: ``31.33 dB (bicubic 28.43)``."""
+    known = protocol(metric.protocol)
+    unit = f" {known.unit}" if known and known.unit else ""
+    beside = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in metric.baselines.items())
+    return f"{metric.value:g}{unit}{f' ({beside})' if beside else ''}"
 
 
 def _embedded(entry: Entry) -> bool:
@@ -115,7 +126,7 @@ def info_(name: str, speed: bool, json_: bool) -> None:
     """
     entry = entry_of(name)
     if json_:
-        return as_json(entry_facts(entry))
+        return as_json({**entry_facts(entry), "metrics": [row_of(metric) for metric in entry.metrics]})
     where = "embedded" if _embedded(entry) else f"on the Hub, {entry.hub.repo}" if entry.hub else "yours"
     lines = {
         "Paper": entry.paper,
@@ -141,8 +152,15 @@ def info_(name: str, speed: bool, json_: bool) -> None:
         if condition.default is not None:
             values += f"; {condition.default} by default"
         click.echo(f"\n-c {printable(f'{condition.name}=... ({values}): {condition.help}')}")
+    said = ""
     for metric in entry.metrics:
-        click.echo(f"\n{printable(metric.name)} = {metric.value:g}\n  {printable(metric.protocol)}")
+        heading = f"{figure_name(metric)}{better(metric)}. {sentence(metric)}"
+        if heading != said:
+            click.echo(f"\n{printable(heading)}")
+        click.echo(printable(f"  {values_of(metric)}, {measured_on(metric)}".rstrip(", ")))
+        said = heading
+    if text := training_note(entry):
+        click.echo(f"\n{printable(text)}")
     if speed:
         from zoo.jobs.speed import measure
 

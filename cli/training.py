@@ -1,4 +1,4 @@
-"""Commands about training: train, evaluate."""
+"""Commands about training: train."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.errors import InputError, RegistryError, ZooError, near
-from zoo.registry.facts import Entry, Metric
-from zoo.registry.index import code_of, info, registry
+from zoo.registry.facts import Entry
+from zoo.registry.index import code_of, info
 from zoo.registry.values import printable
 
-from .catalog import as_json, complete_names
+from .catalog import complete_names
 
 if TYPE_CHECKING:
     from zoo.metrics.features import Features
@@ -78,10 +77,10 @@ def train(
         raise InputError("Give either --out with a new folder, or --resume with the folder of a run.")
     folder = Path(_given("--resume" if out is None else "--out", resume if out is None else out))
     entry, function, name = _recipe(recipe)
-    defaults = _defaults(function, name)
-    chosen = _settings(defaults, given, name)
-    places = _places(data, more)
-    with _extra(), ExitStack() as stack:
+    defaults = defaults_of(function, name)
+    chosen = settings_of(defaults, given, name)
+    places = places_of(data, more)
+    with train_extra(), ExitStack() as stack:
         from zoo.data.source import Source
         from zoo.training.run import Plan, Run, alone, check_apart, open_folder
         from zoo.training.runtime import Machine
@@ -99,7 +98,7 @@ def train(
                 raise InputError(f"{folder} is a run of {plan['recipe']}, not of {name}: name that one.")
             defaults = plan["settings"]
         settings = {**defaults, **chosen}
-        say = _say if first else _nothing
+        say = say_above if first else _nothing
         read = Source(places, strict=strict, warn=lambda text: say(f"Warning: {printable(text)}"))
         features = _features(function, source, say)
         if chosen and not saved:
@@ -121,106 +120,15 @@ def train(
             done = run.train(minutes, stop_on_collapse)
     if first:
         end = "Done" if done else "Stopped" if run.failed else f"Stopped: {run.stopping},"
-        _say(f"{end} at step {run.step:,}. See {folder / 'report.html'}")
+        say_above(f"{end} at step {run.step:,}. See {folder / 'report.html'}")
         if run.best_step:
-            _say(f"The best weights are those of step {run.best_step:,}: {_use(entry, folder)}")
+            say_above(f"The best weights are those of step {run.best_step:,}: {_use(entry, folder)}")
         elif run.kept:
-            _say(f"The weights are those of step {run.kept:,}: {_use(entry, folder)}")
+            say_above(f"The weights are those of step {run.kept:,}: {_use(entry, folder)}")
         if run.failed:
             raise ZooError(run.stopping)
         if not done:
-            _say(f"`--resume {folder}` in place of --out goes on.")
-
-
-@click.command()
-@click.argument("name", shell_complete=complete_names)
-@click.argument("more", nargs=-1, metavar="", type=click.Path())
-@click.option("--data", multiple=True, required=True, metavar="DATA [DATA]", help=DATA_HELP)
-@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A setting of the figures; again for more.")
-@click.option("--features", "source", help=FEATURES_HELP)
-@click.option("--device", default="cpu", show_default=True, help="Such as cpu, cuda, cuda:1 or mps.")
-@click.option("--strict", is_flag=True, help="Stop at the first image that cannot be read.")
-@click.option("--write", is_flag=True, help="Put the figures on the card of a local-dir: model.")
-@click.option("--json", "json_", is_flag=True, help="For a script.")
-def evaluate(
-    name: str,
-    more: Sequence[str],
-    data: Sequence[str],
-    given: Sequence[str],
-    source: str | None,
-    device: str,
-    strict: bool,
-    write: bool,
-    json_: bool,
-) -> None:
-    """Measure a model as its card says, and compare with the card.
-
-    \b
-    zoo evaluate conv-ae.flowers --data flowers.zip
-    zoo evaluate local-dir:runs/mine --data my-test-images/
-
-    Exits with 1 if a figure on the card, measured by the same protocol, is another one.
-    """  # noqa: D301 - click takes the character itself
-    if write and not name.startswith("local-dir:"):
-        raise InputError("--write is for local-dir: models: the cards of others are in their registry.")
-    with _extra():
-        import torch
-
-        from zoo.data.source import Source
-        from zoo.loading import load
-        from zoo.metrics.verdicts import fingerprint, verdicts
-        from zoo.weights.folder import CONFIG_FILE, add_metrics
-        from zoo.weights.resolve import find
-        from zoo.weights.verify import sha256_of
-
-        model = load(name, device=device)
-        entry = model.entry
-        assert entry
-        # A config.json may name a recipe of its model, but no other code.
-        recipes = [known.recipe for known in registry().models[entry.model]]
-        if not any(recipes):
-            raise InputError(f"{entry.name} has no recipe, so nothing says how it is measured.")
-        recipe = entry.recipe if entry.recipe in recipes else next(filter(None, recipes))
-        code_of(recipe, entry)
-        function = getattr(sys.modules[recipe.partition(":")[0]], "evaluate", None)
-        if function is None:
-            raise InputError(f"The recipe {recipe} says nothing about how {entry.name} is measured.")
-        settings = _settings(_defaults(function, recipe), given, f"the evaluation of {entry.name}")
-        read = Source(_places(data, more), strict=strict, warn=lambda text: _say(f"Warning: {printable(text)}"))
-        features = _features(function, source, _say)
-        for network in features.values():
-            network.to(torch.device(device))
-        try:
-            metrics: list[Metric] = function(model, read, **settings, **features)
-        except ZooError:
-            raise
-        except Exception as error:  # whatever the data and the settings make of the arithmetic
-            raise ZooError(
-                f"{entry.name} cannot be measured so: {type(error).__name__}: {error} (`zoo --debug ...` shows where)."
-            ) from error
-    if any("unsplit" in metric.protocol for metric in metrics):
-        _say("Note: the data have no split test, so all their images are measured, trained on or not.")
-    if void := [metric.name for metric in metrics if not math.isfinite(metric.value)]:
-        _say(f"Note: on these data there is no {', no '.join(void)}: it would be divided by zero.")
-    with_what = fingerprint(read, features, entry.sha256 or sha256_of(find(name)[1]), settings)
-    metrics = [replace(metric, fingerprint=with_what) for metric in metrics if math.isfinite(metric.value)]
-    rows = verdicts(metrics, entry)
-    if json_:
-        as_json(rows)
-    else:
-        for row in rows:
-            click.echo(f"{row['name']} = {row['value']:g}  ({row['card']})\n  {row['protocol']}")
-    if write:
-        folder = Path(name.removeprefix("local-dir:")).expanduser()
-        try:
-            add_metrics(folder, entry, metrics)
-        except OSError as error:
-            raise ZooError(
-                f"{folder / CONFIG_FILE} cannot be written: {error.strerror or error}; the figures are those above."
-            ) from None
-    wrong = [row["name"] for row in rows if str(row["card"]).startswith("mismatch")]
-    if wrong and not write:
-        raise ZooError(f"{len(wrong)} of {len(rows)} figures are not those on the card: {', '.join(wrong)}.")
+            say_above(f"`--resume {folder}` in place of --out goes on.")
 
 
 def _given(option: str, value: str | None) -> str:
@@ -243,14 +151,14 @@ def _recipe(name: str) -> tuple[Entry | None, Callable[..., Any], str]:
         entry = info(name)
         if not entry.recipe:
             raise InputError(f"{entry.name} has no recipe: its registry names none under `recipe`, as module:function.")
-        with _extra():
+        with train_extra():
             return entry, code_of(entry.recipe, entry), entry.recipe
     module, _, function = name.partition(":")
     if not all(part.isidentifier() for part in (*module.split("."), function)):
         raise InputError(f"{name} is no recipe: name a model or checkpoint, or module:function.")
     sys.path.insert(0, str(Path.cwd()))  # as `python -m` does, for a recipe of one's own
     try:
-        with _extra():
+        with train_extra():
             found = getattr(import_module(module), function, None)
     except ModuleNotFoundError as error:
         raise InputError(f"There is no recipe {name}: {error}.") from None
@@ -259,14 +167,14 @@ def _recipe(name: str) -> tuple[Entry | None, Callable[..., Any], str]:
     return None, found, name
 
 
-def _places(data: Sequence[str], more: Sequence[str]) -> list[str]:
+def places_of(data: Sequence[str], more: Sequence[str]) -> list[str]:
     """The places after one ``--data``, or after several of them; both at once would lose their order."""
     if len(data) > 1 and more:
         raise InputError(f"{more[0]} stands alone: put all places after one --data, or each after its own.")
     return [_given("--data", place) for place in (*data, *more)]
 
 
-def _defaults(function: Callable[..., Any], name: str) -> dict[str, Any]:
+def defaults_of(function: Callable[..., Any], name: str) -> dict[str, Any]:
     """The settings of a recipe."""
     parameters = inspect.signature(function).parameters.values()
     made = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
@@ -276,7 +184,7 @@ def _defaults(function: Callable[..., Any], name: str) -> dict[str, Any]:
     return made
 
 
-def _settings(known: dict[str, Any], given: Sequence[str], name: str) -> dict[str, Any]:
+def settings_of(known: dict[str, Any], given: Sequence[str], name: str) -> dict[str, Any]:
     """``NAME=VALUE`` as keywords of a recipe, each of the type of its default."""
     made: dict[str, Any] = {}
     for item in given:
@@ -324,7 +232,7 @@ def _features(function: Callable[..., Any], source: str | None, say: Callable[[s
 
 
 @contextmanager
-def _extra() -> Iterator[None]:
+def train_extra() -> Iterator[None]:
     """Name the extra where one of its packages is missing."""
     try:
         yield
@@ -358,7 +266,7 @@ def _nothing(line: str) -> None:
     """What the other processes say."""
 
 
-def _say(line: str) -> None:
+def say_above(line: str) -> None:
     if sys.stderr.isatty():
         click.echo("\r\x1b[K", nl=False, err=True)  # over the line of progress
     click.echo(line, err=True)

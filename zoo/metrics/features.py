@@ -23,6 +23,7 @@ from zoo.metrics.protocols import EXTRACTORS, extractor_name
 from zoo.weights.hub import download
 
 DEFAULT_FEATURES = "mobilenetv2_100"  # what training looks through and chooses weights by
+JUDGE = "tf_efficientnet_lite0"  # only measures: nothing is trained through it or chosen by it
 
 
 class Features:
@@ -115,10 +116,25 @@ class Features:
 
 def default_features() -> Features:
     """What a run is watched by where nothing was named: timm's MobileNetV2 if it can be had, else random features."""
+    return _first_of(DEFAULT_FEATURES)
+
+
+def default_judges() -> tuple[Features, ...]:
+    """What figures are measured by where nothing was named: by both of timm's extractors, else random features."""
     try:
-        return Features(DEFAULT_FEATURES)
+        return Features(DEFAULT_FEATURES), Features(JUDGE)
     except WeightsError:
-        return Features("random")
+        return (_first_of(DEFAULT_FEATURES, JUDGE),)
+
+
+def _first_of(*names: str) -> Features:
+    """The first of timm's models that can be had, else random features."""
+    for name in names:
+        try:
+            return Features(name)
+        except WeightsError:
+            continue
+    return Features("random")
 
 
 def _from_file(path: Path) -> tuple[str, nn.Module]:

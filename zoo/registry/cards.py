@@ -98,7 +98,7 @@ def metric(raw: Any, where: str) -> Metric:
     return row
 
 
-def row(figure: Metric) -> dict[str, Any]:
+def row_of(figure: Metric) -> dict[str, Any]:
     """What :func:`metric` reads back as the same figure: all that is not empty."""
     values = {field.name: getattr(figure, field.name) for field in fields(figure)}
     return {
@@ -133,5 +133,5 @@ def _read(path: Path) -> dict[str, tuple[Metric, ...]]:
 
 def _text(checkpoint: str, rows: Sequence[Metric]) -> str:
     """Rows as YAML, one a line."""
-    lines = [yaml.safe_dump(row(x), default_flow_style=True, width=10**6, sort_keys=False).strip() for x in rows]
+    lines = [yaml.safe_dump(row_of(x), default_flow_style=True, width=10**6, sort_keys=False).strip() for x in rows]
     return f"{checkpoint}:\n" + "".join(f"  - {line}\n" for line in lines) if lines else f"{checkpoint}: []\n"

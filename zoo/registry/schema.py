@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.errors import InputError, RegistryError, near
 from zoo.files import read_text
-from zoo.registry.cards import Card, metric, row
+from zoo.registry.cards import Card, metric, row_of
 from zoo.registry.datasets import datasets
 from zoo.registry.facts import CONDITION_KINDS, KINDS, VERBS, Condition, Data, Entry, Format, Hub, Origin
 from zoo.registry.values import FILE, LINK, NAME, REPO, REQUIRED, REVISION, Facts, Loader, bounded, load, number, show
@@ -283,5 +283,5 @@ def to_config(entry: Entry) -> str:
         facts["verified"] = False
     if entry.training:
         facts["training"] = dict(entry.training)
-    facts["metrics"] = [row(figure) for figure in entry.metrics]
+    facts["metrics"] = [row_of(figure) for figure in entry.metrics]
     return json.dumps(facts, indent=2) + "\n"
