@@ -16,9 +16,9 @@ import click
 
 from zoo.errors import InputError, WeightsError, ZooError, near
 from zoo.files import is_file
-from zoo.metrics.protocols import better, figure_name, measured_on, protocol, sentence, training_note
+from zoo.metrics import wording
 from zoo.registry.cards import row_of
-from zoo.registry.facts import VERBS, Entry, Format, Metric
+from zoo.registry.facts import VERBS, Entry, Format
 from zoo.registry.index import registry, search
 from zoo.registry.licenses import commercial, terms
 from zoo.registry.values import printable
@@ -49,14 +49,6 @@ def entry_facts(entry: Entry) -> dict[str, Any]:
     for key in ("folder", "metrics"):
         del facts[key]
     return {"name": entry.name, **facts, "embedded": _embedded(entry)}
-
-
-def values_of(metric: Metric) -> str:
-    """A figure with its unit and its baselines: ``31.33 dB (bicubic 28.43)``."""
-    known = protocol(metric.protocol)
-    unit = f" {known.unit}" if known and known.unit else ""
-    beside = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in metric.baselines.items())
-    return f"{metric.value:g}{unit}{f' ({beside})' if beside else ''}"
 
 
 def _embedded(entry: Entry) -> bool:
@@ -152,14 +144,13 @@ def info_(name: str, speed: bool, json_: bool) -> None:
         if condition.default is not None:
             values += f"; {condition.default} by default"
         click.echo(f"\n-c {printable(f'{condition.name}=... ({values}): {condition.help}')}")
-    said = ""
-    for metric in entry.metrics:
-        heading = f"{figure_name(metric)}{better(metric)}. {sentence(metric)}"
-        if heading != said:
-            click.echo(f"\n{printable(heading)}")
-        click.echo(printable(f"  {values_of(metric)}, {measured_on(metric)}".rstrip(", ")))
-        said = heading
-    if text := training_note(entry):
+    for rows in wording.by_protocol(entry.metrics):
+        way = wording.better(rows[0])
+        click.echo(f"\n{printable(wording.name(rows[0]))}{f' ({way} is better)' if way else ''}")
+        for row in rows:
+            click.echo(f"  {printable(wording.in_one_line(row))}")
+        click.echo(f"  {printable(wording.sentence(rows[0]))}")
+    if text := wording.training_note(entry):
         click.echo(f"\n{printable(text)}")
     if speed:
         from zoo.jobs.speed import measure

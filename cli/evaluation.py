@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.errors import InputError, ZooError
+from zoo.metrics import wording
 from zoo.registry.cards import Card, merged, row_of
 from zoo.registry.facts import Entry, Metric
 from zoo.registry.index import code_of, evaluate_of
 from zoo.registry.values import printable
 
-from .catalog import as_json, complete_names, values_of
+from .catalog import as_json, complete_names
 from .training import DATA_HELP, defaults_of, places_of, say_above, settings_of, train_extra
 
 if TYPE_CHECKING:
@@ -67,7 +68,6 @@ def evaluate(
 
         from zoo.data.source import Source
         from zoo.loading import load
-        from zoo.metrics import protocols
         from zoo.metrics.verdicts import verdicts
         from zoo.weights.resolve import entry_of, find
         from zoo.weights.verify import sha256_of
@@ -95,7 +95,7 @@ def evaluate(
         weights = (entry.sha256 or sha256_of(find(name)[1]))[:8]
     if any(metric.split == "unsplit" for metric in metrics):
         say_above("Note: the data have no split test, so all their images are measured, trained on or not.")
-    if void := [protocols.figure_name(metric) for metric in metrics if not math.isfinite(metric.value)]:
+    if void := [wording.name(metric) for metric in metrics if not math.isfinite(metric.value)]:
         say_above(f"Note: on these data there is no {', no '.join(void)}: it would be divided by zero.")
     images = read.fingerprint[:8]
     dataset = dataset or _dataset(entry, images, read.name)
@@ -104,28 +104,19 @@ def evaluate(
         for metric in metrics
         if math.isfinite(metric.value)
     ]
-    found = verdicts(metrics, entry.metrics)
+    rows = [
+        {**row_of(metric), "name": wording.name(metric), "sentence": wording.sentence(metric), **verdict}
+        for metric, verdict in zip(metrics, verdicts(metrics, entry.metrics), strict=True)
+    ]
     if json_:
-        as_json(
-            [
-                {
-                    **row_of(metric),
-                    "name": protocols.figure_name(metric),
-                    "sentence": protocols.sentence(metric),
-                    **said,
-                }
-                for metric, said in zip(metrics, found, strict=True)
-            ]
-        )
+        as_json(rows)
     else:
-        for metric, said in zip(metrics, found, strict=True):
-            click.echo(
-                f"{printable(protocols.figure_name(metric))} = {values_of(metric)}  ({printable(said['card'])})\n"
-                f"  {printable(protocols.sentence(metric))}"
-            )
+        for metric, row in zip(metrics, rows, strict=True):
+            click.echo(printable(f"{row['name']} = {wording.in_one_line(metric)} ({row['card']})"))
+            click.echo(f"  {printable(row['sentence'])}")
     if write:
         _write(entry, name, metrics)
-    wrong = [protocols.figure_name(x) for x, said in zip(metrics, found, strict=True) if said["verdict"] == "mismatch"]
+    wrong = [row["name"] for row in rows if row["verdict"] == "mismatch"]
     if wrong and not write:
         raise ZooError(f"{len(wrong)} of {len(metrics)} figures are not those on the card: {', '.join(wrong)}.")
 

@@ -12,9 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from zoo.registry.datasets import datasets
-from zoo.registry.facts import Entry, Metric
-
 
 @dataclass(frozen=True)
 class Extractor:
@@ -54,6 +51,11 @@ EXTRACTORS = {
 def extractor_name(id: str) -> str:
     """What an extractor is; of one of timm's, its name there."""
     return EXTRACTORS[id].name if id in EXTRACTORS else f"features of timm's {id.removeprefix('timm/')}, pretrained"
+
+
+def short_name(id: str) -> str:
+    """What an extractor is called in tables."""
+    return EXTRACTORS[id].short if id in EXTRACTORS else id.removeprefix("timm/")
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,7 @@ BASELINES = {
     "pca": "PCA with as many numbers as the code has, fitted to the training split",
     "bicubic": "bicubic enlargement",
     "uniform": "an equal share for each class",
-    "without_d": "a network of the same size that was trained by L1 alone, for as long",
+    "l1_alone": "a network of the same size that was trained by L1 alone, for as long",
 }
 
 
@@ -247,58 +249,3 @@ def protocol(id: str) -> Protocol | None:
                 extractor=extractor,
             )
     return None
-
-
-def figure_name(metric: Metric) -> str:
-    """What a figure is called; of a protocol that does not stand here, as its row calls it."""
-    known = protocol(metric.protocol)
-    return known.name if known else metric.metric
-
-
-def measured_on(metric: Metric) -> str:
-    """Which images were measured, in a few words: ``Fashion-MNIST test, 10,000 images, seed 0``."""
-    known = datasets().get(metric.dataset)
-    parts = [
-        " ".join(filter(None, (known.name if known else metric.dataset, metric.split))),
-        f"{metric.n:,} images" if metric.n else "",
-        f"seed {metric.seed}" if metric.seed is not None else "",
-        *(f"{key.replace('_', ' ')} {value}" for key, value in metric.settings.items()),
-        metric.note if known_protocol(metric) else "",
-    ]
-    return ", ".join(filter(None, parts))
-
-
-def known_protocol(metric: Metric) -> bool:
-    """Whether the protocol of a row stands here, so that its note is not the protocol."""
-    return protocol(metric.protocol) is not None
-
-
-def better(metric: Metric) -> str:
-    """Which way is better, in brackets."""
-    known = protocol(metric.protocol)
-    return f" ({known.better} is better)" if known else ""
-
-
-def sentence(metric: Metric) -> str:
-    """How a figure is measured; of a protocol that does not stand here, the note of the row."""
-    known = protocol(metric.protocol)
-    return known.sentence if known else metric.note or metric.protocol
-
-
-def training_note(entry: Entry) -> str:
-    """Which feature extractors had a part in training, of which distances are flattered; empty if none had."""
-    roles = {"loss": "a loss or discriminator looked through", "selection": "the weights were chosen by"}
-    seen: dict[str, list[str]] = {}
-    for role, extractor in entry.extractors.items():
-        seen.setdefault(extractor, []).append(roles[role])
-    judged = {known.extractor for x in entry.metrics if (known := protocol(x.protocol)) and known.extractor}
-    if not seen or not judged:
-        return ""
-    parts = [f"{' and '.join(ways)} {_short(extractor)}" for extractor, ways in seen.items()]
-    unseen = sorted(_short(extractor) for extractor in judged - seen.keys())
-    never = f" {' and '.join(unseen)} had no part in it." if unseen else ""
-    return f"In training {', '.join(parts)}: distances by it flatter this model.{never}"
-
-
-def _short(extractor: str) -> str:
-    return EXTRACTORS[extractor].short if extractor in EXTRACTORS else extractor

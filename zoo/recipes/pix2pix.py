@@ -198,7 +198,7 @@ def _figures(
     def results(model: Model) -> Tensor:
         return torch.from_numpy(model.reconstruct(Images(list(inputs.numpy()))).numpy())
 
-    images = {"": results(model), **({"without_d": results(zoo.load(without_d))} if without_d else {})}
+    images = {"": results(model), **({"l1_alone": results(zoo.load(without_d))} if without_d else {})}
     baselines = {"input": inputs, **{name: x for name, x in images.items() if name}}
     if train and len(train.a) >= n:
         baselines["real"] = train.b[batch_indices(0, len(train.b), n, seed=0)].float() / 255
