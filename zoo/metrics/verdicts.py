@@ -39,7 +39,7 @@ def _verdict(figure: Metric, rows: Sequence[Metric]) -> dict[str, Any]:
     row = min(rows, key=lambda row: len(_differences(figure, row)))
     said = f"the card has {row.value:g}"
     if different := _differences(figure, row):
-        return {"verdict": "other", "card": f"{said} with another {', another '.join(different)}"}
+        return {"verdict": "other", "card": f"{said}, of which these differ: {', '.join(different)}"}
     verdict = "match" if abs(figure.value - row.value) <= max(0.01 * abs(row.value), 1e-5) else "mismatch"
     return {"verdict": verdict, "card": f"{verdict}: {said}"}
 
