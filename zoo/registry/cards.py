@@ -67,7 +67,7 @@ class Card(Sequence[Metric]):
     __hash__ = None  # type: ignore[assignment]  # as other mutable sequences
 
     def __repr__(self) -> str:
-        return f"Card({str(self.path)!r}, {self.checkpoint!r})"
+        return repr(self.rows)
 
 
 def metric(raw: Any, where: str) -> Metric:

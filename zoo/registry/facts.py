@@ -207,7 +207,7 @@ class Entry:
     recipe: str = ""
     evaluate: str = ""
     extractors: Mapping[str, str] = field(default_factory=dict)
-    metrics: Sequence[Metric] = ()
+    metrics: Sequence[Metric] = field(default=(), repr=False)  # which would read a file
     example: str = ""
     model_summary: str = ""
     verified: bool = True
