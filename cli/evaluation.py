@@ -18,9 +18,10 @@ from zoo.registry.cards import Card, merged, row_of
 from zoo.registry.facts import Entry, Metric
 from zoo.registry.index import code_of, evaluate_of
 from zoo.registry.values import printable
+from zoo.training.launch import defaults_of, settings_of, train_extra
 
 from .catalog import as_json, complete_names
-from .training import DATA_HELP, defaults_of, places_of, say_above, settings_of, train_extra
+from .training import DATA_HELP, named_values, places_of, say_above
 
 if TYPE_CHECKING:
     from zoo.metrics.features import Features
@@ -79,7 +80,7 @@ def evaluate(
         assert entry
         measure = evaluate_of(entry)
         function = code_of(measure, entry)
-        settings = settings_of(defaults_of(function, measure), given, f"the evaluation of {entry.name}")
+        settings = settings_of(defaults_of(function, measure), named_values(given), f"the evaluation of {entry.name}")
         read = Source(places_of(data, more), strict=strict, warn=lambda text: say_above(f"Warning: {printable(text)}"))
         features = _extractors(function, sources)
         for network in features.get("features", ()):

@@ -23,7 +23,7 @@ from zoo.errors import RegistryError
 from zoo.registry.index import code_of, evaluate_of, registry
 
 Command = Callable[..., Result]
-SMALL = ("--set", "size=16", "--set", "code=8", "--set", "batch=8", "--set", "steps=4", "--cpu")
+SMALL = ("--set", "size=16", "--set", "code=8", "--set", "batch_size=8", "--set", "steps=4", "--cpu")
 
 
 def test_training_on_ones_own_images_with_one_command(zoo_command: Command, tmp_path: Path) -> None:
@@ -85,8 +85,8 @@ def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
     folder(tmp_path / "photos", 40, 32)
     (tmp_path / "my_recipe.py").write_text(
         "from zoo.recipes import conv_ae\n"
-        "def mine(data, *, batch=8):\n"
-        "    return conv_ae.flowers(data, size=16, code=8, batch=batch, steps=4)\n"
+        "def mine(data, *, batch_size=8):\n"
+        "    return conv_ae.flowers(data, size=16, code=8, batch_size=batch_size, steps=4)\n"
     )
     command = [
         Path(sys.executable).parent / "zoo",
@@ -108,7 +108,7 @@ def test_two_places_follow_data(zoo_command: Command, tmp_path: Path) -> None:
     a, b = (str(folder(tmp_path / name, 6, 32, bright)) for name, bright in (("A", 0), ("B", 50)))
     settings = [
         part
-        for item in ("size=32", "width=8", "widest=8", "d_width=8", "batch=2", "steps=2", "shift=1")
+        for item in ("size=32", "width=8", "widest=8", "d_width=8", "batch_size=2", "steps=2", "shift=1")
         for part in ("--set", item)
     ]
     out = str(tmp_path / "run")
@@ -134,16 +134,22 @@ def test_two_places_follow_data(zoo_command: Command, tmp_path: Path) -> None:
         (["conv-ea", "--data", "few", "--out", "run"], "did you mean conv-ae"),
         (["no.such:recipe", "--data", "few", "--out", "run"], "There is no recipe no.such:recipe"),
         (["zoo.recipes.dcgan:flower", "--data", "few", "--out", "run"], "has no recipe 'flower'"),
-        (["conv-ae", "--data", "few", "--out", "run", "--set", "batsh=3"], "no setting 'batsh'; did you mean batch"),
+        (
+            ["conv-ae", "--data", "few", "--out", "run", "--set", "batch_sise=3"],
+            "no setting 'batch_sise'; did you mean batch_size",
+        ),
         (["conv-ae", "--data", "few", "--out", "run", "--set", "batch"], "--set takes NAME=VALUE, not 'batch'"),
         (
-            ["conv-ae", "--data", "few", "--out", "run", "--set", "batch=0"],
-            "batch must be a whole number from 1, not '0'",
+            ["conv-ae", "--data", "few", "--out", "run", "--set", "batch_size=0"],
+            "batch_size must be a whole number from 1, not '0'",
         ),
-        (["conv-ae", "--data", "few", "--out", "run", "--set", "rate=x"], "rate must be a number from 0, not 'x'"),
-        (["conv-ae", "--data", "few", "--out", "run", "--set", "rate=-1"], "rate must be a number from 0, not '-1'"),
+        (["conv-ae", "--data", "few", "--out", "run", "--set", "lr=x"], "lr must be a number from 0, not 'x'"),
+        (["conv-ae", "--data", "few", "--out", "run", "--set", "lr=-1"], "lr must be a number from 0, not '-1'"),
         (["conv-ae", "--data", "few", "--out", "run", "--precision", "fp8"], "precision cannot be 'fp8'"),
-        (["dcgan", "--data", "few", "--out", "run", "--set", "bounded=2"], "bounded must be yes or no, not '2'"),
+        (
+            ["dcgan", "--data", "few", "--out", "run", "--set", "spectral_norm=2"],
+            "spectral_norm must be yes or no, not '2'",
+        ),
         (["dcgan", "--data", "few", "--out", "run", "--features", "x.safetensors"], "x.safetensors does not exist"),
         (["conv-ae", "--data", "bad", "--out", "run", "--strict"], "not an image"),
         (["conv-ae", "--data", "few", "--out", "run", "--features", "random"], "--features random is of no use here"),
@@ -151,7 +157,7 @@ def test_two_places_follow_data(zoo_command: Command, tmp_path: Path) -> None:
         ([":mine", "--data", "few", "--out", "run"], ":mine is no recipe"),
         (
             ["conv-ae", "--data", "few", "--out", "few/run"],
-            "few/run lies in few, so its sample sheets would be trained",
+            "few/run lies in few, so its sample grids would be trained",
         ),
         (["conv-ae", "--data", "few", "--out", "held"], "held holds a model already, which the run would overwrite"),
         (["conv-ae", "--data", "few", "--out", "bad/000.png"], "bad/000.png is not a folder that you may write to"),

@@ -73,8 +73,8 @@ def test_the_recipe_in_the_docs_trains(tmp_path: Path) -> None:
     (text,) = blocks(TOP / "docs" / "training.md", r"```python\n(.*?)```")
     names: dict[str, Any] = {}
     exec(text, names)
-    objective = names["mine"](Source([folder(tmp_path / "photos", 8)]), RANDOM, size=16, width=8, batch=4, steps=2)
-    objective.samples = 16
+    objective = names["mine"](Source([folder(tmp_path / "photos", 8)]), RANDOM, size=16, width=8, batch_size=4, steps=2)
+    objective.n_samples = 16
     assert run(objective, tmp_path / "run").train()
 
 

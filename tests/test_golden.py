@@ -25,7 +25,7 @@ from torch import Tensor
 import zoo
 from zoo.model import Model
 from zoo.registry.index import registry
-from zoo.training.runtime import Machine
+from zoo.training.runtime import Runtime
 
 FOLDER = Path(__file__).parent / "golden"
 STEPS, KEPT = 20, 256  # steps of a recipe; values of a result that the files hold
@@ -65,14 +65,14 @@ def learnt(name: str, base: Path) -> Iterator[tuple[str, Tensor]]:
     torch.set_num_threads(1)  # sums come in another order with more
     try:
         objective = TINY[name](base, steps=STEPS)
-        objective.start(Machine("fp32", cpu=True))
+        objective.start(Runtime("fp32", "cpu"))
         for step in range(STEPS):
             torch.manual_seed(step)
             objective.step(step)
     finally:
         torch.set_num_threads(threads)
-    for learner, part in objective.learners.items():
-        yield learner, torch.cat([p.detach().flatten() for p in part.network.parameters()])
+    for network, part in objective.networks.items():
+        yield network, torch.cat([p.detach().flatten() for p in part.network.parameters()])
     for product, average in objective.averages.items():
         yield f"average-{product}", torch.cat([p.detach().flatten() for p in average.network.parameters()])
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from zoo.data.augment import AUGMENTATIONS, augment, views
 from zoo.metrics.features import Features
 from zoo.training.discriminators import Discriminator, FeatureDiscriminator, PatchDiscriminator, ProjectedDiscriminator
-from zoo.training.losses import LOSSES, accuracies, gradient_penalty, r1_penalty, repeated
-from zoo.training.unpaired import Pool
+from zoo.training.losses import LOSSES, accuracies, checkerboard_energy, gradient_penalty, r1_penalty
+from zoo.training.unpaired import ImagePool
 
 
 @pytest.mark.parametrize(
@@ -90,17 +90,22 @@ def test_cutout_takes_a_quarter_at_most() -> None:
     assert left.max() > 0.9
 
 
-def test_both_sides_of_a_pair_move_together() -> None:
+def test_all_roles_of_a_sample_move_together() -> None:
     torch.manual_seed(0)
     x = torch.rand(6, 3, 12, 12)
-    both = views(torch.cat([x, -x], 1), shift=3, flip=True)
-    assert torch.allclose(both[:, :3], -both[:, 3:])
-    assert not torch.equal(both[:, :3], x)
+    labels = torch.arange(6)
+    both = views({"input": x, "target": -x[:, :1], "mask": x[:, 1:2], "label": labels}, shift=3, flip=True)
+    assert torch.equal(both["input"][:, :1], -both["target"])
+    assert torch.equal(both["input"][:, 1:2], both["mask"])
+    assert torch.equal(both["label"], labels)
+    assert not torch.equal(both["input"], x)
+    with pytest.raises(ValueError, match="different sizes cannot move together"):
+        views({"input": x, "target": x[..., :6]}, shift=0, flip=True)
 
 
 def test_a_pool_gives_old_fakes_half_of_the_time() -> None:
     torch.manual_seed(0)
-    pool = Pool(20)
+    pool = ImagePool(20)
     assert torch.equal(pool.mix(torch.zeros(20, 1), 40), torch.zeros(20, 1)), "there are no old ones yet"
     made = [pool.mix(torch.ones(1, 1), 4) for _ in range(20)]
     assert all(len(mix) == 4 and mix[0] == 1 for mix in made), "the new one first"
@@ -167,7 +172,7 @@ def test_a_projected_discriminator_sees_the_whole_image_at_each_depth() -> None:
     assert all(torch.equal(value, d.get_buffer(name)) for name, value in fixed.items()), "what mixes does not learn"
 
 
-def test_what_repeats_with_every_block_is_seen() -> None:
+def test_checkerboards_have_energy() -> None:
     """A checkerboard is, whatever lies under it; a ramp of colours, noise and a shade are not, or hardly."""
     torch.manual_seed(0)
     board = torch.zeros(1, 3, 64, 64)
@@ -177,9 +182,9 @@ def test_what_repeats_with_every_block_is_seen() -> None:
         "ramp": torch.linspace(-1, 1, 64).expand(1, 3, 64, 64),
         "noise": 0.4 * torch.randn(1, 3, 64, 64),
     }
-    seen = float(repeated(board, 4))
+    seen = float(checkerboard_energy(board, 4))
     assert seen > 0.05
     for name, x in plain.items():
-        assert repeated(x, 4) < 0.6 * seen, name
-        assert repeated(x + board, 4) > 0.8 * seen, name
-    assert float(repeated(board[..., :63, :62], 4)) == pytest.approx(seen), "sides need not be multiples"
+        assert checkerboard_energy(x, 4) < 0.6 * seen, name
+        assert checkerboard_energy(x + board, 4) > 0.8 * seen, name
+    assert float(checkerboard_energy(board[..., :63, :62], 4)) == pytest.approx(seen), "sides need not be multiples"

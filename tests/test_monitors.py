@@ -12,9 +12,9 @@ from test_training import RANDOM, run
 
 from zoo.data.source import Source
 from zoo.recipes import dcgan
-from zoo.training.monitors import look
+from zoo.training.monitors import check
 
-HEALTHY = {"loss_d": 1.0, "loss_g": 0.5, "figure": 0.1, "diversity": 0.9, "d_real": 0.8, "d_fake": 0.7}
+HEALTHY = {"loss_d": 1.0, "loss_g": 0.5, "metric": 0.1, "diversity": 0.9, "d_real": 0.8, "d_fake": 0.7}
 
 
 def log(*changes: dict[str, float], every: int = 100) -> list[dict[str, float]]:
@@ -22,19 +22,19 @@ def log(*changes: dict[str, float], every: int = 100) -> list[dict[str, float]]:
 
 
 def seen(*changes: dict[str, float], steps: int = 1000) -> list[str]:
-    return [alarm.text for alarm in look(log(*changes), steps) if alarm.new]
+    return [alarm.text for alarm in check(log(*changes), steps) if alarm.new]
 
 
 def test_a_healthy_run_raises_no_alarm() -> None:
     """Distances that fall, D near one half, losses that wander, diversity that overshoots and comes back."""
-    lines = [{"figure": 0.5 / i, "loss_g": 0.1 * i, "diversity": 1.6 - 0.06 * i} for i in range(1, 11)]
+    lines = [{"metric": 0.5 / i, "loss_g": 0.1 * i, "diversity": 1.6 - 0.06 * i} for i in range(1, 11)]
     for n in range(1, 11):
         assert not seen(*lines[:n])
-    assert not look([], 1000)
+    assert not check([], 1000)
 
 
 def test_mode_collapse() -> None:
-    (alarm,) = look(log({}, {"diversity": 1.0}, {"diversity": 0.6}), 1000)
+    (alarm,) = check(log({}, {"diversity": 1.0}, {"diversity": 0.6}), 1000)
     assert alarm.text == "samples have become 40% less varied than at step 200: mode collapse."
     assert alarm.collapse
     assert not alarm.fatal
@@ -51,26 +51,26 @@ def test_nothing_is_said_twice_in_a_row_but_again_after_a_pause() -> None:
 
 def test_the_first_tenth_of_a_run_is_not_looked_at() -> None:
     assert not seen({"diversity": 0.01}, steps=1001)
-    assert not seen({"figure": 0.01}, {"figure": 0.1}, steps=1001)
+    assert not seen({"metric": 0.01}, {"metric": 0.1}, steps=1001)
 
 
 def test_a_run_that_is_resumed_after_its_end_ends_again() -> None:
-    alarms = look(log({}, {"loss_d": math.nan}, {"loss_d": math.nan}), 1000)
+    alarms = check(log({}, {"loss_d": math.nan}, {"loss_d": math.nan}), 1000)
     assert [(alarm.fatal, alarm.new) for alarm in alarms] == [(True, False)]
 
 
-def test_a_dead_game() -> None:
+def test_a_saturated_discriminator() -> None:
     right = {"d_real": 0.995, "d_fake": 1.0}
     assert not seen({}, right, right)
     (text,) = seen({}, right, right, right)
-    assert text.startswith("D has told more than 99% of real and fake samples apart since step 200: the game is dead")
+    assert text.startswith("D has told more than 99% of real and fake samples apart since step 200: D is saturated")
     assert not seen(right, right, {**right, "d_fake": 0.9})
 
 
 def test_a_run_that_gets_worse() -> None:
-    (text,) = seen({"figure": 0.02}, {"figure": 0.031})
+    (text,) = seen({"metric": 0.02}, {"metric": 0.031})
     assert text.startswith("the distance to the data is 1.6 times that of step 100, whose weights are kept")
-    assert not seen({"figure": 0.02}, {"figure": 0.029})
+    assert not seen({"metric": 0.02}, {"metric": 0.029})
 
 
 def test_losses_that_explode() -> None:
@@ -81,9 +81,9 @@ def test_losses_that_explode() -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-@pytest.mark.parametrize("key", ["loss_d", "figure"])
+@pytest.mark.parametrize("key", ["loss_d", "metric"])
 def test_numbers_that_are_none(key: str, value: float) -> None:
-    (alarm,) = look(log({key: value}), 100_000)
+    (alarm,) = check(log({key: value}), 100_000)
     assert alarm.fatal
     assert alarm.text.startswith(f"{key} is no finite number any more")
 
@@ -99,22 +99,22 @@ def test_a_run_made_to_collapse_is_flagged_and_stopped(tmp_path: Path) -> None:
 
     def trained(name: str, **settings: Any) -> Any:
         objective = dcgan.fashion_mnist(
-            data, RANDOM, size=16, channels=3, width=16, d_width=16, batch=32, steps=200, **settings
+            data, RANDOM, size=16, channels=3, width=16, d_width=16, batch_size=32, steps=200, **settings
         )
-        objective.samples = 250
+        objective.n_samples = 250
         made = run(objective, tmp_path / name)
         made.train(stop_on_collapse=name == "stopped")
         return made
 
     healthy = trained("healthy", augment="flip,color,translation")
     assert not healthy.alarms
-    broken = trained("broken", bounded=False, rate=5e-3)
+    broken = trained("broken", spectral_norm=False, lr=5e-3)
     assert broken.alarms
     best, doubled = math.inf, math.inf
     for line in broken.log:
-        best = min(best, line["figure"])
-        doubled = min(doubled, line["step"] if line["figure"] > 2 * best and line["step"] >= 20 else math.inf)
+        best = min(best, line["metric"])
+        doubled = min(doubled, line["step"] if line["metric"] > 2 * best and line["step"] >= 20 else math.inf)
     assert broken.alarms[0].step <= doubled
-    stopped = trained("stopped", bounded=False, rate=5e-3)
+    stopped = trained("stopped", spectral_norm=False, lr=5e-3)
     assert stopped.step == next(alarm.step for alarm in broken.alarms if alarm.collapse)
     assert (tmp_path / "stopped" / "model.safetensors").exists()

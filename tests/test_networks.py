@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from test_importing import PARITY, reference_state
 
+from zoo.errors import InputError
 from zoo.model import Model
+from zoo.models.blocks import timm_encoder
 from zoo.models.cdcgan import CDCGAN
 from zoo.models.cyclegan import CycleGAN
 from zoo.models.esrgan import ESRGAN
@@ -18,6 +21,7 @@ from zoo.models.pix2pix import Pix2Pix
 from zoo.models.sd_vae import SDVAE
 from zoo.models.srgan import SRGAN
 from zoo.models.taesd import TAESD
+from zoo.training.run import save_weights
 
 
 def test_sd_vae_answers_as_diffusers_does() -> None:
@@ -179,3 +183,52 @@ def test_cdcgan_takes_a_class_or_chooses_one() -> None:
         chosen = (torch.special.ndtr(z[:, 0]) * 10).long()
         assert torch.equal(network.decode(z[:4]), network.decode(z[:4], chosen[:4]))
     assert torch.bincount(chosen, minlength=10).min() > 150, "each class as often"
+
+
+class Sketch(Model):
+    """Toy: a decoder over any encoder of timm, images ``(N, 3, H, W)`` to ``(N, 1, H, W)`` of any size, in [-1, 1]."""
+
+    def __init__(self, encoder: str = "mobilenetv3_small_050") -> None:
+        super().__init__()
+        self.encoder = timm_encoder(encoder, 3, depths=(0, 1, 2))
+        self.heads = torch.nn.ModuleList(torch.nn.Conv2d(c, 1, 1) for c in self.encoder.channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores = [head(maps) for head, maps in zip(self.heads, self.encoder(x), strict=True)]
+        large = [torch.nn.functional.interpolate(score, x.shape[2:], mode="bilinear") for score in scores]
+        return torch.tanh(torch.stack(large).sum(0))
+
+
+def test_a_network_of_timm_is_an_encoder_of_any_model(tmp_path: Path) -> None:
+    """Any size, gradients everywhere, built on the meta device, and the same after a round trip through a file."""
+    torch.manual_seed(0)
+    network = Sketch()
+    assert (network.encoder.channels, network.encoder.reductions) == ([16, 8, 16], [2, 4, 8])
+    network(torch.rand(2, 3, 32, 32) * 2 - 1).square().mean().backward()
+    assert all(p.grad is not None for p in network.parameters())
+    network.eval()
+    x = torch.rand(1, 3, 37, 51) * 2 - 1
+    with torch.inference_mode():
+        y = network(x)
+        assert y.shape == (1, 1, 37, 51)
+        assert not torch.equal(y, network(-x))
+        save_weights(network, tmp_path / "a.safetensors")
+        with torch.device("meta"):
+            other = Sketch()
+        state = load_file(tmp_path / "a.safetensors")
+        state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+        other.load_state_dict(state, assign=True)
+        assert torch.allclose(other.eval()(x), y, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("mobilenetv3_smal_050", "has no network 'mobilenetv3_smal_050'; did you mean mobilenetv3_small_050"),
+        ("qqqq", "has no network 'qqqq': `timm.list_models()` names them all."),
+        ("vit_tiny_patch16_224", "cannot be an encoder (its maps have one size): choose another network."),
+    ],
+)
+def test_encoders_that_timm_does_not_have(name: str, words: str) -> None:
+    with pytest.raises(InputError, match=re.escape(words)):
+        timm_encoder(name)

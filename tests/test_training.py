@@ -20,23 +20,23 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import zoo
-from zoo.data.batch import held_out
+from zoo.data.batch import ArrayBatches, held_out, to_float
 from zoo.data.source import ImageSet, Source
 from zoo.errors import InputError, ZooError
 from zoo.metrics.features import Features
 from zoo.model import Generator
 from zoo.models.dcgan import DCGAN
-from zoo.recipes import cdcgan, conv_ae, cyclegan, dcgan, pix2pix, srgan
+from zoo.recipes import cdcgan, conv_ae, cyclegan, dcgan, pix2pix, srgan, vae
 from zoo.registry.index import registry
 from zoo.training.discriminators import Discriminator
-from zoo.training.ema import Average
-from zoo.training.generation import Adversarial
-from zoo.training.losses import repeated
-from zoo.training.objective import Learner, Objective
+from zoo.training.ema import EMA
+from zoo.training.generation import Generation
+from zoo.training.losses import checkerboard_energy
+from zoo.training.objective import Objective, TrainableNetwork
 from zoo.training.reconstruction import ERRORS
 from zoo.training.run import Plan, Run, open_folder, save_weights
-from zoo.training.runtime import Machine
-from zoo.training.schedules import falling
+from zoo.training.runtime import Runtime
+from zoo.training.schedules import constant_then_linear
 
 RANDOM = Features("random", size=32)
 
@@ -64,10 +64,10 @@ def tiles(path: Path, n: int, size: int) -> Path:
     return path
 
 
-def tiny_generator(recipe: Callable[..., Adversarial], base: Path, **more: Any) -> Objective:
-    settings = {"size": 16, "width": 8, "d_width": 8, "batch": 8, "steps": 12, **more}
+def tiny_generator(recipe: Callable[..., Generation], base: Path, **more: Any) -> Objective:
+    settings = {"size": 16, "width": 8, "d_width": 8, "batch_size": 8, "steps": 12, **more}
     objective = recipe(Source([folder(base / "a", 32)]), RANDOM, **settings)
-    objective.samples = 64
+    objective.n_samples = 64
     return objective
 
 
@@ -82,23 +82,23 @@ def tiny_flowers(base: Path, **more: Any) -> Objective:
 def tiny_cdcgan(base: Path, steps: int = 12) -> Objective:
     for name, bright in (("one", 0), ("two", 50)):
         folder(base / "kinds" / name, 16, bright=bright)
-    options: dict[str, Any] = {"size": 16, "width": 8, "d_width": 8, "latent": 8, "batch": 8, "steps": steps}
+    options: dict[str, Any] = {"size": 16, "width": 8, "d_width": 8, "latent": 8, "batch_size": 8, "steps": steps}
     objective = cdcgan.mnist(Source([base / "kinds"]), RANDOM, **options)
-    objective.samples = 64
+    objective.n_samples = 64
     return objective
 
 
 def tiny_conv_ae(base: Path, steps: int = 12) -> Objective:
-    return conv_ae.flowers(Source([folder(base / "a", 40, 32)]), size=16, code=8, batch=8, steps=steps)
+    return conv_ae.flowers(Source([folder(base / "a", 40, 32)]), size=16, code=8, batch_size=8, steps=steps)
 
 
 def tiny_grey_ae(base: Path, steps: int = 12) -> Objective:
-    return conv_ae.fashion_mnist(Source([folder(base / "a", 40, 32)]), size=16, code=8, batch=8, steps=steps)
+    return conv_ae.fashion_mnist(Source([folder(base / "a", 40, 32)]), size=16, code=8, batch_size=8, steps=steps)
 
 
 def tiny_srgan(base: Path, steps: int = 12) -> Objective:
     return srgan.x4_mse(
-        Source([tiles(base / "a", 5, 128)]), width=8, blocks=2, patch=8, rate=5e-3, batch=4, steps=steps
+        Source([tiles(base / "a", 5, 128)]), width=8, blocks=2, patch=8, lr=5e-3, batch_size=4, steps=steps
     )
 
 
@@ -107,22 +107,29 @@ def tiny_adversarial_srgan(base: Path, steps: int = 12) -> Objective:
     if not start.exists():
         run(tiny_srgan(base, steps=1), start, entry=zoo.info("srgan.x4-mse")).train()
     data = Source([tiles(base / "a", 5, 128)])
-    return srgan.x4(data, RANDOM, start=f"local-dir:{start}", d_width=4, patch=8, batch=4, steps=steps)
+    return srgan.x4(data, RANDOM, start=f"local-dir:{start}", d_width=4, patch=8, batch_size=4, steps=steps)
 
 
 def tiny_pix2pix(base: Path, steps: int = 12) -> Objective:
     data = Source([folder(base / "a", 24, 32), folder(base / "b", 24, 32, bright=50)])
-    return pix2pix.facades(data, RANDOM, size=32, width=8, widest=16, d_width=8, shift=2, batch=4, steps=steps)
+    return pix2pix.facades(data, RANDOM, size=32, width=8, widest=16, d_width=8, shift=2, batch_size=4, steps=steps)
 
 
 def tiny_emoji(base: Path, steps: int = 12) -> Objective:
     data = Source([folder(base / "a", 24, 32), folder(base / "b", 24, 32, bright=50)])
-    return pix2pix.emoji(data, size=32, width=8, widest=16, d_width=8, shift=2, batch=4, steps=steps)
+    return pix2pix.emoji(data, size=32, width=8, widest=16, d_width=8, shift=2, batch_size=4, steps=steps)
 
 
 def tiny_cyclegan(base: Path, steps: int = 12) -> Objective:
     data = Source([folder(base / "a", 24, 32), folder(base / "b", 22, 32, bright=50)])
-    return cyclegan.photo2monet(data, RANDOM, size=32, width=4, blocks=1, d_width=4, batch=2, steps=steps)
+    return cyclegan.photo2monet(data, RANDOM, size=32, width=4, blocks=1, d_width=4, batch_size=2, steps=steps)
+
+
+def tiny_vae(base: Path, steps: int = 12) -> Objective:
+    options: dict[str, Any] = {"size": 16, "channels": 3, "latent": 4, "d_width": 8, "batch_size": 8, "steps": steps}
+    objective = vae.fashion_mnist(Source([folder(base / "a", 64, 32)]), RANDOM, **options)
+    objective.n_samples = 64
+    return objective
 
 
 TINY: dict[str, Callable[..., Objective]] = {
@@ -136,6 +143,7 @@ TINY: dict[str, Callable[..., Objective]] = {
     "pix2pix:facades": tiny_pix2pix,
     "pix2pix:emoji": tiny_emoji,
     "cyclegan:photo2monet": tiny_cyclegan,
+    "vae:fashion_mnist": tiny_vae,
 }
 
 
@@ -147,7 +155,7 @@ def test_every_recipe_is_tried() -> None:
 def run(objective: Objective, out: Path, resume: bool = False, **options: Any) -> Run:
     plan = Plan("test", {}, objective.fingerprint(), "fp32")
     options.setdefault("say", lambda line: None)
-    return Run(objective, out, plan, Machine("fp32", cpu=True), saved=open_folder(out, resume), **options)
+    return Run(objective, out, plan, Runtime("fp32", "cpu"), saved=open_folder(out, resume), **options)
 
 
 def test_pixels_as_probabilities_have_a_gradient_everywhere() -> None:
@@ -163,12 +171,12 @@ def test_pixels_as_probabilities_have_a_gradient_everywhere() -> None:
 def test_a_broken_run_continues_to_the_same_weights(name: str, tmp_path: Path) -> None:
     """Bit for bit, wherever it was broken off; what it writes is loaded by its folder."""
     objective = TINY[name](tmp_path)
-    objective.every = 4
+    objective.eval_every = 4
     entry = next((x for x in registry().entries.values() if x.recipe == f"zoo.recipes.{name}"), None)
     run(objective, tmp_path / "whole", entry=entry).train()
 
     broken = TINY[name](tmp_path)
-    broken.every = 4
+    broken.eval_every = 4
     first = run(broken, tmp_path / "broken", entry=entry)
     steps, step = 0, broken.step
 
@@ -183,7 +191,7 @@ def test_a_broken_run_continues_to_the_same_weights(name: str, tmp_path: Path) -
     assert not first.train()
     assert first.step == 6
     again = TINY[name](tmp_path)
-    again.every = 4
+    again.eval_every = 4
     second = run(again, tmp_path / "broken", entry=entry, resume=True)
     assert second.step == 6
     assert second.train()
@@ -194,7 +202,7 @@ def test_a_broken_run_continues_to_the_same_weights(name: str, tmp_path: Path) -
         whole, resumed = (load_file(tmp_path / kind / file) for kind in ("whole", "broken"))
         assert all(torch.equal(whole[key], resumed[key]) for key in whole)
     whole_state, resumed_state = (torch.load(tmp_path / kind / "state.pt") for kind in ("whole", "broken"))
-    assert same(whole_state["learners"], resumed_state["learners"])
+    assert same(whole_state["networks"], resumed_state["networks"])
     logs = [(tmp_path / kind / "log.jsonl").read_text().splitlines() for kind in ("whole", "broken")]
     lines = [[{**json.loads(line), "seconds": 0} for line in log] for log in logs]
     assert lines[0] == lines[1]
@@ -224,11 +232,11 @@ def same(a: Any, b: Any) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("name", "loss"), [("conv_ae:flowers", "loss"), ("srgan:x4_mse", "loss_pixels"), ("pix2pix:facades", "loss_pixels")]
+    ("name", "loss"), [("conv_ae:flowers", "loss"), ("srgan:x4_mse", "loss_l1"), ("pix2pix:facades", "loss_l1")]
 )
 def test_losses_fall(name: str, loss: str, tmp_path: Path) -> None:
     objective = TINY[name](tmp_path, steps=61)
-    objective.start(Machine("fp32", cpu=True))
+    objective.start(Runtime("fp32", "cpu"))
     seen = []
     for step in (*range(60), 0):  # the last batch is the first once more
         torch.manual_seed(step)
@@ -242,22 +250,22 @@ def test_every_loss_and_penalty_trains(loss: str, penalty: str, tmp_path: Path) 
     objective = tiny_dcgan(
         tmp_path, loss=loss, r1=1.0 if penalty == "r1" else 0.0, augment="flip,color,translation,cutout"
     )
-    objective.penalty = 10.0 if penalty == "gradient" else 0.0  # type: ignore[attr-defined]
-    objective.start(Machine("fp32", cpu=True))
-    before = {k: v.clone() for k, v in objective.learners["g"].network.state_dict().items()}
+    objective.adversary.gradient_penalty = 10.0 if penalty == "gradient" else 0.0  # type: ignore[attr-defined]
+    objective.start(Runtime("fp32", "cpu"))
+    before = {k: v.clone() for k, v in objective.networks["g"].network.state_dict().items()}
     losses = [objective.step(step) for step in range(2)]
     assert all(math.isfinite(float(value)) for line in losses for value in line.values())
-    after = objective.learners["g"].network.state_dict()
+    after = objective.networks["g"].network.state_dict()
     assert any(not torch.equal(before[key], after[key]) for key in before)
 
 
 def test_samples_that_repeat_themselves_more_than_the_data_cost_in_the_end(tmp_path: Path) -> None:
     before, found = [], []
-    for grid in (0.0, 1_000.0):
-        objective = tiny_flowers(tmp_path, grid=grid, steps=25)
-        objective.data = [torch.full_like(objective.data[0], 128)]  # nothing repeats
-        objective.start(Machine("fp32", cpu=True))
-        g = objective.learners["g"].network
+    for weight in (0.0, 1_000.0):
+        objective = tiny_flowers(tmp_path, checkerboard_weight=weight, steps=25)
+        objective.real.roles["target"].fill_(128)  # type: ignore[attr-defined]  # nothing repeats
+        objective.start(Runtime("fp32", "cpu"))
+        g = objective.networks["g"].network
         assert isinstance(g, DCGAN)
         for step in range(25):
             torch.manual_seed(step)
@@ -265,17 +273,17 @@ def test_samples_that_repeat_themselves_more_than_the_data_cost_in_the_end(tmp_p
             if step == 19:
                 before.append(g.main[0].weight.clone())
         with torch.no_grad():
-            found.append(float(repeated(g.decode(torch.randn(64, 8)), 8)))
+            found.append(float(checkerboard_energy(g.decode(torch.randn(64, 8)), 8)))
     assert torch.equal(*before)
     assert found[1] < 0.8 * found[0]
 
 
 @pytest.mark.parametrize(
-    ("finish", "rates"), [(0, [1, 1, 0.8, 0.4, 0.0]), (20, [1, 1, 0.5, 0.5, 0.0])], ids=["once", "anew"]
+    ("final_steps", "rates"), [(0, [1, 1, 0.8, 0.4, 0.0]), (20, [1, 1, 0.5, 0.5, 0.0])], ids=["once", "anew"]
 )
-def test_rates_fall_and_begin_anew_for_the_end(finish: int, rates: list[float]) -> None:
+def test_rates_fall_and_begin_anew_for_the_end(final_steps: int, rates: list[float]) -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 1.0)
-    schedule = falling(100, finish)(optimizer)
+    schedule = constant_then_linear(100, final_steps)(optimizer)
     found = {}
     for step in range(101):
         found[step] = optimizer.param_groups[0]["lr"]
@@ -307,16 +315,17 @@ def test_classes_are_learnt(tmp_path: Path) -> None:
     images = Source([tmp_path]).images(8, 1)
     torch.manual_seed(0)
     g, d = OfTwoKinds(), Discriminator(8, 1, 8, halvings=1, classes=2)
-    learners = [Learner(n, torch.optim.Adam(n.parameters(), 1e-2, betas=(0.0, 0.99))) for n in (g, d)]
-    options = {"features": RANDOM, "condition": "label", "samples": 50, "batch": 16, "steps": 200, "decay": 0.9}
-    objective = Adversarial({}, *learners, images, **options)
+    networks = [TrainableNetwork(n, torch.optim.Adam(n.parameters(), 1e-2, betas=(0.0, 0.99))) for n in (g, d)]
+    options = {"features": RANDOM, "condition": "label", "n_samples": 50, "batch_size": 16, "steps": 200}
+    options |= {"ema_decay": 0.9, "classes": images.classes}
+    objective = Generation({}, *networks, ArrayBatches(images.roles), **options)
     run(objective, tmp_path / "run").train()
     network = objective.averages["g"].network
     means = [float(network(torch.zeros(1, 4), label=torch.tensor([k])).mean()) for k in (0, 1)]  # bright, dark
     assert means[0] > means[1] + 0.5
     plain = ImageSet(images.x, None, (), images.names)
     with pytest.raises(InputError, match="The data have no classes"):
-        Adversarial({}, *learners, plain, **options)
+        Generation({}, *networks, ArrayBatches(plain.roles), **options)
 
 
 def test_wrong_settings(tmp_path: Path) -> None:
@@ -325,7 +334,7 @@ def test_wrong_settings(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"augment cannot be 'colour'.*color"):
         tiny_dcgan(tmp_path, augment="colour")
     with pytest.raises(InputError, match="precision cannot be 'fp8'"):
-        Machine("fp8")
+        Runtime("fp8")
 
 
 def test_a_run_out_of_time_is_saved(tmp_path: Path) -> None:
@@ -338,9 +347,10 @@ def test_a_run_out_of_time_is_saved(tmp_path: Path) -> None:
 def test_small_patches_belong_to_the_large_ones(tmp_path: Path) -> None:
     """However they are turned, recoloured and mixed: made smaller, the large ones are the small ones."""
     objective = tiny_srgan(tmp_path)
-    objective.start(Machine("fp32", cpu=True))
+    objective.start(Runtime("fp32", "cpu"))
     for step in range(5):
-        small, large = objective._patches(step)  # type: ignore[attr-defined]
+        batch = objective.batch(step)
+        small, large = batch["input"], batch["target"]
         made = torch.nn.functional.interpolate(large, scale_factor=0.25, mode="bicubic", antialias=True)
         assert (made - small).abs()[..., 2:-2, 2:-2].max() < 0.02  # steps of 8 bits are 0.008
 
@@ -359,7 +369,7 @@ def test_what_may_not_be_resumed(tmp_path: Path) -> None:
         (Plan("test", {}, objective.fingerprint(), "bf16"), "the precision fp32, not bf16"),
     ):
         with pytest.raises(InputError, match=reason):
-            Run(objective, tmp_path / "run", plan, Machine("fp32", cpu=True), saved=open_folder(tmp_path / "run", True))
+            Run(objective, tmp_path / "run", plan, Runtime("fp32", "cpu"), saved=open_folder(tmp_path / "run", True))
 
 
 def test_a_damaged_state(tmp_path: Path) -> None:
@@ -372,7 +382,7 @@ def test_a_damaged_state(tmp_path: Path) -> None:
 
 def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     objective = tiny_conv_ae(tmp_path)
-    objective.every = 4
+    objective.eval_every = 4
     first = run(objective, tmp_path / "run")
     step = objective.step
 
@@ -394,7 +404,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_best(tmp_path: Path) -> None:
     objective = tiny_conv_ae(tmp_path)
-    objective.every = 4
+    objective.eval_every = 4
     step = objective.step
 
     def broken(number: int) -> dict[str, torch.Tensor]:
@@ -413,18 +423,18 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_best(tmp_path: Path
 def test_a_schedule_ends_at_zero_however_many_updates_a_step_has(tmp_path: Path) -> None:
     objective = tiny_dcgan(tmp_path, steps=4)
     objective.d_steps = 2  # type: ignore[attr-defined]
-    objective.start(Machine("fp32", cpu=True))
+    objective.start(Runtime("fp32", "cpu"))
     rates = []
     for step in range(4):
-        rates.append([learner.optimizer.param_groups[0]["lr"] for learner in objective.learners.values()])
+        rates.append([network.optimizer.param_groups[0]["lr"] for network in objective.networks.values()])
         objective.step(step)
     assert rates == [[pytest.approx(3e-4 * f), pytest.approx(6e-4 * f)] for f in (1, 1, 1, 0.5)]
 
 
 def test_something_is_held_out_of_the_fewest_images_that_are_taken(tmp_path: Path) -> None:
-    objective = conv_ae.fashion_mnist(Source([folder(tmp_path / "a", 8, 16)]), size=16, code=4, batch=4, steps=1)
-    objective.start(Machine("fp32", cpu=True))
-    assert math.isfinite(objective.measure()["figure"])
+    objective = conv_ae.fashion_mnist(Source([folder(tmp_path / "a", 8, 16)]), size=16, code=4, batch_size=4, steps=1)
+    objective.start(Runtime("fp32", "cpu"))
+    assert math.isfinite(objective.measure()["metric"])
 
 
 def test_what_is_held_out() -> None:
@@ -435,7 +445,7 @@ def test_what_is_held_out() -> None:
 
 def test_average_follows_slowly_and_copies_buffers() -> None:
     network = torch.nn.BatchNorm1d(2)
-    average = Average(network, decay=0.9)
+    average = EMA(network, decay=0.9)
     with torch.no_grad():
         network.weight += 1
         network.running_mean += 5  # type: ignore[operator]
@@ -454,7 +464,7 @@ def test_saved_weights_are_float16_and_readable_by_all(tmp_path: Path) -> None:
 def test_crops_are_in_range_and_differ() -> None:
     torch.manual_seed(0)
     photos = torch.from_numpy(np.asarray(sample_image(128, 128)).transpose(2, 0, 1).copy())[None].repeat(4, 1, 1, 1)
-    views = conv_ae.crops(photos)
+    views = conv_ae.crops(to_float(photos))
     assert views.shape == (4, 3, 64, 64)
     assert views.abs().max() <= 1
     assert (views[0] - views[1]).abs().mean() > 0.01
@@ -463,7 +473,7 @@ def test_crops_are_in_range_and_differ() -> None:
 def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
     """``accelerate launch`` with two CPU processes: gradients are averaged, so the weights come out the same."""
     folder(tmp_path / "a", 40, 32)
-    options = ["--data", str(tmp_path / "a"), "--set", "size=16", "--set", "code=8", "--set", "batch=8"]
+    options = ["--data", str(tmp_path / "a"), "--set", "size=16", "--set", "code=8", "--set", "batch_size=8"]
     options += ["--set", "steps=4", "--precision", "fp32", "--cpu"]
     accelerate = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
     accelerate += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m"]
@@ -479,4 +489,4 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
     linear = "linear_encoder.weight"  # crops are drawn from other seeds in the two processes, so only near
     assert torch.allclose(one[linear].float(), two[linear].float(), atol=2e-2)
     facts = [json.loads((tmp_path / out / "log.jsonl").read_text().splitlines()[-1]) for out in ("one", "two")]
-    assert facts[0]["figure"] == pytest.approx(facts[1]["figure"], rel=0.05)
+    assert facts[0]["metric"] == pytest.approx(facts[1]["metric"], rel=0.05)

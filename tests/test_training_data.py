@@ -294,7 +294,7 @@ def test_an_empty_place(tmp_path: Path) -> None:
 
 def test_doubts_about_data() -> None:
     varied = torch.randint(256, (6, 3, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    assert doubts([varied]) == doubts(list(varied)) == []
+    assert doubts([varied]) == doubts([list(varied)]) == []
     assert doubts([torch.zeros(4, 3, 4, 4, dtype=torch.uint8)]) == [
         "all 4 images are black (values from 0 to 0 of 255)"
     ]
@@ -501,7 +501,7 @@ def test_what_holds_no_images(tmp_path: Path) -> None:
 def test_too_few_images(tmp_path: Path) -> None:
     path = folder(tmp_path / "p", {**dots("a.png", "b.png", "c.png"), "d.png": b"damaged"})
     source = Source([path], warn=lambda message: None)
-    cure = "add images, or make the batch smaller with --set batch=NUMBER."
+    cure = "add images, or make the batch smaller with --set batch_size=NUMBER."
     wanted = f"{path} holds 3 images and at least 4 are needed: {cure}"
     for read in (lambda n: source.images(4, least=n).x, lambda n: source.photos(least=n)):
         assert len(read(3)) == 3

@@ -31,7 +31,7 @@ from zoo.training.trial import fitting
 from zoo.weights.resolve import find
 
 Command = Callable[..., Result]
-SMALL = ("--set", "size=16", "--set", "code=8", "--set", "batch=8", "--set", "steps=4", "--cpu")
+SMALL = ("--set", "size=16", "--set", "code=8", "--set", "batch_size=8", "--set", "steps=4", "--cpu")
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_data_that_hold_a_run(tmp_path: Path) -> None:
     check_apart(tmp_path / "out", [str(tmp_path / "data"), "datasets:me/pets"])
     for name in ("state.pt", "samples.png"):
         (tmp_path / "data" / "old" / name).touch()
-    with pytest.raises(InputError, match="old, in the data, is the folder of a run, whose sample sheets"):
+    with pytest.raises(InputError, match="old, in the data, is the folder of a run, whose sample grids"):
         check_apart(tmp_path / "out", [str(tmp_path / "data")])
 
 
@@ -100,7 +100,7 @@ def test_names_of_images_are_shown_without_what_a_terminal_obeys(
 ) -> None:
     shutil.copytree(photos, tmp_path / "data")
     (tmp_path / "data" / "\x1b[2Jevil\n.png").write_bytes(b"no image")
-    options = [part for setting in ("size=16", "code=8", "batch=4", "steps=1") for part in ("--set", setting)]
+    options = [part for setting in ("size=16", "code=8", "batch_size=4", "steps=1") for part in ("--set", setting)]
     places = ("--data", tmp_path / "data", "--out", tmp_path / "run")
     made = zoo_command("train", "conv-ae", "--cpu", *places, *options, color=True)
     assert "?[2Jevil .png (not an image" in made.stderr
@@ -138,7 +138,7 @@ def test_the_log_of_a_killed_run_is_that_of_an_unbroken_one(tmp_path: Path) -> N
 
     def objective() -> Any:
         made = tiny_conv_ae(tmp_path)
-        made.every = 4
+        made.eval_every = 4
         return made
 
     run(objective(), tmp_path / "whole").train()
@@ -164,7 +164,7 @@ def test_a_run_that_ends_before_its_first_measurement_keeps_weights(tmp_path: Pa
     entry, out = zoo.info("conv-ae.flowers"), tmp_path / "run"
     said: list[str] = []
     first = run(tiny_conv_ae(tmp_path, steps=50), out, entry=entry, say=said.append)
-    first.objective.every = 40
+    first.objective.eval_every = 40
     assert not first.train(minutes=1e-9)
     assert (first.kept, first.best_step, first.log) == (1, 0, [])
     assert "ended before its first measurement, which is at step 40: the weights of step 1 are kept" in said[-1]
@@ -178,7 +178,7 @@ def test_a_run_that_ends_before_its_first_measurement_keeps_weights(tmp_path: Pa
 
 
 def test_the_command_says_that_nothing_was_measured(zoo_command: Command, tmp_path: Path, photos: Path) -> None:
-    settings = ("--set", "size=16", "--set", "code=8", "--set", "batch=8", "--set", "steps=100", "--cpu")
+    settings = ("--set", "size=16", "--set", "code=8", "--set", "batch_size=8", "--set", "steps=100", "--cpu")
     out = tmp_path / "run"
     made = zoo_command("train", "conv-ae", "--data", photos, "--out", out, *settings, "--minutes", "1e-9")
     assert made.exit_code == 0, made.stderr
@@ -199,20 +199,20 @@ SMALLEST = {
     "dcgan": {"size": 16, "width": 4, "d_width": 4},
     "cdcgan": {"size": 16, "width": 4, "d_width": 4},
     "srgan.x4-mse": {"width": 4, "blocks": 1, "patch": 8},
-    "pix2pix": {"size": 32, "width": 4, "widest": 8, "d_width": 4, "look_width": 4, "shift": 1},
+    "pix2pix": {"size": 32, "width": 4, "widest": 8, "d_width": 4, "unconditional_d_width": 4, "shift": 1},
 }
 ODD = [
-    ("conv-ae", "size=20", "with size=20, code=8, batch=4 cannot be set so:"),
+    ("conv-ae", "size=20", "with size=20, code=8, batch_size=4 cannot be set so:"),
     ("conv-ae", "size=1", "cannot be set so:"),
     ("conv-ae", "code=300", "cannot be set so:"),
-    ("conv-ae", "rate=nan", "rate must be a number from 0, not 'nan'"),
+    ("conv-ae", "lr=nan", "lr must be a number from 0, not 'nan'"),
     ("dcgan", "size=3", "cannot be set so:"),
     ("dcgan", "width=60000", "cannot be set so:"),
     ("dcgan", "channels=5", "cannot be set so: images have 1 channel or 3, not 5"),
     ("conv-ae", "channels=2000", "cannot be set so: images have 1 channel or 3, not 2000"),
-    ("conv-ae", "batch=1000000", "holds 20 images and at least 2000000 are needed"),
+    ("conv-ae", "batch_size=1000000", "holds 20 images and at least 2000000 are needed"),
     ("dcgan", "size=99999999", "GB of memory"),
-    ("dcgan", "rate=inf", "rate must be a number from 0, not 'inf'"),
+    ("dcgan", "lr=inf", "lr must be a number from 0, not 'inf'"),
     ("dcgan", "steps=" + "9" * 5000, "steps must be a whole number from 1"),
     ("dcgan", "loss=hinges", "loss cannot be 'hinges'"),
     ("cdcgan", "size=2", "cannot be set so:"),
@@ -228,7 +228,7 @@ def test_settings_that_do_not_fit(
 ) -> None:
     """One sentence, before the data are read, and nothing is left behind."""
     key, _, value = setting.partition("=")
-    given = {**SMALLEST[recipe], "batch": 4, key: value}
+    given = {**SMALLEST[recipe], "batch_size": 4, key: value}
     options = [part for k, v in given.items() for part in ("--set", f"{k}={v}")]
     options += [] if recipe in ("conv-ae", "srgan.x4-mse") else ["--features", "random"]
     refused(zoo_command("train", recipe, "--data", photos, "--out", tmp_path / "run", *options, "--cpu"), words)
@@ -267,17 +267,17 @@ def test_a_state_that_is_none(tmp_path: Path, state: object) -> None:
 def test_a_state_of_other_networks(tmp_path: Path) -> None:
     run(tiny_conv_ae(tmp_path), tmp_path / "run").train(minutes=1e-9)
     state = torch.load(tmp_path / "run" / "state.pt")
-    state["learners"] = {"network": {}}
+    state["networks"] = {"network": {}}
     torch.save(state, tmp_path / "run" / "state.pt")
     with pytest.raises(InputError, match=r"state\.pt is damaged"):
         run(tiny_conv_ae(tmp_path), tmp_path / "run", resume=True)
 
 
-def test_a_damaged_sheet_is_left_out_of_the_report(tmp_path: Path) -> None:
+def test_a_damaged_sample_grid_is_left_out_of_the_report(tmp_path: Path) -> None:
     (tmp_path / "1.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0")
     Image.new("RGB", (8, 8)).save(tmp_path / "2.png")
-    sheets = [(step, tmp_path / f"{step}.png") for step in (1, 2)]
-    text = write_report(tmp_path, "t", {}, [], [], sheets, 2).read_text()
+    grids = [(step, tmp_path / f"{step}.png") for step in (1, 2)]
+    text = write_report(tmp_path, "t", {}, [], [], grids, 2).read_text()
     assert "Step 2, the best" in text
     assert "Step 1" not in text
 
@@ -305,14 +305,14 @@ def test_the_card_of_a_run_says_what_the_run_was(zoo_command: Command, trained: 
     text = card(zoo_command, trained, tmp_path / "repo")
     for words in (
         "`size=16`",
-        "`batch=8`",
+        "`batch_size=8`",
         "`steps=4`",
         "`zoo.recipes.conv_ae:flowers`",
         "`photos`",
         "`images`: `18`",
     ):
         assert words in text
-    for words in ("2,000", "10,000", "`rate=0.001`, `batch=64`", "8_000", "8000", "64 px, a code"):
+    for words in ("2,000", "10,000", "`lr=0.001`, `batch_size=64`", "8_000", "8000", "64 px, a code"):
         assert words not in text
     again = find(f"local-dir:{tmp_path / 'repo'}")[0].training
     assert again == find(f"local-dir:{trained}")[0].training, "what is published says so, too"

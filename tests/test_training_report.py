@@ -68,13 +68,13 @@ def lines_of(chart: ET.Element) -> list[str]:
 
 
 def report(out: Path, **given: Any) -> Page:
-    defaults: dict[str, Any] = {"title": "A run", "facts": {}, "log": [], "warnings": [], "sheets": [], "best_step": 0}
+    defaults: dict[str, Any] = {"title": "A run", "facts": {}, "log": [], "warnings": [], "grids": [], "best_step": 0}
     path = write_report(out, **defaults | given)
     assert path == out / "report.html"
     return Page(path)
 
 
-def sheets(folder: Path, n: int) -> list[tuple[int, Path]]:
+def grids(folder: Path, n: int) -> list[tuple[int, Path]]:
     made = [(1000 * i, folder / "samples" / f"{i}.png") for i in range(n)]
     (folder / "samples").mkdir()
     for _, path in made:
@@ -83,10 +83,10 @@ def sheets(folder: Path, n: int) -> list[tuple[int, Path]]:
 
 
 LOG: list[dict[str, Any]] = [
-    {"step": 100, "figure": 300, "loss_d": 1.2, "loss_g": 0.8, "d_real": 0.9, "rate": 2e-4, "seconds": 5.0},
-    {"step": 200, "figure": 80.5, "loss_d": 1.3, "loss_g": None, "d_real": 0.8, "rate": 2e-4, "kept": True},
-    {"step": 300, "figure": math.inf, "loss_d": 1.1, "loss_g": 0.9, "d_real": 0.7, "rate": 2e-4, "notes": ["a"]},
-    {"step": 400, "figure": 91.26, "loss_d": 0.9, "loss_g": 1.0, "d_fake": 0.2, "rate": 2e-4, "word": "b"},
+    {"step": 100, "metric": 300, "loss_d": 1.2, "loss_g": 0.8, "d_real": 0.9, "rate": 2e-4, "seconds": 5.0},
+    {"step": 200, "metric": 80.5, "loss_d": 1.3, "loss_g": None, "d_real": 0.8, "rate": 2e-4, "kept": True},
+    {"step": 300, "metric": math.inf, "loss_d": 1.1, "loss_g": 0.9, "d_real": 0.7, "rate": 2e-4, "notes": ["a"]},
+    {"step": 400, "metric": 91.26, "loss_d": 0.9, "loss_g": 1.0, "d_fake": 0.2, "rate": 2e-4, "word": "b"},
 ]
 
 
@@ -115,12 +115,12 @@ def test_nothing_yet(tmp_path: Path) -> None:
 
 
 def test_the_page_needs_nothing_else_and_leaves_nothing_else(tmp_path: Path) -> None:
-    made = sheets(tmp_path, 3)
+    made = grids(tmp_path, 3)
     (tmp_path / "report.html").write_text("an older one")
-    page = report(tmp_path, log=LOG, sheets=made, best_step=1000)
+    page = report(tmp_path, log=LOG, grids=made, best_step=1000)
     assert "http" not in page.source.replace('xmlns="http://www.w3.org/2000/svg"', "")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "samples"]
-    assert page.source == report(tmp_path, log=LOG, sheets=made, best_step=1000).source
+    assert page.source == report(tmp_path, log=LOG, grids=made, best_step=1000).source
     assert page.source.startswith("<!DOCTYPE html>")
     assert [meta["charset"] for meta in page.all("meta") if "charset" in meta] == ["utf-8"]
 
@@ -130,7 +130,7 @@ def test_keys_with_one_beginning_share_a_chart(tmp_path: Path) -> None:
     charts = list(page.charts())
     titles = [chart.findtext(f"{SVG}title", "") for chart in charts]
     assert titles == [
-        "figure at the end: 91.3",
+        "metric at the end: 91.3",
         "loss_d at the end: 0.9; loss_g at the end: 1",
         "d_real at the end: 0.7; d_fake at the end: 0.2",
         "rate at the end: 2e-4",
@@ -177,9 +177,9 @@ def test_best_step_and_warnings_are_marked(tmp_path: Path) -> None:
     assert "best step, 200" in page.text
 
 
-def test_the_best_sheet_is_large_and_few_others_small(tmp_path: Path) -> None:
-    made = sheets(tmp_path, 40)
-    page = report(tmp_path, sheets=[*made, (99_000, tmp_path / "missing.png")], best_step=17_000)
+def test_the_best_grid_is_large_and_few_others_small(tmp_path: Path) -> None:
+    made = grids(tmp_path, 40)
+    page = report(tmp_path, grids=[*made, (99_000, tmp_path / "missing.png")], best_step=17_000)
     images = page.all("img")
     assert images[0]["alt"] == "Samples at step 17,000"
     assert images[0]["width"] == "640"
@@ -189,7 +189,7 @@ def test_the_best_sheet_is_large_and_few_others_small(tmp_path: Path) -> None:
     assert {b - a for a, b in pairwise(steps)} <= {3000, 4000}
     assert all((found["src"] or "").startswith("data:image/png;base64,iVBOR") for found in images)
     assert "Step 17,000, the best" in page.text
-    last = report(tmp_path, sheets=made[:5], best_step=17_000).all("img")
+    last = report(tmp_path, grids=made[:5], best_step=17_000).all("img")
     assert [found["alt"] for found in last] == [
         f"Samples at step {step}" for step in ("4,000", 0, "1,000", "2,000", "3,000")
     ]

@@ -4,10 +4,12 @@
 >>> zoo.load("dcgan").generate(16, seed=7).save("grid.png")
 >>> zoo.load("conv-ae").reconstruct("photo.jpg").save("copy.png")
 >>> zoo.list_models("*gan*", verb="generate")
+>>> zoo.train("pix2pix", data=["A", "B"], out="runs/mine")
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ZooError
@@ -18,14 +20,16 @@ from zoo.version import __version__
 
 if TYPE_CHECKING:
     from zoo.media.images import Images
+    from zoo.training.launch import train
 
-__all__ = ["Entry", "Images", "ZooError", "__version__", "info", "list_models", "load", "register"]
+__all__ = ["Entry", "Images", "ZooError", "__version__", "info", "list_models", "load", "register", "train"]
+
+
+# What needs numpy or more is imported when it is first asked for: `zoo list` must start fast.
+_LAZY = {"Images": "zoo.media.images", "train": "zoo.training.launch"}
 
 
 def __getattr__(name: str) -> Any:
-    # What needs numpy is imported when it is first asked for: `zoo list` must start fast.
-    if name == "Images":
-        from zoo.media.images import Images
-
-        return Images
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'zoo' has no attribute {name!r}")

@@ -8,45 +8,58 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from zoo.data.batch import Batch
 from zoo.errors import InputError
 
 
-def views(images: Tensor, shift: int, flip: bool) -> Tensor:
-    """Random views of images ``(N, C, H, W)``: flipped, and moved by up to ``shift`` pixels.
+def views(batch: Batch, shift: int, flip: bool) -> Batch:
+    """Random views of a batch: flipped, and moved by up to ``shift`` pixels; edges are mirrored outward.
 
-    What lies in the channels of one image moves together: put both sides of a pair there. Edges are mirrored
-    outward.
+    All images ``(N, C, H, W)`` of one sample move together, whatever their role; what has other axes stays.
+
+    Raises:
+        ValueError: for images of different sizes.
     """
-    n, _, h, w = images.shape
+    images = {role: x for role, x in batch.items() if x.ndim == 4}
+    if len(sizes := {x.shape[2:] for x in images.values()}) > 1:
+        raise ValueError(f"Images of different sizes cannot move together: {sorted(map(tuple, sizes))}.")
+    n = len(next(iter(batch.values())))
+    x = torch.cat(list(images.values()), 1)
     if flip:
-        images = torch.where(torch.rand(n, 1, 1, 1) < 0.5, images.flip(3), images)
-    if not shift:
-        return images
-    padded = F.pad(images, (shift,) * 4, mode="reflect")
-    corners = torch.randint(0, 2 * shift + 1, (n, 2)).tolist()
-    return torch.stack([x[:, i : i + h, j : j + w] for x, (i, j) in zip(padded, corners, strict=True)])
+        x = torch.where(torch.rand(n, 1, 1, 1) < 0.5, x.flip(3), x)
+    if shift:
+        h, w = x.shape[2:]
+        padded = F.pad(x, (shift,) * 4, mode="reflect")
+        corners = torch.randint(0, 2 * shift + 1, (n, 2)).tolist()
+        x = torch.stack([y[:, i : i + h, j : j + w] for y, (i, j) in zip(padded, corners, strict=True)])
+    return {**batch, **dict(zip(images, x.split([y.shape[1] for y in images.values()], 1), strict=True))}
 
 
-def augment(x: Tensor, policy: str) -> Tensor:
+def augment(x: Tensor, names: str) -> Tensor:
     """Differentiable augmentation, the same kind for real and fake samples: D cannot learn small data by heart.
 
     Zhao et al. 2020, https://arxiv.org/abs/2006.10738.
 
     Args:
         x: images ``(N, C, H, W)`` in [-1, 1].
-        policy: names out of ``flip,color,translation,cutout``, joined by commas; empty for none.
+        names: out of ``flip,color,translation,cutout``, joined by commas; empty for none.
+
+    Raises:
+        ValueError: for samples that are no images.
     """
-    for name in policy.split(",") if policy else ():
+    if names and x.ndim != 4:
+        raise ValueError(f"augment takes images (N, C, H, W), not samples with {x.ndim} axes")
+    for name in names.split(",") if names else ():
         x = AUGMENTATIONS[name](x)
     return x
 
 
-def check_policy(policy: str) -> str:
+def check_augment(names: str) -> str:
     """Refuse what :func:`augment` does not know, before the first step."""
-    for name in policy.split(",") if policy else ():
+    for name in names.split(",") if names else ():
         if name not in AUGMENTATIONS:
             raise InputError(f"augment cannot be {name!r}: join names out of {', '.join(AUGMENTATIONS)} by commas.")
-    return policy
+    return names
 
 
 def _uniform(x: Tensor, low: float, high: float) -> Tensor:

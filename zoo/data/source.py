@@ -40,6 +40,11 @@ class ImageSet:
     classes: tuple[str, ...]
     names: list[str]
 
+    @property
+    def roles(self) -> dict[str, Tensor]:
+        """The images as ``target``, their classes as ``label`` where the data have some: see :mod:`zoo.data.batch`."""
+        return {"target": self.x} if self.labels is None else {"target": self.x, "label": self.labels}
+
     def take(self, rows: Tensor) -> ImageSet:
         """Some of them; ``rows`` is a mask ``(N,)``."""
         labels = None if self.labels is None else self.labels[rows]
@@ -53,6 +58,11 @@ class Pairs:
     a: Tensor
     b: Tensor
     names: list[str]
+
+    @property
+    def roles(self) -> dict[str, Tensor]:
+        """``a`` as ``input`` and ``b`` as ``target``: see :mod:`zoo.data.batch`."""
+        return {"input": self.a, "target": self.b}
 
     def take(self, rows: Tensor) -> Pairs:
         """Some of them; ``rows`` is a mask ``(N,)``."""
@@ -309,22 +319,24 @@ class Source:
         return rows
 
 
-def doubts(data: Sequence[Tensor]) -> list[str]:
-    """What makes it doubtful that something can be learnt from data: that all is of one shade, or the same image.
+def doubts(sets: Iterable[Tensor | Sequence[Tensor]]) -> list[str]:
+    """What makes it doubtful that something can be learnt from images: all are of one shade, or the same image.
 
-    ``data`` are sets of images, uint8 ``(N, C, H, W)`` each, or the images of one set, ``(C, H, W)`` each.
+    ``sets`` are sets of images, each uint8 ``(N, C, H, W)``, or a sequence of ``(C, H, W)``; others are left out.
     """
-    found = []
-    for one in [list(data)] if data[0].ndim == 3 else data:
-        arrays = [x.numpy() for x in one]
+    reasons = []
+    for images in sets:
+        if not len(images) or images[0].dtype != torch.uint8 or images[0].ndim != 3:
+            continue
+        arrays = [x.numpy() for x in images]
         low, high = min(int(x.min()) for x in arrays), max(int(x.max()) for x in arrays)
         copies = max(Counter(hashlib.sha256(np.ascontiguousarray(x).data).digest() for x in arrays).values())
         if high - low < FAINT:
             shade = "black" if high < FAINT else "white" if low > 255 - FAINT else "of one shade"
-            found.append(f"all {len(arrays):,} images are {shade} (values from {low} to {high} of 255)")
+            reasons.append(f"all {len(arrays):,} images are {shade} (values from {low} to {high} of 255)")
         elif 2 * copies > max(2, len(arrays)):
-            found.append(f"{copies:,} of {len(arrays):,} images are the same one")
-    return found
+            reasons.append(f"{copies:,} of {len(arrays):,} images are the same one")
+    return reasons
 
 
 def _fit(image: Array, channels: int, size: tuple[int, int] | None) -> Bytes:
@@ -356,7 +368,7 @@ def _check_least(where: str, n: int, least: int, noun: str) -> None:
     if n < least:
         raise InputError(
             f"{where} hold{'' if ' and ' in where else 's'} {n} {noun if n != 1 else noun[:-1]} and at least {least} "
-            f"are needed: add {noun}{', or make the batch smaller with --set batch=NUMBER' if least > 2 else ''}."
+            f"are needed: add {noun}{', or make the batch smaller with --set batch_size=NUMBER' if least > 2 else ''}."
         )
 
 

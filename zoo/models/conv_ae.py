@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.model import Autoencoder, Rewrites
+from zoo.models.blocks import zeroed
 
 
 class Residual(nn.Module):
@@ -31,13 +32,6 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         made: Tensor = x + self.body(x)
         return made
-
-
-def zeroed(layer: nn.Module) -> nn.Module:
-    """The layer with parameters of zero: what it belongs to adds nothing until it has learnt."""
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)
-    return layer
 
 
 class ConvAE(Autoencoder):
@@ -108,7 +102,12 @@ class ConvAE(Autoencoder):
 
     def encode(self, x: Tensor) -> Tensor:
         """Images ``(N, channels, size, size)`` in [-1, 1] to codes ``(N, code)``."""
-        codes: Tensor = self.linear_encoder(F.avg_pool2d(x, 2).flatten(1)) + self.encoder(x)
+        codes: Tensor = self.linear_code(x) + self.encoder(x)
+        return codes
+
+    def linear_code(self, x: Tensor) -> Tensor:
+        """What the linear path puts into the code: ``(N, code)``."""
+        codes: Tensor = self.linear_encoder(F.avg_pool2d(x, 2).flatten(1))
         return codes
 
     def decode(self, z: Tensor) -> Tensor:
@@ -118,14 +117,16 @@ class ConvAE(Autoencoder):
         return images
 
     @torch.no_grad()
-    def start_at_pca(self, mean: Tensor, components: Tensor, scales: Tensor) -> None:
-        """Make the linear path PCA.
+    def start_at_pca(self, images: Tensor) -> None:
+        """Fit PCA to images ``(N, channels, size, size)`` in [-1, 1] at half size, and make the linear path PCA.
 
-        Args:
-            mean: mean of the images at half size, in [-1, 1]: ``(channels * (size / 2) ** 2,)``.
-            components: orthonormal rows ``(code, channels * (size / 2) ** 2)``.
-            scales: standard deviation along each, ``(code,)``: the numbers of the code start with variance 1.
+        The numbers of the code start with variance 1.
         """
+        pixels = F.avg_pool2d(images, 2).flatten(1)
+        mean = pixels.mean(0)
+        variances, vectors = torch.linalg.eigh(torch.cov(pixels.T.double()))
+        best = slice(-self.linear_encoder.out_features, None)
+        components, scales = vectors[:, best].T.float(), variances[best].clamp(min=1e-6).sqrt().float()
         self.linear_encoder.weight.copy_(components / scales[:, None])
         self.linear_encoder.bias.copy_(-self.linear_encoder.weight @ mean)
         self.linear_decoder.weight.copy_(components.T * scales)

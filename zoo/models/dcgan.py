@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from zoo.model import Generator, Rewrites
@@ -49,6 +50,15 @@ class DCGAN(Generator):
         layers += [nn.BatchNorm2d(width), nn.ReLU(True)]
         layers += [nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1, bias=False), nn.Tanh()]
         self.main = nn.Sequential(*layers)
+
+    def init_weights(self) -> None:
+        """Random weights as in section 3 of the paper: normal with deviation 0.02, those of batch norm around 1."""
+        self.to(memory_format=torch.channels_last)  # the order in which random weights are laid down
+        for module in self.modules():
+            if isinstance(module, nn.ConvTranspose2d):
+                nn.init.normal_(module.weight, 0, 0.02)
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.normal_(module.weight, 1, 0.02)
 
     def decode(self, z: Tensor) -> Tensor:
         """Latents ``(N, latent)`` to images ``(N, channels, size, size)`` in [-1, 1]."""

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.model import Model
-from zoo.models.srgan import Block
+from zoo.models.blocks import ResidualBlock
 
 
 class MSRResNet(Model):
@@ -35,7 +35,7 @@ class MSRResNet(Model):
         self.scale = scale
         step = 3 if scale == 3 else 2
         self.conv_first = nn.Conv2d(channels, width, 3, padding=1)
-        self.body = nn.Sequential(*(Block(width, None, nn.ReLU(True), bias=True) for _ in range(blocks)))
+        self.body = nn.Sequential(*(ResidualBlock(width, None, nn.ReLU(True), bias=True) for _ in range(blocks)))
         self.upconv1 = nn.Conv2d(width, step**2 * width, 3, padding=1)
         if scale == 4:
             self.upconv2 = nn.Conv2d(width, step**2 * width, 3, padding=1)

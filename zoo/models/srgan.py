@@ -7,35 +7,12 @@ https://arxiv.org/abs/1609.04802
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.model import Model, Rewrites
-
-NORMS: dict[str | None, Callable[[int], nn.Module]] = {
-    "batch": nn.BatchNorm2d,
-    "instance": partial(nn.InstanceNorm2d, affine=True),
-    None: lambda channels: nn.Identity(),
-}
-
-
-class Block(nn.Module):
-    """``x + f(x)`` with two 3x3 convolutions, maps ``(N, C, H, W)``; section 2.1 of the paper."""
-
-    def __init__(self, channels: int, norm: str | None, act: nn.Module, bias: bool) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=bias)
-        self.norm1 = NORMS[norm](channels)
-        self.act = act
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=bias)
-        self.norm2 = NORMS[norm](channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        made: Tensor = x + self.norm2(self.conv2(self.act(self.norm1(self.conv1(x)))))
-        return made
+from zoo.models.blocks import NORMS, ResidualBlock
 
 
 class SRGAN(Model):
@@ -89,7 +66,7 @@ class SRGAN(Model):
             return nn.PReLU() if slope is None else nn.LeakyReLU(slope, inplace=True)
 
         self.head = nn.Sequential(nn.Conv2d(channels, width, kernel, padding=kernel // 2, bias=outer), act())
-        self.blocks = nn.Sequential(*(Block(width, norm, act(), inner) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(ResidualBlock(width, norm, act(), inner) for _ in range(blocks)))
         self.neck = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=inner), NORMS[norm](width))
         self.up = nn.Sequential(
             *(

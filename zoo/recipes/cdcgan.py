@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.optim import Adam
 
-from zoo.data.batch import to_float
+from zoo.data.batch import ArrayBatches, to_float
 from zoo.data.source import Source
 from zoo.errors import InputError
 from zoo.metrics.classifier import accuracy, classify, train_classifier
@@ -21,10 +22,11 @@ from zoo.metrics.fidelity import rounded
 from zoo.metrics.suites import sample_distances
 from zoo.model import Generator
 from zoo.models.cdcgan import CDCGAN
-from zoo.recipes.dcgan import training
 from zoo.registry.facts import Metric
 from zoo.training.discriminators import Discriminator
-from zoo.training.generation import Adversarial
+from zoo.training.generation import Generation
+from zoo.training.objective import TrainableNetwork
+from zoo.training.schedules import constant_then_linear
 
 
 def mnist(
@@ -36,27 +38,30 @@ def mnist(
     width: int = 48,
     latent: int = 64,
     d_width: int = 48,
-    rate: float = 3e-4,
-    batch: int = 64,
+    lr: float = 3e-4,
+    batch_size: int = 64,
     steps: int = 8_000,
-) -> Adversarial:
+) -> Generation:
     """28 px, ten classes. A quarter of an hour on two cores."""
-    images = data.images(size, channels, least=batch)
+    images = data.images(size, channels, least=batch_size)
     torch.manual_seed(0)
     classes = len(images.classes)
     config = {"classes": classes, "size": size, "channels": channels, "width": width, "latent": latent}
-    halvings = (size - 1).bit_length() - 2
-    return training(
+    g = CDCGAN(**config)
+    d = Discriminator(size, channels, d_width, halvings=(size - 1).bit_length() - 2, classes=classes)
+    g.init_weights()
+    schedule = constant_then_linear(steps)
+    return Generation(
         config,
-        CDCGAN(**config),
-        lambda: Discriminator(size, channels, d_width, halvings=halvings, classes=classes),
-        images,
-        features=features,
+        TrainableNetwork(g, Adam(g.parameters(), lr, betas=(0.0, 0.99)), schedule),
+        TrainableNetwork(d, Adam(d.parameters(), 2 * lr, betas=(0.0, 0.99)), schedule),
+        ArrayBatches(images.roles),
+        features=features.at(96, fast=True),
         condition="digit",
-        rate=rate,
-        d_rate=2 * rate,
-        batch=batch,
+        classes=images.classes,
+        batch_size=batch_size,
         steps=steps,
+        eval_every=min(1_000, max(1, steps // 20)),
     )
 
 

@@ -1,4 +1,4 @@
-"""How the checkpoints of conv-ae were trained: mean squared error, one-cycle Adam, an average of the weights.
+"""How the checkpoints of conv-ae were trained: mean squared error, one-cycle Adam, an EMA of the weights.
 
     zoo train conv-ae.flowers --data flowers.zip --out runs/flowers
     zoo train conv-ae.fashion-mnist --data fashion_mnist.npz.xz --out runs/fashion
@@ -9,7 +9,6 @@ The best weights by the error on images held out of the training split are kept;
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,13 +19,13 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
 import zoo
-from zoo.data.batch import held_out, to_float
+from zoo.data.batch import ArrayBatches, held_out
 from zoo.data.source import Source
 from zoo.metrics.baselines import pca_error
 from zoo.model import Autoencoder
 from zoo.models.conv_ae import ConvAE
 from zoo.registry.facts import Metric
-from zoo.training.objective import Learner
+from zoo.training.objective import TrainableNetwork
 from zoo.training.reconstruction import Reconstruction
 
 
@@ -36,19 +35,19 @@ def fashion_mnist(
     size: int = 28,
     channels: int = 1,
     code: int = 32,
-    rate: float = 2e-3,
-    batch: int = 128,
+    lr: float = 2e-3,
+    batch_size: int = 128,
     steps: int = 3_000,
 ) -> Reconstruction:
     """28 px, a code of 32 numbers; a thousand images of the training split are held out.
 
     Ten minutes on two cores with AMX, 15 without.
     """
-    x = data.images(size, channels, least=2 * batch).x
+    x = data.images(size, channels, least=2 * batch_size).x
     x = x[np.random.default_rng(0).permutation(len(x))]
     rest = len(x) - min(1000, max(1, len(x) // 10))
     config = {"size": size, "channels": channels, "code": code, "patch": 2, "widths": [64, 128]}
-    return _compression(config, x[:rest], x[rest:], to_float, rate=rate, batch=batch, steps=steps)
+    return _compression(config, ArrayBatches({"target": x[:rest]}), x[rest:], lr, batch_size=batch_size, steps=steps)
 
 
 def flowers(
@@ -57,8 +56,8 @@ def flowers(
     size: int = 64,
     channels: int = 3,
     code: int = 256,
-    rate: float = 1e-3,
-    batch: int = 64,
+    lr: float = 1e-3,
+    batch_size: int = 64,
     steps: int = 8_000,
 ) -> Reconstruction:
     """64 px, a code of 256 numbers; every 20th photo of the training split is held out.
@@ -66,55 +65,46 @@ def flowers(
     2,000 photos are few, so every batch is cropped, turned and recoloured anew out of photos of twice the size. 25
     minutes on two cores with AMX, 50 without.
     """
-    x = data.images(2 * size, channels, least=2 * batch).x
+    x = data.images(2 * size, channels, least=2 * batch_size).x
     out = held_out(len(x))
     config = {"size": size, "channels": channels, "code": code, "patch": 4, "widths": [96, 96, 64]}
     small = F.avg_pool2d(x[out].float(), 2).round().byte()
-    return _compression(config, x[~out], small, crops, rate=rate, batch=batch, steps=steps, passes=5)
+    train = ArrayBatches({"target": x[~out]}, lambda batch: {"target": crops(batch["target"])})
+    return _compression(config, train, small, lr, batch_size=batch_size, steps=steps, passes=5)
 
 
 def _compression(
     config: dict[str, Any],
-    images: Tensor,
+    train: ArrayBatches,
     held_out: Tensor,
-    augment: Callable[[Tensor], Tensor],
+    lr: float,
     *,
-    rate: float,
-    batch: int,
+    batch_size: int,
     steps: int,
     passes: int = 1,
 ) -> Reconstruction:
     """A network that starts at PCA of ``passes`` views of the images."""
     torch.manual_seed(0)
     network = ConvAE(**config)
-    start_at_pca(network, torch.cat([augment(x) for x in images[:10_000].split(500) for _ in range(passes)]))
+    rows = torch.arange(min(len(train), 10_000)).split(500)
+    network.start_at_pca(torch.cat([train.at(some)["target"] for some in rows for _ in range(passes)]))
     return Reconstruction(
         config,
-        Learner(
+        TrainableNetwork(
             network.train(),
-            AdamW(network.parameters(), rate, weight_decay=1e-2),
-            lambda adam: OneCycleLR(adam, rate, total_steps=max(20, steps), pct_start=0.1),
+            AdamW(network.parameters(), lr, weight_decay=1e-2),
+            lambda adam: OneCycleLR(adam, lr, total_steps=max(20, steps), pct_start=0.1),
             clip=1.0,
         ),
-        images,
-        held_out,
-        augment=augment,
-        batch=batch,
+        train,
+        ArrayBatches({"target": held_out}),
+        batch_size=batch_size,
         steps=steps,
     )
 
 
-def start_at_pca(network: ConvAE, images: Tensor) -> None:
-    """Fit PCA to images at half size and start the network's linear path there."""
-    pixels = F.avg_pool2d(images, 2).flatten(1)
-    mean = pixels.mean(0)
-    variances, vectors = torch.linalg.eigh(torch.cov(pixels.T.double()))
-    best = slice(-network.linear_encoder.out_features, None)
-    network.start_at_pca(mean, vectors[:, best].T.float(), variances[best].clamp(min=1e-6).sqrt().float())
-
-
 def crops(photos: Tensor) -> Tensor:
-    """Random views of uint8 photos ``(N, C, 2 * H, 2 * W)``: ``(N, C, H, W)`` in [-1, 1]."""
+    """Random views ``(N, C, H, W)`` of photos ``(N, C, 2 * H, 2 * W)``, in [-1, 1]: cropped, turned and recoloured."""
     n = len(photos)
     side = torch.empty(n).uniform_(0.6, 1.0)  # of the photo's width
     angle = torch.empty(n).uniform_(-0.3, 0.3) + torch.randint(4, (n,)) * (torch.pi / 2) * (torch.rand(n) < 0.25)
@@ -126,7 +116,7 @@ def crops(photos: Tensor) -> Tensor:
     matrix[:, :, 2] = torch.empty(n, 2).uniform_(-1, 1) * room[:, None]
     # Drawn at the full size and averaged down, so that no crop is aliased.
     grid = F.affine_grid(matrix, list(photos.shape), align_corners=False)
-    views = F.grid_sample(to_float(photos), grid, padding_mode="reflection", align_corners=False)
+    views = F.grid_sample(photos, grid, padding_mode="reflection", align_corners=False)
     views = F.avg_pool2d(views, 2)
     channels = photos.shape[1]
     gain = torch.empty(n, channels, 1, 1).uniform_(0.8, 1.2)

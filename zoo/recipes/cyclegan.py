@@ -1,13 +1,14 @@
-"""How the checkpoints of cyclegan were trained: two networks, there and back, one run for both.
+"""How the checkpoints of cyclegan were trained: networks from A to B and from B to A, one run for both.
 
     zoo train cyclegan --data monet2photo.zip/train/photo monet2photo.zip/train/monet --out runs/monet
 
-The folder of the run is the network from the first kind to the second, its folder `reverse` the other.
+The folder of the run is the network from the first domain to the second, its folder `b2a` the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,20 +17,21 @@ from torch import nn
 from torch.optim import Adam
 
 import zoo
-from zoo.data.batch import batch_indices, held_out, to_float
+from zoo.data.augment import views
+from zoo.data.batch import ArrayBatches, batch_indices, held_out, to_float
 from zoo.data.source import Source
 from zoo.media.images import Images
 from zoo.metrics.features import Features
 from zoo.metrics.suites import distances
 from zoo.model import Model
-from zoo.models.conv_ae import zeroed
+from zoo.models.blocks import zeroed
 from zoo.models.cyclegan import CycleGAN
 from zoo.registry.facts import Metric
 from zoo.registry.index import registry
 from zoo.training.discriminators import FeatureDiscriminator
-from zoo.training.objective import Learner
-from zoo.training.schedules import falling
-from zoo.training.unpaired import Cycle
+from zoo.training.objective import TrainableNetwork
+from zoo.training.schedules import constant_then_linear
+from zoo.training.unpaired import Unpaired
 
 
 def photo2monet(
@@ -40,15 +42,15 @@ def photo2monet(
     width: int = 32,
     blocks: int = 6,
     d_width: int = 48,
-    d_batch: int = 4,
-    cycle: float = 0.5,
-    identity: float = 0.0,
-    grid: float = 10.0,
+    d_batch_size: int = 4,
+    cycle_weight: float = 0.5,
+    identity_weight: float = 0.0,
+    checkerboard_weight: float = 10.0,
     augment: str = "",
-    rate: float = 2e-4,
-    batch: int = 1,
+    lr: float = 2e-4,
+    batch_size: int = 1,
     steps: int = 9_000,
-) -> Cycle:
+) -> Unpaired:
     """128 px, from photos to paintings, and back; every 10th image of both is held out.
 
     The last convolutions start at zero, and so both networks at images that do not change. The discriminators look
@@ -56,35 +58,36 @@ def photo2monet(
     paper's, which see pixels, kernel distance to real paintings fell to 0.66 of that of the photos, and with these to
     0.32. 95 minutes on two cores without AMX.
     """
-    a, b = data.domains(size, least=max(10 * batch, d_batch))
+    a, b = data.domains(size, least=max(10 * batch_size, d_batch_size))
     rows_a, rows_b = (held_out(len(x.x), 10) for x in (a, b))
     torch.manual_seed(0)
     config: dict[str, Any] = {"channels": 3, "width": width, "blocks": blocks, "resize": True, "over_input": True}
-    forth, back = CycleGAN(**config), CycleGAN(**config)
-    for network in (forth, back):
+    a2b, b2a = CycleGAN(**config), CycleGAN(**config)
+    for network in (a2b, b2a):
         zeroed(network.model[-2])
     d_a, d_b = FeatureDiscriminator(features, d_width), FeatureDiscriminator(features, d_width)
+    augmented = partial(views, shift=size // 8, flip=True)
 
-    def learner(network: nn.Module) -> Learner:
-        return Learner(network, Adam(network.parameters(), rate, betas=(0.5, 0.999)), falling(steps))
+    def trainable(network: nn.Module) -> TrainableNetwork:
+        adam = Adam(network.parameters(), lr, betas=(0.5, 0.999))
+        return TrainableNetwork(network, adam, constant_then_linear(steps))
 
-    return Cycle(
+    return Unpaired(
         config,
-        learner(forth),
-        learner(back),
-        learner(d_a),
-        learner(d_b),
-        a.take(~rows_a),
-        b.take(~rows_b),
-        (a.x[rows_a], b.x[rows_b]),
+        trainable(a2b),
+        trainable(b2a),
+        trainable(d_a),
+        trainable(d_b),
+        ArrayBatches({"input": a.x[~rows_a]}, augmented, seed=0),
+        ArrayBatches({"input": b.x[~rows_b]}, augmented, seed=1),
+        (ArrayBatches({"input": a.x[rows_a]}), ArrayBatches({"input": b.x[rows_b]})),
         features=features.at(128, fast=True),
-        cycle=cycle,
-        identity=identity,
-        grid=grid,
-        d_batch=d_batch,
-        policy=augment,
-        shift=size // 8,
-        batch=batch,
+        cycle_weight=cycle_weight,
+        identity_weight=identity_weight,
+        checkerboard_weight=checkerboard_weight,
+        d_batch_size=d_batch_size,
+        augment=augment,
+        batch_size=batch_size,
         steps=steps,
     )
 

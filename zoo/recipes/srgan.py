@@ -1,4 +1,4 @@
-"""How the checkpoints of srgan were trained: by pixels first, then against D with a perceptual loss.
+"""How the checkpoints of srgan were trained: by L1 first, then against D with a perceptual loss.
 
     zoo train srgan.x4-mse --data sr_photos.zip/BSD_train200 --out runs/mse
     zoo train srgan.x4 --data sr_photos.zip/BSD_train200 --out runs/x4
@@ -9,6 +9,7 @@ Every 20th photo is held out, to choose the best weights by; Set5, Set14 and BSD
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import compress
 from typing import Any
 
@@ -18,20 +19,23 @@ from torch import Tensor
 from torch.optim import Adam
 
 import zoo
-from zoo.data.batch import held_out, to_float
+from zoo.data.batch import Batch, held_out, to_float
 from zoo.data.degrade import downscale
+from zoo.data.patches import PatchBatches, degraded_pair
 from zoo.data.source import Source
 from zoo.errors import InputError
 from zoo.metrics.features import Features
 from zoo.metrics.fidelity import luma, perceptual_distance, psnr, rounded, ssim
 from zoo.model import Model
-from zoo.models.conv_ae import zeroed
-from zoo.models.srgan import SRGAN, Block
+from zoo.models.blocks import ResidualBlock, zeroed
+from zoo.models.srgan import SRGAN
 from zoo.registry.facts import Metric
 from zoo.training.discriminators import Discriminator
-from zoo.training.objective import Learner
+from zoo.training.objective import TrainableNetwork
 from zoo.training.schedules import cosine
-from zoo.training.superresolution import SuperResolution
+from zoo.training.selection import PSNR, PerceptualDistance
+from zoo.training.terms import L1, Adversarial, Checkerboard, Perceptual
+from zoo.training.translation import Translation
 
 
 def x4_mse(
@@ -41,10 +45,10 @@ def x4_mse(
     width: int = 64,
     blocks: int = 16,
     patch: int = 32,
-    rate: float = 5e-4,
-    batch: int = 16,
+    lr: float = 5e-4,
+    batch_size: int = 16,
     steps: int = 14_000,
-) -> SuperResolution:
+) -> Translation:
     """SRResNet without batch norm, what it adds to bilinear enlargement, by L1. 70 minutes on two cores.
 
     The last convolution, and that of every block, start at zero: so does the network, at bilinear enlargement.
@@ -60,20 +64,17 @@ def x4_mse(
         "over_bilinear": True,
     }
     network = SRGAN(**config)
-    for layer in (network.tail, *(block.conv2 for block in network.blocks if isinstance(block, Block))):
+    for layer in (network.tail, *(block.conv2 for block in network.blocks if isinstance(block, ResidualBlock))):
         zeroed(layer)
-    train, checked = _photos(data)
-    learner = Learner(network, Adam(network.parameters(), rate, betas=(0.9, 0.99)), cosine(steps), clip=1.0)
-    return SuperResolution(
+    return Translation(
         config,
-        learner,
-        train,
-        checked,
-        scale=scale,
-        patch=patch,
-        batch=batch,
+        TrainableNetwork(network, Adam(network.parameters(), lr, betas=(0.9, 0.99)), cosine(steps), clip=1.0),
+        *_photos(data, scale, patch),
+        terms=[L1(1)],
+        selection=PSNR(scale),
+        batch_size=batch_size,
         steps=steps,
-        every=min(500, max(1, steps // 25)),
+        eval_every=min(500, max(1, steps // 25)),
     )
 
 
@@ -84,15 +85,15 @@ def x4(
     start: str = "srgan.x4-mse",
     d_width: int = 32,
     patch: int = 24,
-    pixels: float = 1.0,
-    grid: float = 5.0,
-    perceptual: float = 0.005,
-    adversarial: float = 0.005,
-    rate: float = 1e-4,
-    batch: int = 16,
+    l1_weight: float = 1.0,
+    checkerboard_weight: float = 5.0,
+    perceptual_weight: float = 0.005,
+    adversarial_weight: float = 0.005,
+    lr: float = 1e-4,
+    batch_size: int = 16,
     steps: int = 2_000,
-) -> SuperResolution:
-    """From a network that was trained by pixels (``start``): details that pixels average away, made up plausibly.
+) -> Translation:
+    """From a network that was trained by L1 (``start``): details that L1 averages away, made up plausibly.
 
     A quarter of an hour on two cores.
     """
@@ -102,32 +103,34 @@ def x4(
             f"start={start} is no srgan: name a checkpoint of srgan, or local-dir: and the folder of a run."
         )
     torch.manual_seed(0)
-    large = patch * network.scale
-    d = Discriminator(large, 3, d_width, halvings=large.bit_length() - 3)
-    train, checked = _photos(data)
-    return SuperResolution(
+    scale = network.scale
+    d = Discriminator(patch * scale, 3, d_width, halvings=(patch * scale).bit_length() - 3)
+    adversary = TrainableNetwork(d, Adam(d.parameters(), 2 * lr, betas=(0.5, 0.99)), cosine(steps))
+    terms = [
+        L1(l1_weight),
+        Checkerboard(checkerboard_weight, block=scale),
+        Perceptual(features, perceptual_weight, roll=scale),
+        Adversarial(adversary, adversarial_weight, roll=scale),
+    ]
+    return Translation(
         network.entry.config,
-        Learner(network, Adam(network.parameters(), rate, betas=(0.9, 0.99)), cosine(steps), clip=1.0),
-        train,
-        checked,
-        d=Learner(d, Adam(d.parameters(), 2 * rate, betas=(0.5, 0.99)), cosine(steps)),
-        features=features,
-        scale=network.scale,
-        patch=patch,
-        pixels=pixels,
-        grid=grid,
-        perceptual=perceptual,
-        adversarial=adversarial,
-        batch=batch,
+        TrainableNetwork(network, Adam(network.parameters(), lr, betas=(0.9, 0.99)), cosine(steps), clip=1.0),
+        *_photos(data, scale, patch),
+        terms=[term for term in terms if term.weight],
+        selection=PerceptualDistance(features, scale),
+        batch_size=batch_size,
         steps=steps,
     )
 
 
-def _photos(data: Source) -> tuple[list[Tensor], list[Tensor]]:
-    """Photos to train on, and those held out."""
+def _photos(data: Source, scale: int, patch: int) -> tuple[PatchBatches, list[Batch]]:
+    """Patches of photos to train on, and the photos held out."""
     photos = [x for _, x in data.photos(least=2)]
     out = held_out(len(photos))
-    return list(compress(photos, ~out)), list(compress(photos, out))
+    degrade = partial(downscale, scale=scale)
+    train = PatchBatches(list(compress(photos, ~out)), degrade, scale=scale, patch=patch)
+    pairs = [degraded_pair(photo, degrade, scale) for photo in compress(photos, out)]
+    return train, [{"input": to_float(x)[None], "target": to_float(y)[None]} for x, y in pairs]
 
 
 def evaluate(model: Model, data: Source, features: Sequence[Features]) -> list[Metric]:

@@ -42,14 +42,14 @@ class Discriminator(nn.Module):
         features = c_in * side**2
         self.features = nn.Sequential(*layers, nn.Flatten())
         self.score = bound(nn.Linear(features, 1))
-        self.of_class = bound(nn.Embedding(classes, features)) if classes else None
+        self.class_embedding = bound(nn.Embedding(classes, features)) if classes else None
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """Images ``(N, channels, size, size)`` in [-1, 1], and their classes ``(N,)``, to scores ``(N,)``."""
         features = self.features(x)
         scores: Tensor = self.score(features).flatten()
-        if self.of_class is not None:
-            scores = scores + (self.of_class(label) * features).sum(1)
+        if self.class_embedding is not None:
+            scores = scores + (self.class_embedding(label) * features).sum(1)
         return scores
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Average:
+class EMA:
     """Exponential moving average of a network's parameters; its buffers are copied.
 
     Args:
@@ -24,26 +24,26 @@ class Average:
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
-        ours: list[Tensor] = list(self.network.parameters())
-        theirs: list[Tensor] = list(network.parameters())
-        torch._foreach_lerp_(ours, theirs, weight)
-        for mine, other in zip(self.network.buffers(), network.buffers(), strict=True):
-            mine.copy_(other)
+        averages: list[Tensor] = list(self.network.parameters())
+        parameters: list[Tensor] = list(network.parameters())
+        torch._foreach_lerp_(averages, parameters, weight)
+        for average, buffer in zip(self.network.buffers(), network.buffers(), strict=True):
+            average.copy_(buffer)
 
 
 @torch.no_grad()
-def settle(network: nn.Module, batches: Iterable[tuple[Tensor, Mapping[str, Tensor]]]) -> None:
-    """Measure the statistics of batch norm anew: those that were copied belong to the weights before averaging.
+def update_batchnorm(network: nn.Module, batches: Iterable[tuple[Tensor, Mapping[str, Tensor]]]) -> None:
+    """Recompute the batch-norm statistics of a network, as averaged weights need: the copied ones do not fit them.
 
-    ``batches`` are inputs with their conditions.
+    ``batches`` are inputs with their conditions. The network is in eval mode afterwards.
     """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [m for m in network.modules() if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d))]
     if not norms:
         return
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the plain mean over all batches
     network.train()
-    for x, given in batches:
-        network(x, **given)
+    for x, conditions in batches:
+        network(x, **conditions)
     network.eval()

@@ -84,28 +84,26 @@ def gradient_penalty(d: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) 
 
     Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028; multiply by lambda, 10 there.
     """
-    weight = torch.rand(len(real), 1, 1, 1, device=real.device)
+    weight = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)
     x = torch.lerp(real.detach().float(), fake.detach().float(), weight).requires_grad_()
     (gradient,) = torch.autograd.grad(d(x).sum(), x, create_graph=True)
     penalty: Tensor = (gradient.flatten(1).norm(dim=1) - 1).square().mean()
     return penalty
 
 
-def repeated(x: Tensor, step: int) -> Tensor:
-    """How much blocks of ``step`` by ``step`` pixels have in common beside their mean, as a mean absolute value.
+def checkerboard_energy(x: Tensor, block: int) -> Tensor:
+    """How much blocks of ``block`` by ``block`` pixels have in common beside their mean, as a mean absolute value.
 
-    Blocks are compared in windows of eight by eight.
-
-    In a photo or a painting that is next to nothing. A network that makes up texture at a ``step`` times smaller size
-    repeats itself with every block, and what it repeats is a checkerboard.
+    Blocks are compared in windows of eight by eight blocks. In a photo or a painting that is next to nothing. A network
+    that makes texture at a resolution ``block`` times lower repeats itself with every block: a checkerboard.
 
     Args:
-        x: images ``(N, C, H, W)``; what is left beside whole blocks is not looked at.
-        step: side of a block, at most H and W.
+        x: images ``(N, C, H, W)``; pixels beyond the last whole block do not count.
+        block: side of a block, at most H and W.
     """
-    h, w = (side - side % step for side in x.shape[2:])
-    blocks = F.pixel_unshuffle(x[..., :h, :w], step)
+    h, w = (side - side % block for side in x.shape[2:])
+    blocks = F.pixel_unshuffle(x[..., :h, :w], block)
     side = min(8, *blocks.shape[2:])
-    shared = F.avg_pool2d(blocks, side, stride=max(1, side // 2)).unflatten(1, (-1, step**2))
-    strength: Tensor = (shared - shared.mean(2, keepdim=True)).abs().mean()
-    return strength
+    shared = F.avg_pool2d(blocks, side, stride=max(1, side // 2)).unflatten(1, (-1, block**2))
+    energy: Tensor = (shared - shared.mean(2, keepdim=True)).abs().mean()
+    return energy

@@ -41,20 +41,19 @@ class Alarm:
     new: bool = True
 
 
-def look(log: Sequence[Line], steps: int) -> list[Alarm]:
-    """What the last line of the log shows, beside those before it.
+def check(log: Sequence[Line], steps: int) -> list[Alarm]:
+    """What the monitors see in the last line of the log, beside those before it.
 
     Args:
-        log: one mapping for each measurement, with ``step``, ``figure`` (smaller is better), losses as ``loss...``; and
+        log: one mapping for each measurement, with ``step``, ``metric`` (smaller is better), losses as ``loss...``; and
             for adversarial training ``d_real`` and ``d_fake`` (shares that D puts on the right side) and ``diversity``
             (of samples, over that of data).
         steps: length of the whole run.
     """
-    now = _seen(log, steps)
-    before = {kind for kind, _ in _seen(log[:-1], steps)}
+    before = {monitor for monitor, _ in _seen(log[:-1], steps)}
     return [
-        Alarm(int(log[-1]["step"]), text, kind is collapse, kind is not_a_number, new=kind not in before)
-        for kind, text in now
+        Alarm(int(log[-1]["step"]), text, monitor is collapse, monitor is not_a_number, new=monitor not in before)
+        for monitor, text in _seen(log, steps)
     ]
 
 
@@ -62,19 +61,16 @@ def _seen(log: Sequence[Line], steps: int) -> list[tuple[object, str]]:
     if not log:
         return []
     late = [line for line in log if line["step"] >= WARM_UP * steps]
-    found: list[tuple[object, str]] = []
     if text := not_a_number(log[-1]):
-        found.append((not_a_number, text))
-    elif late:
-        found += [(monitor, text) for monitor in MONITORS if (text := monitor(late))]
-    return found
+        return [(not_a_number, text)]
+    return [(monitor, text) for monitor in MONITORS if (text := monitor(late))] if late else []
 
 
 def not_a_number(line: Line) -> str:
-    """A loss or the figure is NaN or infinite."""
+    """A loss or the metric is NaN or infinite."""
     for key, value in line.items():
-        if (key.startswith("loss") or key == "figure") and not math.isfinite(value):
-            return f"{key} is no finite number any more, and the run cannot recover: lower the rates and start again."
+        if (key.startswith("loss") or key == "metric") and not math.isfinite(value):
+            return f"{key} is no finite number any more, and the run cannot recover: lower lr, and start again."
     return ""
 
 
@@ -90,7 +86,7 @@ def exploding(log: Sequence[Line]) -> str:
             usual, than = median(abs(line[key]) for line in before), "what it usually was"
         if usual and abs(value) > EXPLODED * usual:
             times = abs(value) / usual
-            return f"{key} is {times:,.0f} times {than}: training is exploding. Lower the rates, or bound D."
+            return f"{key} is {times:,.0f} times {than}: training is exploding. Lower the learning rates, or bound D."
     return ""
 
 
@@ -105,13 +101,13 @@ def collapse(log: Sequence[Line]) -> str:
     return ""
 
 
-def dead_game(log: Sequence[Line]) -> str:
-    """D is always right, so that G learns little; near one half is equilibrium."""
+def discriminator_saturated(log: Sequence[Line]) -> str:
+    """D is nearly always right, so that G learns little; near one half is equilibrium."""
     last = log[-IN_A_ROW:]
     if len(last) == IN_A_ROW and all(min(_accuracies(line)) >= ALWAYS_RIGHT for line in last):
         return (
             f"D has told more than {ALWAYS_RIGHT:.0%} of real and fake samples apart since step "
-            f"{int(last[0]['step']):,}: the game is dead and G learns little. Lower D's rate, or bound D."
+            f"{int(last[0]['step']):,}: D is saturated and G learns little. Lower D's learning rate, or bound D."
         )
     return ""
 
@@ -122,9 +118,9 @@ def _accuracies(line: Line) -> tuple[float, float]:
 
 def getting_worse(log: Sequence[Line]) -> str:
     """The distance to the data grows."""
-    now, best = log[-1], min(log, key=lambda line: line["figure"])
-    if "diversity" in now and best["figure"] > 0 and now["figure"] > WORSE * best["figure"]:
-        times, step = now["figure"] / best["figure"], int(best["step"])
+    now, best = log[-1], min(log, key=lambda line: line["metric"])
+    if "diversity" in now and best["metric"] > 0 and now["metric"] > WORSE * best["metric"]:
+        times, step = now["metric"] / best["metric"], int(best["step"])
         return (
             f"the distance to the data is {times:.1f} times that of step {step:,}, whose weights are kept: the run is "
             "getting worse."
@@ -132,4 +128,4 @@ def getting_worse(log: Sequence[Line]) -> str:
     return ""
 
 
-MONITORS = (exploding, collapse, dead_game, getting_worse)
+MONITORS = (exploding, collapse, discriminator_saturated, getting_worse)

@@ -1,40 +1,38 @@
-"""What every kind of training shares: learners, averaged weights, and the machine they run on.
+"""What every kind of training shares: networks with their optimizers, averaged weights, and the runtime they are on.
 
-Hugging Face accelerate finds the devices, the precision and the other processes of ``accelerate launch``. Gradients are
-averaged over the processes by hand: DistributedDataParallel does not take a discriminator that is frozen every other
-time, nor penalties on gradients.
+Gradients are averaged over the processes of ``accelerate launch`` by hand: DistributedDataParallel does not take a
+discriminator that is frozen every other time, nor penalties on gradients.
 """
 
 from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from zoo.data.augment import augment
-from zoo.data.batch import batch_indices
+from zoo.data.batch import Batch, Batches
 from zoo.errors import InputError
+from zoo.media.base import Samples
 from zoo.media.images import Images
 from zoo.metrics.distribution import diversity, kernel_distance
-from zoo.training.ema import Average
-from zoo.training.losses import AdversarialLoss, accuracies
-from zoo.training.runtime import Machine
+from zoo.training.ema import EMA
+from zoo.training.runtime import Runtime
 from zoo.training.schedules import Schedule
 
 
-class Learner:
-    """A network with its optimizer, and the schedule of its rate.
+class TrainableNetwork:
+    """A network with its optimizer and the schedule of its learning rate.
 
     Args:
         network: what is trained.
         optimizer: over its parameters.
-        schedule: makes a scheduler, which is stepped after every step of the run; none keeps the rate.
-        clip: longest gradient.
+        schedule: makes a scheduler, which is stepped after every step of the run; None keeps the learning rate.
+        clip: largest norm of the gradient; None for any.
     """
 
     def __init__(
@@ -59,71 +57,91 @@ class Learner:
         return {name: part for name, part in parts.items() if part}
 
 
-def shown(images: Tensor) -> Images:
+def optimizer_step(runtime: Runtime, loss: Tensor, *trained: TrainableNetwork) -> None:
+    """One update of some networks down the gradient of a loss, averaged over the processes."""
+    for one in trained:
+        one.optimizer.zero_grad()
+    loss.backward()
+    for one in trained:
+        parameters = [p for p in one.network.parameters() if p.grad is not None]
+        runtime.average([p.grad for p in parameters if p.grad is not None])
+        if one.clip:
+            torch.nn.utils.clip_grad_norm_(parameters, one.clip)
+        one.optimizer.step()
+
+
+def to_images(x: Tensor) -> Images:
     """What networks give, ``(N, C, H, W)`` in [-1, 1], as images."""
-    return Images(((images + 1) / 2).clamp(0, 1).cpu().numpy())
+    return Images(((x + 1) / 2).clamp(0, 1).cpu().numpy())
 
 
-def compared(found: Tensor, data: Tensor) -> dict[str, float]:
-    """Figures of samples by their features and those of data, ``(N, d)``: kernel distance, and relative diversity."""
-    if not torch.isfinite(found).all():
-        return {"figure": math.inf, "diversity": math.nan}
-    varied = diversity(data)
-    return {"figure": kernel_distance(found, data), "diversity": diversity(found) / varied if varied else math.nan}
+def sample_metrics(features: Tensor, data: Tensor) -> dict[str, float]:
+    """Kernel distance and relative diversity of samples, by their features and those of data, ``(N, d)`` each."""
+    if not torch.isfinite(features).all():
+        return {"metric": math.inf, "diversity": math.nan}
+    of_data = diversity(data)
+    varied = diversity(features) / of_data if of_data else math.nan
+    return {"metric": kernel_distance(features, data), "diversity": varied}
 
 
-def spread(n: int) -> Tensor:
-    """Eight of n samples at most, evenly spread, for a row of a sheet."""
-    return torch.linspace(0, n - 1, min(n, 8)).long()
+def evenly_spaced(n: int, most: int = 8) -> Tensor:
+    """Indices of at most ``most`` of ``n`` samples, for a row of a sample grid."""
+    return torch.linspace(0, n - 1, min(n, most)).long()
 
 
 class Objective:
-    """One kind of training. A subclass has learners, makes a step, and says how good its averaged networks are.
+    """A pattern of training. A subclass makes a step, and says how good its averaged networks are.
 
     Args:
         config: keyword arguments of the builder, for ``config.json``.
-        learners: what is trained, by name.
-        products: names of the learners whose averaged networks become checkpoints; the first is the run's own.
+        networks: what is trained, by name.
+        products: names of the networks whose averages become checkpoints; the first is the run's own.
+        data: what is trained on.
         steps: length of the whole run.
-        batch: samples in a step, over all processes.
-        every: steps between two measurements; by default 25 in a run.
-        decay: of the averages.
+        batch_size: samples in a step, over all processes.
+        eval_every: steps between two measurements; by default 25 measurements in a run.
+        ema_decay: of the averaged weights.
+        show: from a batch of what the networks give to samples, for the sample grids.
 
     Attributes:
-        protocol: how the figure was measured that the best checkpoint is chosen by.
-        data: what is trained on; the first dimension of the first counts the samples, see :meth:`rows`.
+        protocol: how the metric was measured that the best weights are chosen by.
         choices: names of the data's classes, for the condition that asks for one.
+
+    Raises:
+        InputError: for fewer than one step or sample, and for data that do not fill a batch.
     """
 
     protocol: str
-    data: Sequence[Tensor]
     choices: Mapping[str, Sequence[str]] = {}
 
     def __init__(
         self,
         config: Mapping[str, Any],
-        learners: Mapping[str, Learner],
+        networks: Mapping[str, TrainableNetwork],
         products: Iterable[str],
+        data: Sequence[Batches],
         *,
         steps: int,
-        batch: int,
-        every: int | None = None,
-        decay: float = 0.999,
+        batch_size: int,
+        eval_every: int | None = None,
+        ema_decay: float = 0.999,
+        show: Callable[[Tensor], Samples] = to_images,
     ) -> None:
-        for name, value in (("steps", steps), ("batch", batch)):
+        for name, value in (("steps", steps), ("batch_size", batch_size)):
             if value < 1:
                 raise InputError(f"{name} must be at least 1, not {value}.")
-        self.config, self.learners = dict(config), dict(learners)
-        self.averages = {name: Average(self.learners[name].network, decay) for name in products}
-        self.steps, self.batch, self.every = steps, batch, every or max(1, steps // 25)
+        self.config, self.networks, self.data = dict(config), dict(networks), list(data)
+        self.averages = {name: EMA(self.networks[name].network, ema_decay) for name in products}
+        self.steps, self.batch_size, self.eval_every = steps, batch_size, eval_every or max(1, steps // 25)
+        self.show = show
 
-    def start(self, machine: Machine) -> None:
-        """Move to the machine; every process starts from the same weights."""
-        self.machine = machine
-        machine.share(self.batch)
-        for network in (part.network for parts in (self.learners, self.averages) for part in parts.values()):
-            network.to(machine.device).to(memory_format=torch.channels_last)
-            machine.average([x for x in network.state_dict().values() if x.is_floating_point()])
+    def start(self, runtime: Runtime) -> None:
+        """Move to the device; every process starts from the same weights."""
+        self.runtime = runtime
+        runtime.share(self.batch_size)
+        for network in (part.network for parts in (self.networks, self.averages) for part in parts.values()):
+            runtime.place(network)
+            runtime.average([x for x in network.state_dict().values() if x.is_floating_point()])
 
     def abridge(self) -> None:
         """Measure on few samples, to see only whether that works."""
@@ -133,15 +151,15 @@ class Objective:
         raise NotImplementedError
 
     def measure(self) -> dict[str, float]:
-        """Figures of the averaged networks. ``figure`` is what the best is chosen by: smaller is better."""
+        """Metrics of the averaged networks. The best weights are those of the smallest ``metric``."""
         raise NotImplementedError
 
-    def sheet(self) -> list[Images]:
-        """What the averaged network makes of fixed input, for people to look at: rows of equal length."""
+    def sample_grid(self) -> list[Samples]:
+        """What the averaged network makes of fixed inputs, for people to look at: rows of equal length."""
         raise NotImplementedError
 
     def example(self) -> tuple[Tensor | None, Tensor]:
-        """One input ``(1, C, H, W)`` of the first product, None for noise, and its output."""
+        """One input ``(1, ...)`` of the first product, None for noise, and its output."""
         raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
@@ -153,60 +171,26 @@ class Objective:
 
     def counts(self) -> list[int]:
         """How many samples each set of the data has."""
-        return [len(self.data)] if self.data[0].ndim == 3 else [len(x) for x in self.data]
+        return [len(data) for data in self.data]
 
     def fingerprint(self) -> int:
         """A number that changes with the data, to notice a run that is resumed with others."""
         value = 0
-        for x in self.data:
-            value = zlib.crc32(x.contiguous().numpy().data, value)
+        for data in self.data:
+            for one in data.sets():
+                for x in [one] if isinstance(one, Tensor) else one:
+                    value = zlib.crc32(x.contiguous().numpy().data, value)
         return value
 
-    def rows(self, step: int, which: int = 0, batch: int | None = None) -> Tensor:
-        """Which samples of ``data[which]`` form this process's part of the batch of a step."""
-        rows = batch_indices(step, len(self.data[which]), batch or self.batch, seed=which)
-        return rows[self.machine.rank :: self.machine.world]
+    def batch(self, step: int) -> Batch:
+        """This process's part of the batch of a step, on the device."""
+        batch = self.data[0].batch(step, self.batch_size, self.runtime.rank, self.runtime.world)
+        return {role: self.runtime.to_device(x) for role, x in batch.items()}
 
-    def to_machine(self, x: Tensor) -> Tensor:
-        """A batch of images where the networks are, channels last."""
-        return x.to(self.machine.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-
-    def descend(self, loss: Tensor, *names: str) -> None:
-        """One update of some learners down the gradient of a loss."""
-        learners = [self.learners[name] for name in names]
-        for learner in learners:
-            learner.optimizer.zero_grad()
-        loss.backward()
-        for learner in learners:
-            parameters = [p for p in learner.network.parameters() if p.grad is not None]
-            self.machine.average([p.grad for p in parameters if p.grad is not None])
-            if learner.clip:
-                torch.nn.utils.clip_grad_norm_(parameters, learner.clip)
-            learner.optimizer.step()
-
-    def play(
-        self, loss: AdversarialLoss, real: Tensor, fake: Tensor, policy: str = "", name: str = "d"
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """One update of the learner ``name`` on a mix of real and fake samples; then G's loss through it, frozen.
-
-        ``policy`` augments what D sees. Returns G's loss, still to be descended, and what is to be logged.
-        """
-        d = self.learners[name].network
-        with self.machine.autocast():
-            on_real, on_fake = d(augment(torch.cat([real, fake.detach()]), policy)).float().chunk(2)
-        loss_d = loss.d(on_real, on_fake)
-        self.descend(loss_d, name)
-        d.requires_grad_(False)
-        with self.machine.autocast():
-            loss_g = loss.g(d(augment(fake, policy)).float())
-        d.requires_grad_(True)
-        logged = {"loss_d": loss_d.detach(), "loss_g": loss_g.detach()}
-        return loss_g, logged | accuracies(on_real, on_fake, loss.boundary)
-
-    def follow(self, step: int) -> None:
-        """Move the averages and the schedules on: once a step, however many updates it had."""
-        for learner in self.learners.values():
-            if learner.schedule:
-                learner.schedule.step()
+    def update_ema(self, step: int) -> None:
+        """Update the averages and step the schedules: once a step, however many updates it had."""
+        for one in self.networks.values():
+            if one.schedule:
+                one.schedule.step()
         for name, average in self.averages.items():
-            average.update(self.learners[name].network, step)
+            average.update(self.networks[name].network, step)

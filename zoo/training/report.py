@@ -17,7 +17,7 @@ from zoo.files import atomic_write
 Log = Sequence[Mapping[str, float | str | list[str] | None]]
 Points = list[tuple[float, float]]
 
-STRIP = 12  # small sheets at most: each is a whole image inside the page
+STRIP = 12  # small grids at most: each is a whole image inside the page
 _NO_CURVES = ("step", "seconds")
 # Okabe and Ito's colours, which colour-blind people can tell apart; those that show on white and on black come first.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -59,7 +59,7 @@ def write_report(
     facts: Mapping[str, str],
     log: Log,
     warnings: Sequence[tuple[int, str]],
-    sheets: Sequence[tuple[int, Path]],
+    grids: Sequence[tuple[int, Path]],
     best_step: int,
 ) -> Path:
     """Write ``report.html``, which needs no other file, and replace the one that is there in one go.
@@ -71,7 +71,7 @@ def write_report(
         log: one line per evaluation, with its "step". Every other key with a number is a curve, "seconds" apart;
             keys with the same beginning up to "_" share a chart. None, NaN and infinity are gaps in the curve.
         warnings: step and sentence of each.
-        sheets: step and PNG file of each sheet of samples; a file that is not there is left out.
+        grids: step and PNG file of each sample grid; a file that is not there is left out.
         best_step: the step whose weights were kept.
 
     Returns:
@@ -96,7 +96,7 @@ def write_report(
 <h2>Curves</h2>
 {_charts(log, sorted({step for step, _ in warnings}), best_step)}
 <h2>Samples</h2>
-{_samples(sheets, best_step)}
+{_samples(grids, best_step)}
 </body>
 </html>
 """
@@ -204,8 +204,8 @@ def _chart(lines: Mapping[str, Points], end: float, warned: list[int], best_step
 </svg></figure>"""
 
 
-def _samples(sheets: Sequence[tuple[int, Path]], best_step: int) -> str:
-    there = {step: path for step, path in sorted(sheets) if _is_image(path)}
+def _samples(grids: Sequence[tuple[int, Path]], best_step: int) -> str:
+    there = {step: path for step, path in sorted(grids) if _is_image(path)}
     if not there:
         return "<p>There are no samples yet.</p>"
     large = best_step if best_step in there else max(there)
@@ -218,7 +218,7 @@ def _samples(sheets: Sequence[tuple[int, Path]], best_step: int) -> str:
 
 
 def _is_image(path: Path) -> bool:
-    """Whether a sheet is there and whole: one that is not is left out."""
+    """Whether a sample grid is there and whole: one that is not is left out."""
     try:
         with Image.open(path, formats=["PNG"]) as image:
             image.verify()

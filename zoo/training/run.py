@@ -1,7 +1,7 @@
 """One training run in a folder: what is written, when it stops, how it goes on.
 
 The folder holds the best weights so far as a model that ``local-dir:`` loads (``model.safetensors``, ``config.json``)
-with the sheet ``samples.png``, the sheets of all measurements in ``samples/``, ``log.jsonl``, ``report.html``, and
+with the sample grid ``samples.png``, the grids of all measurements in ``samples/``, ``log.jsonl``, ``report.html``, and
 ``state.pt``, from which the run can be resumed. Each file is written aside and renamed, so that nothing is lost at
 whatever moment a run ends.
 """
@@ -33,10 +33,10 @@ from zoo.media.images import Images
 from zoo.networks import halved
 from zoo.registry.facts import Entry, Format, Metric
 from zoo.registry.schema import to_config
-from zoo.training.monitors import Alarm, look
+from zoo.training.monitors import Alarm, check
 from zoo.training.objective import Objective
 from zoo.training.report import write_report
-from zoo.training.runtime import Machine
+from zoo.training.runtime import Runtime
 from zoo.weights.folder import CONFIG_FILE, SAMPLES_FILE, WEIGHTS_FILE
 
 try:
@@ -46,7 +46,7 @@ except ImportError:  # Windows
 
 STATE_FILE = "state.pt"
 KEPT = ("step", "best", "best_step", "seconds", "log", "sums")  # of a run, through a break
-PARTS = ("plan", "alarms", "learners", "averages", "objective")  # what else is saved
+PARTS = ("plan", "alarms", "networks", "averages", "objective")  # what else is saved
 Say = Callable[[str], None]
 
 
@@ -121,7 +121,7 @@ def alone(out: Path) -> Iterator[None]:
 
 
 def check_apart(out: Path, places: Sequence[str]) -> None:
-    """Refuse a folder for a run inside its data, or around them: its sample sheets would be trained on.
+    """Refuse a folder for a run inside its data, or around them: its sample grids would be trained on.
 
     Raises:
         InputError: also for data that hold the folder of another run; links are followed.
@@ -134,15 +134,15 @@ def check_apart(out: Path, places: Sequence[str]) -> None:
         if real == folder:
             raise InputError(f"{out} is the folder of the data: choose another --out.")
         if real.is_relative_to(folder):
-            raise InputError(f"{place} lies in {out}, where the run's sample sheets go: choose another --out.")
+            raise InputError(f"{place} lies in {out}, where the run's sample grids go: choose another --out.")
         for inside, files in _folders(real, set()):
             if folder.is_relative_to(inside):
                 raise InputError(
-                    f"{out} lies in {place}, so its sample sheets would be trained on: choose another --out."
+                    f"{out} lies in {place}, so its sample grids would be trained on: choose another --out."
                 )
             if {STATE_FILE, SAMPLES_FILE} <= files:
                 raise InputError(
-                    f"{inside}, in the data, is the folder of a run, whose sample sheets would be trained on: move it."
+                    f"{inside}, in the data, is the folder of a run, whose sample grids would be trained on: move it."
                 )
 
 
@@ -164,7 +164,7 @@ class Plan:
         recipe: as ``module:function``.
         settings: keywords that were given to it.
         data: number that changes with the data.
-        precision: of the machine.
+        precision: of the runtime.
         features: what images are compared by; empty where they are not.
     """
 
@@ -195,7 +195,7 @@ class Run:
         plan: what the run is; compared with the folder's when it is resumed.
         entry: the registry's facts of the model that is trained; None while it has none, and then no ``config.json``
             is written.
-        machine: where it computes.
+        runtime: where it computes.
         saved: what :func:`open_folder` found there, to go on from.
         facts: more lines for the report.
         say: takes each line of text for the user.
@@ -210,7 +210,7 @@ class Run:
         objective: Objective,
         out: Path,
         plan: Plan,
-        machine: Machine,
+        runtime: Runtime,
         *,
         entry: Entry | None = None,
         saved: Mapping[str, Any] | None = None,
@@ -218,7 +218,7 @@ class Run:
         say: Say = print,
         tick: Say = lambda line: None,
     ) -> None:
-        self.objective, self.out, self.plan, self.machine, self.entry = objective, out, plan, machine, entry
+        self.objective, self.out, self.plan, self.runtime, self.entry = objective, out, plan, runtime, entry
         self.facts, self.say, self.tick = dict(facts or {}), say, tick
         self.step, self.best, self.best_step, self.seconds = 0, math.inf, 0, 0.0
         self.log: list[dict[str, float]] = []
@@ -229,10 +229,10 @@ class Run:
         self.failed = False  # whether that is an alarm
         if saved:
             plan.check(saved["plan"], out)
-        elif machine.rank == 0:
-            for text in doubts(objective.data):
+        elif runtime.rank == 0:
+            for text in doubts(images for data in objective.data for images in data.sets()):
                 say(f"Warning: {self.facts.get('data', 'the data')}: {text}: nothing can be learnt from that.")
-        objective.start(machine)
+        objective.start(runtime)
         if saved:
             try:
                 self._restore(saved)
@@ -254,13 +254,13 @@ class Run:
         with self._interruptible():
             while self.step < self.objective.steps:
                 # Each step has a seed of its own, so that a break changes nothing.
-                torch.manual_seed(self.step * self.machine.world + self.machine.rank)
+                torch.manual_seed(self.step * self.runtime.world + self.runtime.rank)
                 losses = self.objective.step(self.step)
                 self.step += 1
                 self.sums = {key: value + self.sums.get(key, 0) for key, value in losses.items()}
                 passed = time.monotonic() - began
                 self.seconds = before + passed
-                due = self.step % self.objective.every == 0 or self.step == self.objective.steps
+                due = self.step % self.objective.eval_every == 0 or self.step == self.objective.steps
                 if due or passed - told > 1:
                     speed = (self.step - first) / passed
                     if told < 10 <= passed:
@@ -274,10 +274,10 @@ class Run:
                     self._measure(means, stop_on_collapse)
                 if passed > while_left:
                     self.stopping = self.stopping or "the time is over"
-                if self.machine.any(bool(self.stopping)):  # asked once a step, so that all leave at the same one
+                if self.runtime.any(bool(self.stopping)):  # asked once a step, so that all leave at the same one
                     self.stopping = self.stopping or "another process stopped"
                     break
-        if self.machine.rank == 0:
+        if self.runtime.rank == 0:
             self._save()
             if not self.log:
                 self._keep_unmeasured()
@@ -287,7 +287,7 @@ class Run:
     def _foresee(self, speed: float, seconds: float) -> None:
         """Say early that the time will not be enough."""
         steps = self.objective.steps
-        if self.step + speed * seconds < steps and self.machine.rank == 0:
+        if self.step + speed * seconds < steps and self.runtime.rank == 0:
             reached = int(self.step + speed * seconds)
             self.say(
                 f"All {steps:,} steps take {steps / speed / 60:.0f} minutes here, so this run will stop at about step "
@@ -300,36 +300,42 @@ class Run:
         return f"step {self.step:,} of {self.objective.steps:,}  {shown}  {speed:.3g} steps/s  {left / 60:.0f} min left"
 
     def _measure(self, losses: Mapping[str, float], stop_on_collapse: bool) -> None:
-        """Figures, alarms, the best weights, a sheet: everything that a measurement leaves behind."""
-        if self.machine.rank:
+        """Metrics, alarms, the best weights, a sample grid: everything that a measurement leaves behind."""
+        if self.runtime.rank:
             self.log.append({"step": float(self.step)})
             return
         line = {"step": float(self.step), **losses, **self.objective.measure(), "seconds": round(self.seconds)}
         self.log.append(line)
-        better = line["figure"] < self.best
+        better = line["metric"] < self.best
         if better:
-            self.best, self.best_step = line["figure"], self.step
+            self.best, self.best_step = line["metric"], self.step
         shown = "  ".join(f"{k} {v:.4g}" for k, v in line.items() if k not in ("step", "seconds"))
         self.say(f"step {self.step:,}: {shown}{'  (the best so far)' if better else ''}")
-        found = look(self.log, self.objective.steps)
-        for alarm in found:
+        alarms = check(self.log, self.objective.steps)
+        for alarm in alarms:
             if alarm.new:  # once is enough
                 self.say(f"Warning: step {alarm.step:,}: {alarm.text}")
             if alarm.fatal or (alarm.collapse and stop_on_collapse):
                 self.stopping, self.failed = alarm.text, True
-        self.alarms += [alarm for alarm in found if alarm.new]
-        sheet = self._sheet()
+        self.alarms += [alarm for alarm in alarms if alarm.new]
+        grid = self._sample_grid()
         with self._disk():
             if better:
                 self._write_best(self.best)
-                write(sheet, self.out / SAMPLES_FILE)
-            write(sheet, self.out / "samples" / f"{self.step:07d}.png")
+                write(grid, self.out / SAMPLES_FILE)
+            write(grid, self.out / "samples" / f"{self.step:07d}.png")
         self._save()
         self._report()
 
-    def _sheet(self) -> Image.Image:
-        rows = self.objective.sheet()
-        return Images([array for row in rows for array in row.arrays]).grid(columns=len(rows[0]))
+    def _sample_grid(self) -> Image.Image:
+        rows = self.objective.sample_grid()
+        if all(isinstance(row, Images) for row in rows):
+            return Images.concat(rows).grid(columns=len(rows[0]))  # type: ignore[arg-type]
+        previews = [row.preview().convert("RGB") for row in rows]  # of other kinds, one below the other
+        grid = Image.new("RGB", (max(x.width for x in previews), sum(x.height for x in previews)), "white")
+        for i, preview in enumerate(previews):
+            grid.paste(preview, (0, sum(x.height for x in previews[:i])))
+        return grid
 
     def _keep_unmeasured(self) -> None:
         """Weights of a run that ends before its first measurement.
@@ -337,27 +343,27 @@ class Run:
         They count for nothing when it goes on, neither in the log nor as the best: so it comes to the same result as an
         unbroken one.
         """
-        figure = self.objective.measure()["figure"]
-        if not math.isfinite(figure):
-            self.say(f"The run ended before its first measurement; at step {self.step:,} its figure is no number.")
+        metric = self.objective.measure()["metric"]
+        if not math.isfinite(metric):
+            self.say(f"The run ended before its first measurement; at step {self.step:,} its metric is no number.")
             return
         with self._disk():
-            self._write_best(figure)
-            write(self._sheet(), self.out / SAMPLES_FILE)
+            self._write_best(metric)
+            write(self._sample_grid(), self.out / SAMPLES_FILE)
         self.kept = self.step
         self.say(
-            f"The run ended before its first measurement, which is at step {self.objective.every:,}: the weights of "
-            f"step {self.step:,} are kept, whose figure is {figure:.4g}."
+            f"The run ended before its first measurement, which is at step {self.objective.eval_every:,}: the weights "
+            f"of step {self.step:,} are kept, whose metric is {metric:.4g}."
         )
 
-    def _write_best(self, figure: float) -> None:
+    def _write_best(self, metric: float) -> None:
         """The averaged networks, as folders that ``local-dir:`` loads."""
         for number, (name, average) in enumerate(self.objective.averages.items()):
             folder = self.out if number == 0 else self.out / name
             save_weights(average.network, folder / WEIGHTS_FILE)
             if self.entry:
                 with atomic_write(folder / CONFIG_FILE) as aside:
-                    aside.write_text(to_config(self._trained(self.entry, figure)), "utf-8")
+                    aside.write_text(to_config(self._trained(self.entry, metric)), "utf-8")
 
     def _record(self) -> dict[str, Any]:
         """What the run is, for the card of its weights."""
@@ -366,18 +372,18 @@ class Run:
             "settings": self.plan.settings,
             "data": self.facts.get("data", "unknown"),
             "images": self.objective.counts(),
-            "batch": self.objective.batch,
+            "batch_size": self.objective.batch_size,
             "step": self.step,
             "steps": self.objective.steps,
             "minutes": round(self.seconds / 60, 1),
-            "device": str(self.machine.device),
+            "device": str(self.runtime.device),
             "precision": self.plan.precision,
-            "processes": self.machine.world,
+            "processes": self.runtime.world,
             "features": self.plan.features,
             "versions": self.facts.get("versions", "unknown"),
         }
 
-    def _trained(self, entry: Entry, figure: float) -> Entry:
+    def _trained(self, entry: Entry, metric: float) -> Entry:
         """The facts of what was trained, out of those of the model's checkpoint."""
         x, y = self.objective.example()
         return replace(
@@ -400,7 +406,7 @@ class Run:
             origin=None,
             verified=True,
             training=self._record(),
-            metrics=(Metric("figure that chose these weights", float(f"{figure:.5g}"), self.objective.protocol),),
+            metrics=(Metric("metric that chose these weights", float(f"{metric:.5g}"), self.objective.protocol),),
         )
 
     def _save(self) -> None:
@@ -409,7 +415,7 @@ class Run:
             **{key: getattr(self, key) for key in KEPT},
             "plan": vars(self.plan),
             "alarms": [vars(alarm) for alarm in self.alarms],
-            "learners": {name: learner.state_dict() for name, learner in objective.learners.items()},
+            "networks": {name: network.state_dict() for name, network in objective.networks.items()},
             "averages": {name: average.network.state_dict() for name, average in objective.averages.items()},
             "objective": objective.state(),
         }
@@ -425,8 +431,8 @@ class Run:
         if not (self.out / WEIGHTS_FILE).exists():
             self.best, self.best_step = math.inf, 0  # the next measurement is the best there is
         self.alarms = [Alarm(**alarm) for alarm in saved["alarms"]]
-        for name, learner in self.objective.learners.items():
-            learner.load_state_dict(saved["learners"][name])
+        for name, network in self.objective.networks.items():
+            network.load_state_dict(saved["networks"][name])
         for name, average in self.objective.averages.items():
             average.network.load_state_dict(saved["averages"][name])
         self.objective.restore(saved["objective"])
@@ -435,18 +441,18 @@ class Run:
         facts = {
             "recipe": self.plan.recipe,
             "settings": _words(self.plan.settings),
-            "steps": f"{self.step:,} of {self.objective.steps:,}, {self.objective.batch} samples each",
+            "steps": f"{self.step:,} of {self.objective.steps:,}, {self.objective.batch_size} samples each",
             "time": f"{self.seconds / 60:.0f} minutes",
-            "figure": f"{self.best:.5g} at step {self.best_step:,}" if self.best_step else "not measured yet",
+            "best metric": f"{self.best:.5g} at step {self.best_step:,}" if self.best_step else "not measured yet",
             "which is": self.objective.protocol,
-            "machine": f"{self.machine.device}, {self.plan.precision}, processes: {self.machine.world}",
+            "device": f"{self.runtime.device}, {self.plan.precision}, processes: {self.runtime.world}",
             **self.facts,
         }
-        sheets = sorted((int(path.stem), path) for path in (self.out / "samples").glob("*.png") if path.stem.isdigit())
+        grids = sorted((int(path.stem), path) for path in (self.out / "samples").glob("*.png") if path.stem.isdigit())
         alarms = [(alarm.step, alarm.text) for alarm in self.alarms]
         with self._disk():
             write_report(
-                self.out, self.out.name, facts, [_finite(line) for line in self.log], alarms, sheets, self.best_step
+                self.out, self.out.name, facts, [_finite(line) for line in self.log], alarms, grids, self.best_step
             )
 
     @contextmanager
@@ -480,10 +486,12 @@ class Run:
                 signal.signal(number, handler)
 
 
-def _like(given: Format, x: torch.Tensor, scale: int) -> Format:
-    """The format that an image ``(1, C, H, W)`` has, fixed in size where the given one is."""
-    size = (x.shape[-2], x.shape[-1]) if given.size else None
-    return replace(given, channels=x.shape[1], size=size, scale=1 if size else scale)
+def _like(declared: Format, x: torch.Tensor, scale: int) -> Format:
+    """The format that an image ``(1, C, H, W)`` has, fixed in size where the declared one is; others stay."""
+    if declared.kind != "image":
+        return declared
+    size = (x.shape[-2], x.shape[-1]) if declared.size else None
+    return replace(declared, channels=x.shape[1], size=size, scale=1 if size else scale)
 
 
 def _finite(line: Mapping[str, float]) -> dict[str, float | None]:

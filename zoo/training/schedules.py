@@ -11,23 +11,24 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 Schedule = Callable[[Optimizer], LRScheduler]
 
 
-def falling(steps: int, finish: int = 0) -> Schedule:
-    """The rate stays for half the run and then falls to zero, in a line.
+def constant_then_linear(steps: int, final_steps: int = 0) -> Schedule:
+    """Constant for half the run, then linear to zero.
 
-    With ``finish``, that is its course before the last so many steps; in these it begins anew at one half and falls.
+    With ``final_steps``, that is the course before the last so many steps; in these the learning rate starts again at
+    one half and falls linearly to zero.
     """
-    first = steps - finish
+    first = steps - final_steps
 
     def factor(step: int) -> float:
         if step < first:
             return min(1.0, 2 * (1 - step / first))
-        return 0.5 * (steps - step) / finish if finish else 0.0
+        return 0.5 * (steps - step) / final_steps if final_steps else 0.0
 
     return lambda optimizer: LambdaLR(optimizer, factor)
 
 
 def cosine(steps: int) -> Schedule:
-    """The rate rises over the first 200 steps and falls along a cosine."""
+    """Linear warm-up over the first 200 steps, then along a cosine to zero."""
     warmup = min(200, steps // 10 + 1)
 
     def factor(step: int) -> float:

@@ -15,9 +15,9 @@ from zoo.data.source import ImageSet, Pairs, Size, Source
 from zoo.errors import InputError, ZooError
 from zoo.memory import free_memory
 from zoo.training.objective import Objective
-from zoo.training.runtime import Machine
+from zoo.training.runtime import Runtime
 
-COPIES = 5  # of each weight: itself, its gradient, two of Adam, the average
+COPIES = 5  # of each weight: itself, its gradient, two of Adam, the EMA
 MOST_TENSORS = 5_000  # of all networks of a run
 LARGEST_BATCH = 16  # that is tried
 _NAME = "random images"
@@ -74,7 +74,7 @@ def check_settings(
     defaults: Mapping[str, Any],
     chosen: Mapping[str, Any],
     features: Mapping[str, Any],
-    machine: Machine,
+    runtime: Runtime,
 ) -> None:
     """Build what a recipe builds, on random images, and make one step and one small measurement.
 
@@ -86,7 +86,7 @@ def check_settings(
     """
     try:
         with torch.random.fork_rng(devices=[]), fitting(name, chosen):
-            _try(recipe, {**defaults, **chosen, **features}, machine)
+            _try(recipe, {**defaults, **chosen, **features}, runtime)
     except TooLargeError:
         raise
     except InputError as error:
@@ -96,7 +96,7 @@ def check_settings(
             raise
         try:
             with torch.random.fork_rng(devices=[]):
-                _try(recipe, {**defaults, **features}, machine)
+                _try(recipe, {**defaults, **features}, runtime)
         except Exception:
             return  # a recipe that random images do not suit
         raise
@@ -104,16 +104,16 @@ def check_settings(
         return
 
 
-def _try(recipe: Callable[..., Objective], options: dict[str, Any], machine: Machine) -> None:
+def _try(recipe: Callable[..., Objective], options: dict[str, Any], runtime: Runtime) -> None:
     # What does not fit does not fit in a small batch either, and a large one takes long.
-    if isinstance(options.get("batch"), int):
-        options["batch"] = min(options["batch"], LARGEST_BATCH)
+    if isinstance(options.get("batch_size"), int):
+        options["batch_size"] = min(options["batch_size"], LARGEST_BATCH)
     objective = recipe(Sample(), **options)
     objective.abridge()
-    objective.start(machine)
+    objective.start(runtime)
     objective.step(0)
     objective.measure()
-    objective.sheet()
+    objective.sample_grid()
     objective.example()
 
 
