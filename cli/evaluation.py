@@ -17,7 +17,7 @@ from zoo.metrics import wording
 from zoo.registry.cards import Card, merged, row_of
 from zoo.registry.facts import Entry, Metric
 from zoo.registry.index import code_of, evaluate_of
-from zoo.registry.values import printable
+from zoo.registry.values import NAME, printable
 from zoo.training.launch import defaults_of, settings_of, train_extra
 
 from .catalog import as_json, complete_names
@@ -64,6 +64,8 @@ def evaluate(
     Exits with 1 if a figure on the card, measured by the same protocol on the same data, is another one. The card is
     config.json of a local-dir: model, and cards/MODEL.yaml of one in a checkout or an editable plugin.
     """  # noqa: D301 - click takes the character itself
+    if dataset is not None and not NAME.fullmatch(dataset):
+        raise InputError(f"--dataset {dataset!r} is no name: use lower-case letters, digits and hyphens.")
     with train_extra():
         import torch
 
@@ -101,7 +103,13 @@ def evaluate(
     images = read.fingerprint[:8]
     dataset = dataset or _dataset(entry, images, read.name)
     metrics = [
-        replace(metric, dataset=metric.dataset or dataset, data=images, weights=weights)
+        replace(
+            metric,
+            dataset=metric.dataset or dataset,
+            data=images,
+            weights=weights,
+            baselines={key: x for key, x in metric.baselines.items() if math.isfinite(x)},
+        )
         for metric in metrics
         if math.isfinite(metric.value)
     ]

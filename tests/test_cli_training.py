@@ -329,6 +329,8 @@ def test_evaluate_refuses_what_it_cannot_measure(zoo_command: Command, tmp_path:
     for name, reason in (
         ("nothing", "There is no model"),
         (f"local-dir:{tmp_path}", "has no config.json"),
+        ("conv-ae --dataset Mine!", "--dataset 'Mine!' is no name: use lower-case letters, digits and hyphens."),
+        ("conv-ae --features random", "--features random is of no use here"),
         ("conv-ae --set size=3", "conv-ae.flowers has no setting 'size'. Its settings: none."),
         (
             "conv-ae.flowers",
