@@ -80,6 +80,7 @@ def evaluate(
         model = load(name, device=device)
         entry = model.entry
         assert entry
+        card = tuple(entry.metrics)  # one that cannot be read is said before anything is measured
         measure = evaluate_of(entry)
         function = code_of(measure, entry)
         settings = settings_of(defaults_of(function, measure), named_values(given), f"the evaluation of {entry.name}")
@@ -115,7 +116,7 @@ def evaluate(
     ]
     rows = [
         {**row_of(metric), "name": wording.name(metric), "sentence": wording.sentence(metric), **verdict}
-        for metric, verdict in zip(metrics, verdicts(metrics, entry.metrics), strict=True)
+        for metric, verdict in zip(metrics, verdicts(metrics, card), strict=True)
     ]
     if json_:
         as_json(rows)

@@ -90,8 +90,8 @@ _PROTOCOLS = (
         r"kid-(?P<extractor>.+)-(?P<size>\d+)",
         "KID",
         "lower",
-        "Kernel distance (unbiased squared MMD with the kernel (x.y / d + 1) ** 3 over all pairs) of the model's images "
-        "to real images, all rounded to 8 bits and resized to {size} px (bilinear, antialiased), over {features}, in "
+        "Kernel distance (unbiased squared MMD with the kernel (x.y / d + 1) ** 3 over all pairs) of the model's "
+        "images to real images, all rounded to 8 bits and resized to {size} px (bilinear, antialiased), over {features}, in "
         "float32.",
         hub="kid",
         parameters={"kernel": "(x.y / d + 1) ** 3", "resize": "bilinear, antialiased", "bits": 8},
@@ -100,8 +100,8 @@ _PROTOCOLS = (
         r"fid-(?P<extractor>.+)-(?P<size>\d+)",
         "FID",
         "lower",
-        "Frechet distance of the model's images to real images, between Gaussians fitted to {features}, in float32, all "
-        "images rounded to 8 bits and resized to {size} px (bilinear, antialiased); it falls with the number of "
+        "Frechet distance of the model's images to real images, between Gaussians fitted to {features}, in float32, "
+        "all images rounded to 8 bits and resized to {size} px (bilinear, antialiased); it falls with the number of "
         "images, so compare equal numbers only.",
         hub="fid",
         parameters={"resize": "bilinear, antialiased", "bits": 8},
