@@ -58,7 +58,7 @@ def train(
     zoo train dcgan.flowers --data photos/ --out runs/mine
     zoo train zoo.recipes.cyclegan:photo2monet --data A/ B/ --resume runs/cycle
 
-    The folder gets the best weights so far, which `local-dir:FOLDER` loads everywhere, sample sheets, a log and
+    The folder gets the best weights so far, which `local-dir:FOLDER` loads everywhere, sample grids, a log and
     report.html. Ctrl-C stops after the step; --resume goes on to the same result.
     """  # noqa: D301 - click takes the character itself
     import zoo

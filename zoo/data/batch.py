@@ -102,6 +102,10 @@ class ArrayBatches(Batches):
         """The samples ``rows`` without augmentation."""
         return {role: _as_float(role, x[rows]) for role, x in self.roles.items()}
 
+    def singles(self) -> list[Batch]:
+        """Each sample as a batch of its own, without augmentation: as a translation takes those that are held out."""
+        return [self.plain(slice(i, i + 1)) for i in range(len(self))]
+
 
 def _as_float(role: str, x: Tensor) -> Tensor:
     if x.dtype != torch.uint8:

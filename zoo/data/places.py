@@ -78,13 +78,13 @@ class Place:
 def locate(place: str) -> tuple[Path, str]:
     """The longest part of a path that exists, and the rest, which is inside that file."""
     path = Path(place)
-    found = next((part for part in (path, *path.parents) if part.exists()), None)
-    if found is None or (found != path and not found.is_file()):
+    existing = next((part for part in (path, *path.parents) if part.exists()), None)
+    if existing is None or (existing != path and not existing.is_file()):
         raise InputError(f"{place} does not exist.")
-    return found, path.relative_to(found).as_posix() if found != path else ""
+    return existing, path.relative_to(existing).as_posix() if existing != path else ""
 
 
-def check_given(option: str, value: str | Path) -> None:
+def check_named(option: str, value: str | Path) -> None:
     """Refuse what a shell makes of a variable that is not set: it would mean the folder where one is."""
     if not str(value).strip():
         raise InputError(f"{option} is empty: name a path; a variable of the shell may not be set.")
@@ -184,8 +184,8 @@ def _files(where: str, files: set[str], read: Read, split: str) -> Place:
 
 def _split_of(name: str) -> tuple[str, str] | None:
     """The split that a folder's name means, in one of its spellings, and A or B; None for other names."""
-    found = _SPLIT.fullmatch(name)
-    return ((found[1] or found[2] or found[3]).lower(), found[4]) if found else None
+    match = _SPLIT.fullmatch(name)
+    return ((match[1] or match[2] or match[3]).lower(), match[4]) if match else None
 
 
 def _splits(where: str, names: list[str]) -> tuple[list[tuple[str, str]], str]:
@@ -195,10 +195,10 @@ def _splits(where: str, names: list[str]) -> tuple[list[tuple[str, str]], str]:
     folders is a class of that name.
     """
     tops = {name.partition("/")[0] if "/" in name else "" for name in names}
-    found = {top: part for top in tops if (part := _split_of(top))}
-    others = sorted(tops - found.keys())
-    if others and len({split for split, _ in found.values()}) < 2:
-        deep = next((name for name in names if name.split("/")[0] in found and name.count("/") > 1), None)
+    splits = {top: part for top in tops if (part := _split_of(top))}
+    others = sorted(tops - splits.keys())
+    if others and len({split for split, _ in splits.values()}) < 2:
+        deep = next((name for name in names if name.split("/")[0] in splits and name.count("/") > 1), None)
         if deep:
             top = deep.split("/")[0]
             raise InputError(
@@ -206,14 +206,14 @@ def _splits(where: str, names: list[str]) -> tuple[list[tuple[str, str]], str]:
                 f"{some([other or 'images' for other in others], 3)}, which are none: give {where}/{top}, or put "
                 "all into folders train and test."
             )
-        found = {}
+        splits = {}
     rows, alone = [], 0
     for name in names:
         top, _, rest = name.partition("/")
-        split, side = found.get(top, ("", "")) if rest else ("", "")
+        split, side = splits.get(top, ("", "")) if rest else ("", "")
         alone += not split
         rows.append((split, f"{side}/{rest}".lstrip("/") if split else name))
-    if not found or not alone:
+    if not splits or not alone:
         return rows, ""
     where = some([f"in {other}" if other else "in no folder" for other in others], 3)
     return rows, f"images beside the splits ({alone:,}, {where})"
@@ -239,7 +239,7 @@ def _table(where: str, file: str, read: Read) -> list[tuple[str, str, str, str |
     short = next((number for number, row in enumerate(rows, 2) if row["file"] is None or row["split"] is None), 0)
     if short:
         raise InputError(f"{where}/{file} has too few columns in row {short}: complete or delete it.")
-    made = []
+    images = []
     for number, row in enumerate(rows, 2):
         path = PurePosixPath(row["file"])
         if (
@@ -252,11 +252,11 @@ def _table(where: str, file: str, read: Read) -> list[tuple[str, str, str, str |
             )
         known = _split_of(row["split"].strip())
         split = known[0] if known and not known[1] else row["split"]
-        made.append((split, file.removesuffix("labels.csv") + str(path), str(path), row["class"] or ""))
-    unsaid = next((number for number, row in enumerate(made, 2) if not row[0]), 0)
-    if unsaid and any(row[0] for row in made):
+        images.append((split, file.removesuffix("labels.csv") + str(path), str(path), row["class"] or ""))
+    unsaid = next((number for number, row in enumerate(images, 2) if not row[0]), 0)
+    if unsaid and any(row[0] for row in images):
         raise InputError(f"{where}/{file} has no split in row {unsaid} and one in others: complete or delete it.")
-    return made
+    return images
 
 
 def _npz(where: str, path: Path, key: str, split: str) -> Place:
@@ -264,8 +264,8 @@ def _npz(where: str, path: Path, key: str, split: str) -> Place:
         with _unpacked(where, path) as stream:
             _check_arrays(where, stream)
             with np.load(stream, allow_pickle=False) as arrays:
-                given, key = bool(key), key or _key(where, arrays, split)
-                named = not given and key == f"x_{split}"
+                chosen, key = bool(key), key or _key(where, arrays, split)
+                named = not chosen and key == f"x_{split}"
                 if key not in arrays:
                     kind = NoSplitError if named else InputError
                     raise kind(f"{where} has no array {key}: it has {', '.join(arrays) or 'none'}.")
@@ -296,13 +296,13 @@ def _unpacked(where: str, path: Path) -> Iterator[BinaryIO]:
         with path.open("rb") as file:
             yield file
         return
-    made, free = io.BytesIO(), free_memory()
+    unpacked, free = io.BytesIO(), free_memory()
     with lzma.open(path) as packed:
         while block := packed.read(1 << 20):
-            made.write(block)
-            check_memory(where, made.tell(), free)
-    made.seek(0)
-    yield made
+            unpacked.write(block)
+            check_memory(where, unpacked.tell(), free)
+    unpacked.seek(0)
+    yield unpacked
 
 
 def _check_arrays(where: str, stream: BinaryIO) -> None:
@@ -326,30 +326,30 @@ def _key(where: str, arrays: Any, split: str) -> str:
     """Which array of an ``.npz`` are the images."""
     if "x_train" in arrays or "x_test" in arrays:
         return f"x_{split}"
-    found = ["x"] if "x" in arrays else [key for key in arrays if np.ndim(arrays[key]) in (3, 4)]
-    if len(found) > 1:
-        raise InputError(f"{where} has several arrays, {', '.join(found)}: say which, as in {where}/{found[0]}.")
-    return found[0] if found else "x"
+    keys = ["x"] if "x" in arrays else [key for key in arrays if np.ndim(arrays[key]) in (3, 4)]
+    if len(keys) > 1:
+        raise InputError(f"{where} has several arrays, {', '.join(keys)}: say which, as in {where}/{keys[0]}.")
+    return keys[0] if keys else "x"
 
 
 def _hub(where: str, split: str) -> Place:
-    _, name, *given = where.split(":", 2)
+    _, name, *named_split = where.split(":", 2)
     try:
         datasets: Any = importlib.import_module("datasets")
         load_dataset = datasets.load_dataset  # missing where a folder of that name was imported
     except (ImportError, AttributeError):
         raise InputError(f"{where} needs the package datasets: pip install datasets.") from None
     try:
-        data = load_dataset(name, split=given[0] if given else split)
+        data = load_dataset(name, split=named_split[0] if named_split else split)
     except Exception as error:  # of many libraries, without a common class
         reason = (str(error) or repr(error)).splitlines()[0].rstrip(".")
         kind = NoSplitError if reason.startswith("Unknown split") else InputError
         raise kind(f"{where}: {reason}: check the name and the split, and that you are online.") from None
     kinds = {column: type(feature).__name__ for column, feature in data.features.items()}
-    found = [column for column, kind in kinds.items() if kind == "Image"]
-    if not found:
+    columns = [column for column, kind in kinds.items() if kind == "Image"]
+    if not columns:
         raise InputError(f"{where} has no column of images: it has {', '.join(kinds)}.")
-    column = "image" if "image" in found else found[0]
+    column = "image" if "image" in columns else columns[0]
     rows = data.select_columns([column]).cast_column(column, datasets.Image(decode=False))
 
     def read(k: int) -> bytes:
@@ -366,7 +366,7 @@ def _hub(where: str, split: str) -> Place:
     def load(k: int) -> tuple[Array, ...]:
         return _decode(lambda: read(k), f"{where}/{names[k]}")
 
-    return Place(where, names, load, labels, classes, split="" if given else split)
+    return Place(where, names, load, labels, classes, split="" if named_split else split)
 
 
 def join(sets: list[Place]) -> Place:

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from zoo.arrays import Array
-from zoo.data.places import ACCEPTED, Bytes, Place, check_given, check_memory, join, locate, open_place, some
+from zoo.data.places import ACCEPTED, Bytes, Place, check_memory, check_named, join, locate, open_place, some
 from zoo.errors import InputError, MediaError, NoSplitError
 from zoo.media.image_fit import fit
 from zoo.memory import free_memory
@@ -108,7 +108,7 @@ class Source:
         self.splits: dict[str, bool] = {}  # of what was read: whether the data have it, or were taken whole for it
         self._seen = hashlib.sha256()
         for path in self.paths:
-            check_given("A place of data", path)
+            check_named("A place of data", path)
             if not path.startswith("datasets:"):
                 locate(path)
 

@@ -91,8 +91,8 @@ _PROTOCOLS = (
         "KID",
         "lower",
         "Kernel distance (unbiased squared MMD with the kernel (x.y / d + 1) ** 3 over all pairs) of the model's "
-        "images to real images, all rounded to 8 bits and resized to {size} px (bilinear, antialiased), over {features}, "
-        "in float32.",
+        "images to real images, all rounded to 8 bits and resized to {size} px (bilinear, antialiased), over "
+        "{features}, in float32.",
         hub="kid",
         parameters={"kernel": "(x.y / d + 1) ** 3", "resize": "bilinear, antialiased", "bits": 8},
     ),

@@ -167,12 +167,11 @@ def _translation(
     if unconditional_d:
         one = trainable(unconditional_d, d_lr)
         terms += [Adversarial(one, unconditional_d_weight, name="d_unconditional", window=128)]
-    held_out = ArrayBatches(checked.roles)
     return Translation(
         config,
         trainable(g, lr),
         ArrayBatches(train.roles, partial(views, shift=shift, flip=flip)),
-        [held_out.plain(slice(i, i + 1)) for i in range(len(held_out))],
+        ArrayBatches(checked.roles).singles(),
         terms=[*terms, L1(l1_weight)],
         steps=steps,
         **options,

@@ -37,7 +37,7 @@ def fashion_mnist(
     augment: str = "",
     lr: float = 7e-4,
     batch_size: int = 64,
-    steps: int = 8_000,
+    steps: int = 10_000,
 ) -> Variational:
     """28 px, a code of 32 numbers; a thousand images of the training split are held out."""
     x = data.images(size, channels, least=2 * batch_size).x
@@ -50,7 +50,7 @@ def fashion_mnist(
         "channels": channels,
         "latent": latent,
         "patch": 2,
-        "widths": [48, 96],
+        "widths": [32, 96],
         "blocks": 2,
     }
     network = VAE(**config)
@@ -70,5 +70,5 @@ def fashion_mnist(
         augment=augment,
         batch_size=batch_size,
         steps=steps,
-        eval_every=min(400, max(1, steps // 20)),
+        eval_every=min(1_000, max(1, steps // 20)),
     )

@@ -87,8 +87,8 @@ class FeatureDiscriminator(nn.Module):
     """Scores from the maps of a network that has seen many images, as in Projected GAN.
 
     Sauer et al. 2021, https://arxiv.org/abs/2111.01007, without their mixing of depths. What is learnt are three small
-    convolutions at each depth, with spectral norm: so D need not find out first what images are made of, and G hears
-    after minutes what else takes hours.
+    convolutions at each depth, with spectral norm: so D need not learn first what images consist of, and G learns in
+    minutes what else takes hours.
 
     Args:
         features: the network; it stays as it is.
@@ -112,7 +112,7 @@ class FeatureDiscriminator(nn.Module):
 
         Those of deeper maps, of which there are fewer, are repeated: each depth counts as much as another.
         """
-        # Its maps are made at every second, fourth, ... pixel: always the same ones, and G would find out which.
+        # Its maps lie at every second, fourth, ... pixel. Without the roll G would learn which pixels those are.
         x = x.roll(torch.randint(32, (2,)).tolist(), (2, 3))
         scores = [head(maps) for head, maps in zip(self.heads, self.outside[0].maps(x), strict=True)]
         return torch.cat([F.interpolate(score, scores[0].shape[2:]) for score in scores], 1)

@@ -97,7 +97,7 @@ def alone(out: Path) -> Iterator[None]:
     Raises:
         InputError: if another run has the folder.
     """
-    made = [path for path in (out, *out.parents) if not path.exists()]
+    missing = [path for path in (out, *out.parents) if not path.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)
         folder = os.open(out, os.O_RDONLY)
@@ -116,7 +116,7 @@ def alone(out: Path) -> Iterator[None]:
     finally:
         os.close(folder)
         with suppress(OSError):
-            for path in made:
+            for path in missing:
                 path.rmdir()  # only if it is empty
 
 
@@ -162,7 +162,7 @@ class Plan:
 
     Attributes:
         recipe: as ``module:function``.
-        settings: keywords that were given to it.
+        settings: its keyword arguments.
         data: number that changes with the data.
         precision: of the runtime.
         features: what images are compared by; empty where they are not.

@@ -26,7 +26,7 @@ CHUNK = 250
 
 
 class Variational(Objective):
-    """The evidence lower bound, and a GAN loss on images decoded from the prior (VAE-GAN).
+    """The evidence lower bound, and a GAN loss on half as many images decoded from the prior (VAE-GAN).
 
     Kingma, Welling 2014, https://arxiv.org/abs/1312.6114, with the variance of the pixels that is best for each batch
     (Rybkin et al. 2021, https://arxiv.org/abs/2006.13202): no weight has to be chosen between error and divergence.
@@ -89,10 +89,11 @@ class Variational(Objective):
         real = self.batch(step)["target"]
         with self.runtime.autocast():
             mean, log_variance = network.posterior(real)
-            prior = torch.randn_like(mean)
+            prior = torch.randn_like(_half(mean))
             # In one batch, so that batch norm sees both in the same shares as its running statistics.
-            copies, fake = network.decode(torch.cat([sample(mean, log_variance), prior])).float().chunk(2)
-        logs = self.adversary.update(self.runtime, real, fake)
+            decoded = network.decode(torch.cat([sample(mean, log_variance), prior])).float()
+            copies, fake = decoded.split([len(real), len(prior)])
+        logs = self.adversary.update(self.runtime, _half(real), fake)
         error = F.mse_loss(copies, real)
         divergence = kl_divergence(mean.float(), log_variance.float()).mean()
         bound = 0.5 * (error + 1e-6).log() + divergence / real[0].numel()
@@ -147,7 +148,7 @@ class Variational(Objective):
             x = self.real.plain(rows)["target"].to(self.runtime.device)
             shape = self._latent_shape(len(x))
             posterior, prior = (torch.randn(shape, generator=noise).to(x) for _ in range(2))
-            yield x, {"posterior": posterior, "prior": prior}
+            yield x, {"posterior": posterior, "prior": _half(prior)}
 
     @torch.inference_mode()
     def _error(self) -> float:
@@ -163,6 +164,11 @@ class Variational(Objective):
         shape = self._network().latent_shape
         assert shape
         return (n, *shape)
+
+
+def _half(x: Tensor) -> Tensor:
+    """The first half of a batch: samples of the prior are half as many as copies."""
+    return x[: max(1, len(x) // 2)]
 
 
 class _BothBranches(torch.nn.Module):

@@ -7,31 +7,33 @@ from __future__ import annotations
 
 import torch
 from torch.optim import Adam
-from zoo.metrics.features import Features
+from zoo.data.batch import ArrayBatches
 from zoo.data.source import Source
+from zoo.metrics.features import Features
 from zoo.training.discriminators import Discriminator
-from zoo.training.generation import Adversarial
-from zoo.training.objective import Learner
-from zoo.training.schedules import falling
+from zoo.training.generation import Generation
+from zoo.training.objective import TrainableNetwork
+from zoo.training.schedules import constant_then_linear
 from zoo_starry.network import Starry
 
 
 def train(
-    data: Source, features: Features, *, size: int = 32, rate: float = 3e-4, batch: int = 64, steps: int = 20_000
-) -> Adversarial:
+    data: Source, features: Features, *, size: int = 32, lr: float = 3e-4, batch_size: int = 64, steps: int = 20_000
+) -> Generation:
     """Every keyword is a setting of the command: `--set steps=100`."""
-    images = data.images(size, least=batch)
+    images = data.images(size, least=batch_size)
     torch.manual_seed(0)
     classes = len(images.classes)
     g, d = Starry(size, classes), Discriminator(size, 3, classes=classes)
-    return Adversarial(
+    return Generation(
         {"size": size, "classes": classes},
-        Learner(g, Adam(g.parameters(), rate, betas=(0.0, 0.99)), falling(steps)),
-        Learner(d, Adam(d.parameters(), 2 * rate, betas=(0.0, 0.99)), falling(steps)),
-        images,
+        TrainableNetwork(g, Adam(g.parameters(), lr, betas=(0.0, 0.99)), constant_then_linear(steps)),
+        TrainableNetwork(d, Adam(d.parameters(), 2 * lr, betas=(0.0, 0.99)), constant_then_linear(steps)),
+        ArrayBatches(images.roles),
         features=features.at(96, fast=True),
         condition="label",
-        policy="flip,color,translation",
-        batch=batch,
+        classes=images.classes,
+        augment="flip,color,translation",
+        batch_size=batch_size,
         steps=steps,
     )
