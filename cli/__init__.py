@@ -15,7 +15,7 @@ from zoo import __version__
 from zoo.errors import ZooError
 from zoo.jobs.files import said
 
-from . import authoring, catalog, interop, training, verbs
+from . import authoring, catalog, evaluation, interop, training, verbs
 from .console import say
 
 
@@ -128,7 +128,7 @@ for _command in (
     verbs.generate,
     verbs.reconstruct,
     training.train,
-    training.evaluate,
+    evaluation.evaluate,
     catalog.download,
     catalog.verify,
     catalog.cache,

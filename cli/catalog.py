@@ -7,7 +7,7 @@ import math
 import shlex
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ import click
 
 from zoo.errors import InputError, WeightsError, ZooError, near
 from zoo.files import is_file
+from zoo.metrics import wording
+from zoo.registry.cards import row_of
 from zoo.registry.facts import VERBS, Entry, Format
 from zoo.registry.index import registry, search
 from zoo.registry.licenses import commercial, terms
@@ -42,10 +44,11 @@ def as_json(value: Any) -> None:
 
 
 def entry_facts(entry: Entry) -> dict[str, Any]:
-    """All facts of an entry, for JSON."""
-    made = {"name": entry.name, **asdict(entry), "embedded": _embedded(entry)}
-    del made["folder"]
-    return made
+    """All facts of an entry but its figures, for JSON."""
+    facts = asdict(replace(entry, metrics=()))
+    for key in ("folder", "metrics"):
+        del facts[key]
+    return {"name": entry.name, **facts, "embedded": _embedded(entry)}
 
 
 def _embedded(entry: Entry) -> bool:
@@ -115,7 +118,7 @@ def info_(name: str, speed: bool, json_: bool) -> None:
     """
     entry = entry_of(name)
     if json_:
-        return as_json(entry_facts(entry))
+        return as_json({**entry_facts(entry), "metrics": [row_of(metric) for metric in entry.metrics]})
     where = "embedded" if _embedded(entry) else f"on the Hub, {entry.hub.repo}" if entry.hub else "yours"
     lines = {
         "Paper": entry.paper,
@@ -141,8 +144,14 @@ def info_(name: str, speed: bool, json_: bool) -> None:
         if condition.default is not None:
             values += f"; {condition.default} by default"
         click.echo(f"\n-c {printable(f'{condition.name}=... ({values}): {condition.help}')}")
-    for metric in entry.metrics:
-        click.echo(f"\n{printable(metric.name)} = {metric.value:g}\n  {printable(metric.protocol)}")
+    for rows in wording.by_protocol(entry.metrics):
+        way = wording.better(rows[0])
+        click.echo(f"\n{printable(wording.name(rows[0]))}{f' ({way} is better)' if way else ''}")
+        for row in rows:
+            click.echo(f"  {printable(wording.in_one_line(row))}")
+        click.echo(f"  {printable(wording.sentence(rows[0]))}")
+    if text := wording.training_note(entry):
+        click.echo(f"\n{printable(text)}")
     if speed:
         from zoo.jobs.speed import measure
 

@@ -8,25 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import zoo
-from zoo.authoring.publish import figures, table
+from zoo.authoring.publish import protocol_list, table, values_table
 from zoo.interop.layouts.table import LAYOUTS
-from zoo.registry.facts import Condition, Entry
+from zoo.metrics import wording
+from zoo.metrics.protocols import BASELINES
+from zoo.registry.facts import Condition, Entry, Metric
 from zoo.registry.index import registry
 
 TOP = Path(__file__).parent.parent
 GALLERY = TOP / "docs" / "gallery"
 BEGIN, END = "<!-- made by docs/build.py -->", "<!-- end -->"
-# Which images go through a model that reconstructs.
-EXAMPLES = {
-    "conv-ae.flowers": "flowers",
-    "conv-ae.fashion-mnist": "fashion-mnist",
-    "srgan.x4-mse": "flowers",
-    "srgan.x4": "flowers",
-    "pix2pix.facades": "facades",
-    "pix2pix.emoji": "emoji",
-    "cyclegan.photo2monet": "landscapes",
-    "cyclegan.monet2photo": "monet",
-}
 
 
 def draw(entry: Entry) -> None:
@@ -41,7 +32,7 @@ def draw(entry: Entry) -> None:
         else:
             sheet = model.generate(64, seed=0).grid(columns=16)
     else:
-        seen = model.prepare(TOP / "examples" / EXAMPLES[entry.name])
+        seen = model.prepare(TOP / "examples" / entry.example)
         rows = [seen, model.reconstruct(seen)] if entry.output.scale == 1 else enlarged(model, seen)
         sheet = zoo.Images([array for row in rows for array in row.arrays]).grid(columns=len(seen))
     scale = max(1, 1000 // sheet.width)
@@ -71,7 +62,7 @@ def caption(entry: Entry) -> str:
         return f"eight samples of seed 0 for each {choice.name}, in columns"
     if "generate" in entry.verbs:
         return f'`zoo.load("{entry.name}").generate(64, seed=0)`'
-    folder = f"the images in examples/{EXAMPLES[entry.name]}"
+    folder = f"the images in examples/{entry.example}"
     if entry.output.scale > 1:
         small = f"{folder}, {entry.output.scale} times smaller"
         return f"{small}, enlarged by bicubic interpolation and, in the middle, by the model; below as they were"
@@ -83,7 +74,7 @@ def page(entries: list[Entry]) -> str:
     parts = [
         "# Models\n",
         "Every checkpoint, with its samples, figures and licence. Figures are measured on the files as they are in the "
-        "package; the protocol stands beside each. `zoo info NAME` prints the same.\n",
+        "package; [how](#how-figures-are-measured) stands at the end, once for all. `zoo info NAME` prints the same.\n",
     ]
     for entry in entries:
         assert entry.data is not None
@@ -92,13 +83,25 @@ def page(entries: list[Entry]) -> str:
             f"{entry.summary} [Paper]({entry.paper}).\n",
             f"![Samples of {entry.name}](gallery/{entry.name}.png)\n",
             f"Not chosen: {caption(entry)}.\n",
-            f"{figures(entry)}\n",
+            f"{values_table(entry)}\n",
+            *([f"{note}\n"] if (note := wording.training_note(entry)) else []),
             f"- Weights: {(entry.bytes or 0) / 1e6:.1f} MB, float16, {entry.license}, inside the package",
             f"- Trained on: [{entry.data.name}]({entry.data.source}), {entry.data.license}",
             f"- Recipe: `{entry.recipe}`; [`zoo train {entry.name}`](training.md) runs it",
+            f"- Measured by: `{entry.evaluate}`; [`zoo evaluate {entry.name}`](training.md#evaluate) runs it",
             f"- Network: `{entry.builder}` with {', '.join(f'`{k}={v}`' for k, v in entry.config.items())}\n",
         ]
     return "\n".join(parts)
+
+
+def protocols(entries: list[Entry]) -> str:
+    """The part of docs/models.md about protocols."""
+    words = "\n".join(f"- {key.replace('_', ' ')}: {what}" for key, what in BASELINES.items())
+    return (
+        "## How figures are measured\n\n"
+        f"{protocol_list(row for entry in entries for row in entry.metrics)}\n\n"
+        f"What stands beside a figure, measured in the same way:\n\n{words}\n"
+    )
 
 
 def overview(entries: list[Entry]) -> str:
@@ -106,10 +109,16 @@ def overview(entries: list[Entry]) -> str:
     rows = [
         f"**{e.name}**<br>{e.summary}<br>`{'`, `'.join(e.verbs)}`, {(e.bytes or 0) / 1e6:.1f} MB, {e.license} "
         f'| <img src="docs/gallery/{e.name}.png" width="420" alt="Samples of {e.name}"> '
-        f"| {e.metrics[0].name}: **{e.metrics[0].value:g}**"
+        f"| {headline(e.metrics[0])}"
         for e in entries
     ]
     return table("model | samples | figure", rows)
+
+
+def headline(row: Metric) -> str:
+    """The first figure of a card in a cell."""
+    beside = wording.baselines(row).replace(", ", "<br>")
+    return f"{wording.name(row)}: **{wording.value(row)}**{beside and f'<br>{beside}'}"
 
 
 def on_the_hub(entries: list[Entry]) -> str:
@@ -144,7 +153,7 @@ def texts() -> dict[Path, str]:
     others = [entry for entry in ours if not entry.embedded.is_file()]
     readme, imports = TOP / "README.md", TOP / "docs" / "import.md"
     return {
-        TOP / "docs" / "models.md": f"{page(entries)}\n{on_the_hub(others)}",
+        TOP / "docs" / "models.md": f"{page(entries)}\n{protocols(entries)}\n{on_the_hub(others)}",
         readme: _filled(readme, overview(entries)),
         imports: _filled(imports, layouts()),
     }

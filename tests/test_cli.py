@@ -16,6 +16,7 @@ from conftest import Registry, sample_image
 from PIL import Image
 
 import zoo
+from zoo.metrics import wording
 from zoo.registry.index import registry
 
 EMBEDDED = [entry for entry in registry().entries.values() if entry.embedded.is_file()]
@@ -55,7 +56,7 @@ def test_list_shows_where_a_plugins_model_comes_from(zoo_command: Command, toys:
 def test_info(zoo_command: Command, name: str) -> None:
     entry = zoo.info(name)
     text = zoo_command("info", name).output
-    for fact in (entry.name, entry.paper, entry.license, entry.sha256, entry.metrics[0].protocol):
+    for fact in (entry.name, entry.paper, entry.license, entry.sha256, wording.sentence(entry.metrics[0])):
         assert str(fact) in text
     assert json.loads(zoo_command("info", name, "--json").output)["config"] == json.loads(json.dumps(entry.config))
 
@@ -271,7 +272,7 @@ def test_a_broken_plugin_is_one_line(
 
 def test_a_broken_registry_is_one_line(zoo_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "registry.yaml").write_text("dcgan: {builder: 3}")
-    monkeypatch.setattr("zoo.registry.discovery.own_registry", lambda: (tmp_path / "registry.yaml", tmp_path))
+    monkeypatch.setattr("zoo.registry.index.own_registry", lambda: (tmp_path / "registry.yaml", tmp_path))
     registry.cache_clear()
     try:
         done = zoo_command("list")

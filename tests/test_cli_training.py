@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import yaml
 from click.testing import Result
 from PIL import Image
+from safetensors.torch import save_file
 from test_training import folder
 
 import zoo
+from zoo.errors import RegistryError
+from zoo.registry.index import code_of, evaluate_of, registry
 
 Command = Callable[..., Result]
 SMALL = ("--set", "size=16", "--set", "code=8", "--set", "batch_size=8", "--set", "steps=4", "--cpu")
@@ -45,7 +51,7 @@ def test_training_on_ones_own_images_with_one_command(zoo_command: Command, tmp_
     assert result.exit_code == 0, result.stderr
     info = json.loads((out / "config.json").read_text())
     assert info["license"] == "unknown"
-    assert "held out" in info["metrics"][0]["protocol"]
+    assert "held out" in info["metrics"][0]["note"]
     again = zoo_command("train", "conv-ae", "--data", str(tmp_path / "mine"), "--out", str(out), *SMALL)
     assert again.exit_code == 2
     assert "holds a run already" in again.stderr
@@ -183,17 +189,17 @@ def test_evaluate_measures_and_compares_with_the_card(
     np.savez(tmp_path / "data.npz", x_train=base[:40], x_test=base[40:])
     made = zoo_command("evaluate", "conv-ae.fashion-mnist", "--data", str(tmp_path / "data.npz"), "--json")
     assert made.exit_code == 0, made.stderr
-    rows = json.loads(made.stdout)
-    assert [row["name"] for row in rows] == [metric.name for metric in zoo.info("conv-ae.fashion-mnist").metrics]
-    assert all(row["card"].startswith("the card has") and "by another protocol" in row["card"] for row in rows)
+    (row,) = json.loads(made.stdout)
+    assert row["metric"] == row["protocol"] == "mse"
+    assert row["n"] == 20 and row["dataset"] == "data" and row["sentence"].startswith("Mean squared error")
+    assert row["verdict"] == "other"
+    assert row["card"] == "the card has 0.00577, of which these differ: data set, number of images"
 
-    from zoo.registry.facts import Metric
-
-    wrong = [Metric(m.name, m.value * 1.1, m.protocol) for m in zoo.info("conv-ae.fashion-mnist").metrics]
-    monkeypatch.setattr("zoo.recipes.conv_ae.evaluate", lambda model, data: wrong)
+    (right,) = zoo.info("conv-ae.fashion-mnist").metrics
+    monkeypatch.setattr("zoo.recipes.conv_ae.evaluate", lambda model, data: [replace(right, value=0.0065)])
     made = zoo_command("evaluate", "conv-ae.fashion-mnist", "--data", str(tmp_path / "data.npz"))
     assert made.exit_code == 1
-    assert "2 of 2 figures are not those on the card: error over PCA's, mean squared error." in made.stderr
+    assert "1 of 1 figures are not those on the card: mean squared error." in made.stderr
 
 
 def test_evaluate_writes_the_card_of_ones_own_model(zoo_command: Command, tmp_path: Path) -> None:
@@ -204,14 +210,106 @@ def test_evaluate_writes_the_card_of_ones_own_model(zoo_command: Command, tmp_pa
     measure = ("evaluate", f"local-dir:{out}", "--data", str(data))
     assert "not on the card" in zoo_command(*measure, "--write").stdout
     made = zoo_command(*measure)
-    assert made.stdout.count("match: the card has") == 2, made.stdout + made.stderr
+    assert made.stdout.count("(match: the card has") == 1, made.stdout + made.stderr
     published = zoo_command("publish", str(out), "--dry-run", "--to", str(tmp_path / "repo"))
     assert published.exit_code == 0, published.stderr
     assert "README.md, config.json, model.safetensors, samples.png" in published.stdout
-    assert "| error over PCA's | " in (tmp_path / "repo" / "README.md").read_text()
-    refused = zoo_command("evaluate", "conv-ae", "--data", str(data), "--write")
-    assert refused.exit_code == 2
-    assert "--write is for local-dir: models" in refused.stderr
+    assert "| mean squared error | " in (tmp_path / "repo" / "README.md").read_text()
+
+
+@pytest.fixture
+def ramps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder on ZOO_PATH with a model and a function that measures it."""
+    home = tmp_path / "mine"
+    (home / "checkpoints").mkdir(parents=True)
+    (home / "ramps.py").write_text(RAMPS)
+    (home / "registry.yaml").write_text(STANZA)
+    save_file({"gain": torch.ones(1)}, home / "checkpoints" / "ramp.first.safetensors")
+    monkeypatch.setenv("ZOO_PATH", str(home))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    registry.cache_clear()
+    yield home
+    registry.cache_clear()
+    sys.modules.pop("ramps", None)
+
+
+RAMPS = """
+import torch
+from zoo.model import Generator
+from zoo.registry.facts import Metric
+
+class Ramp(Generator):
+    latent_shape = (1,)
+    def __init__(self):
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.ones(1))
+    def decode(self, z):
+        return torch.tanh(self.gain * z[:, :, None, None] + torch.linspace(-1, 1, 16).view(1, 1, 4, 4))
+
+def evaluate(model, data, *, times: float = 1.0):
+    x = data.images(4, 1, split="test").x
+    return [Metric("roundness", times * float(x.float().mean()), "by eye", n=len(x), split=data.called("test"))]
+"""
+STANZA = """ramp:
+  builder: ramps:Ramp
+  summary: Ramps.
+  verbs: [generate]
+  checkpoints:
+    first: {license: MIT, output: {kind: image, channels: 1, size: [4, 4]}, evaluate: "ramps:evaluate"}
+"""
+
+
+def test_evaluate_writes_the_card_of_a_registered_model(zoo_command: Command, ramps: Path) -> None:
+    """The file cards/MODEL.yaml beside its registry, whose other rows and first comment stay."""
+    data = folder(ramps.parent / "some" / "test", 4, 4).parent
+    card = ramps / "cards" / "ramp.yaml"
+    card.parent.mkdir()
+    card.write_text("# Mine.\nother:\n- {metric: error, value: 1}\n")
+    measure = ("evaluate", "ramp", "--data", str(data), "--dataset", "dots")
+    written = zoo_command(*measure, "--write")
+    assert written.exit_code == 0, written.stderr
+    assert "(not on the card)" in written.stdout
+    head, *lines = card.read_text().splitlines()
+    assert head == "# Mine."
+    assert lines[:2] == ["other:", "  - {metric: error, value: 1.0}"]
+    assert zoo.info("ramp").metrics[0].dataset == "dots"
+    registry.cache_clear()
+    made = zoo_command("evaluate", "ramp", "--data", str(data))
+    assert "(match: the card has" in made.stdout, "the same images, so the same data set"
+    assert zoo_command("evaluate", "ramp", "--data", str(data), "--set", "times=2").exit_code == 1
+    assert zoo_command(*measure, "--set", "times=2", "--write").exit_code == 0
+    assert len(zoo.info("ramp").metrics) == 1, "the old row is replaced"
+
+
+def test_write_refuses_before_it_measures(
+    zoo_command: Command, ramps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = str(folder(tmp_path / "some", 4, 4))
+    monkeypatch.setattr("zoo.loading.load", lambda *args, **options: pytest.fail("loaded"))
+    stanza = yaml.safe_load(STANZA)
+    stanza["ramp"]["checkpoints"]["first"]["metrics"] = [{"metric": "roundness", "value": 1}]
+    (ramps / "registry.yaml").write_text(yaml.safe_dump(stanza))
+    made = zoo_command("evaluate", "ramp", "--data", data, "--write")
+    assert made.exit_code == 2
+    assert "ramp.first stand under `metrics` in its registry: move them to cards/ramp.yaml." in made.stderr
+    copied = replace(zoo.info("conv-ae"), folder=tmp_path / "site-packages" / "zoo")
+    monkeypatch.setattr("zoo.weights.resolve.entry_of", lambda name: copied)
+    made = zoo_command("evaluate", "conv-ae", "--data", data, "--write")
+    assert made.exit_code == 2
+    assert "zoo is installed as a copy: `pip install -e` its folder, and measure again." in made.stderr
+
+
+def test_only_what_a_registry_names_measures(zoo_command: Command, ramps: Path, tmp_path: Path) -> None:
+    data = str(folder(tmp_path / "some", 4, 4))
+    (ramps / "registry.yaml").write_text(STANZA.replace(', evaluate: "ramps:evaluate"', ""))
+    made = zoo_command("evaluate", "ramp", "--data", data)
+    assert made.exit_code == 2
+    assert "Nothing says how ramp.first is measured: its registry names no function under `evaluate`" in made.stderr
+    with pytest.raises(RegistryError, match="names the code 'ramps:evaluate', which no registry has for it"):
+        code_of("ramps:evaluate", zoo.info("ramp"))
+    emoji = replace(zoo.info("pix2pix.emoji"), evaluate="antigravity:fly")
+    assert evaluate_of(emoji) == "zoo.recipes.pix2pix:evaluate_emoji", "that of the checkpoint with its recipe"
+    assert evaluate_of(replace(emoji, recipe="")) == "zoo.recipes.pix2pix:evaluate", "that of the first"
 
 
 def test_a_config_names_no_code(zoo_command: Command, tmp_path: Path) -> None:
@@ -231,6 +329,8 @@ def test_evaluate_refuses_what_it_cannot_measure(zoo_command: Command, tmp_path:
     for name, reason in (
         ("nothing", "There is no model"),
         (f"local-dir:{tmp_path}", "has no config.json"),
+        ("conv-ae --dataset Mine!", "--dataset 'Mine!' is no name: use lower-case letters, digits and hyphens."),
+        ("conv-ae --features random", "--features random is of no use here"),
         ("conv-ae --set size=3", "conv-ae.flowers has no setting 'size'. Its settings: none."),
         (
             "conv-ae.flowers",

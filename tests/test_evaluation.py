@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,15 +15,17 @@ from test_training import RANDOM, folder, tiles
 from zoo.backends.optimize import has_bfloat16
 from zoo.data.source import Pairs, Source
 from zoo.errors import InputError, WeightsError
-from zoo.metrics import baselines, classifier, distribution, fidelity, verdicts
-from zoo.metrics.features import Features, default_features
+from zoo.metrics import baselines, classifier, distribution, fidelity, protocols, suites, verdicts, wording
+from zoo.metrics.features import Features, default_features, default_judges
 from zoo.model import Generator, Model
 from zoo.models.cdcgan import CDCGAN
 from zoo.models.dcgan import DCGAN
 from zoo.models.pix2pix import Pix2Pix
 from zoo.models.srgan import SRGAN
 from zoo.recipes import cdcgan, cyclegan, dcgan, pix2pix, srgan
+from zoo.registry.datasets import datasets
 from zoo.registry.facts import Condition, Entry, Format, Metric
+from zoo.registry.index import registry
 
 
 def test_kernel_distance() -> None:
@@ -201,9 +205,10 @@ def test_a_timm_model_comes_from_the_hub_or_not_at_all(mobilenet: Path, monkeypa
     with pytest.raises(WeightsError, match=r"could not be downloaded: name a \.safetensors file"):
         Features("mobilenetv2_100")
     assert default_features().source == "random"
+    assert [x.source for x in default_judges()] == ["random"]
 
 
-def untrained(network: Model, recipe: str, size: int | None, channels: int = 3, scale: int = 1) -> Model:
+def untrained(network: Model, size: int | None, channels: int = 3, scale: int = 1) -> Model:
     """A network with the facts of a checkpoint."""
     square = (size, size) if size else None
     network.entry = Entry(
@@ -217,14 +222,20 @@ def untrained(network: Model, recipe: str, size: int | None, channels: int = 3, 
         input=Format(channels=channels, size=square),
         output=Format(channels=channels, size=square, scale=scale),
         license="MIT",
-        recipe=recipe,
     )
     return network.eval()
 
 
-def values(metrics: list[Metric]) -> dict[str, float]:
-    assert all(len(metric.protocol) > 5 and np.isfinite(metric.value) for metric in metrics)
-    return {metric.name: metric.value for metric in metrics}
+def values(metrics: Sequence[Metric]) -> dict[str, float]:
+    """Figures and baselines by ``protocol`` and ``protocol baseline``, with random features at 32 px left out of it."""
+    figures: dict[str, float] = {}
+    for metric in metrics:
+        assert protocols.protocol(metric.protocol), metric
+        name = metric.protocol.replace("-random-32", "")
+        figures[name] = metric.value
+        figures |= {f"{name} {key}": value for key, value in metric.baselines.items()}
+    assert np.isfinite(list(figures.values())).all()
+    return figures
 
 
 def test_figures_of_a_generator(tmp_path: Path) -> None:
@@ -232,11 +243,11 @@ def test_figures_of_a_generator(tmp_path: Path) -> None:
     x = (np.linspace(0, 255, 28)[None, :, None] * rng.random((250, 1, 1)) + np.zeros((1, 1, 28))).astype(np.uint8)
     y = np.arange(250) % 10
     np.savez(tmp_path / "data.npz", x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
-    network = untrained(DCGAN(size=28, channels=1, width=4), "", 28, 1)
-    found = values(dcgan.evaluate(network, Source([tmp_path / "data.npz"]), RANDOM))  # type: ignore[arg-type]
-    assert found["KID of real images, the floor"] < found["KID of the naive way"]
-    assert found["FID of real images, the floor"] < found["FID"]
-    assert 0 <= found["share of the rarest class"] <= 0.1
+    network = untrained(DCGAN(size=28, channels=1, width=4), 28, 1)
+    found = values(dcgan.evaluate(network, Source([tmp_path / "data.npz"]), [RANDOM]))  # type: ignore[arg-type]
+    assert found["kid real"] < found["kid gaussian"]
+    assert found["fid real"] < found["fid"]
+    assert 0 <= found["rarest-class-share"] <= found["rarest-class-share uniform"] == 0.1
 
 
 def test_figures_of_a_generator_of_classes(tmp_path: Path) -> None:
@@ -248,18 +259,18 @@ def test_figures_of_a_generator_of_classes(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
     data = Source([tmp_path / "data.npz"])
     network = CDCGAN(classes=2, size=28, channels=1, width=4, latent=4)
-    model = untrained(network, "", 28, 1)
+    model = untrained(network, 28, 1)
     assert model.entry
     model.entry = replace(model.entry, conditions=(Condition("digit", "choice", (0, 1)),))
-    assert values(cdcgan.evaluate(model, data, RANDOM))["right digit"] < 0.7  # type: ignore[arg-type]
+    assert values(cdcgan.evaluate(model, data, [RANDOM]))["class-accuracy"] < 0.7  # type: ignore[arg-type]
 
     def perfect(z: torch.Tensor, digit: torch.Tensor | None = None) -> torch.Tensor:
         shade = z[:, 0].sign() if digit is None else digit * 2.0 - 1
         return shade[:, None, None, None].expand(-1, 1, 28, 28)
 
     network.decode = perfect  # type: ignore[method-assign]
-    found = values(cdcgan.evaluate(model, data, RANDOM))  # type: ignore[arg-type]
-    assert found["right digit"] == found["right digit, worst class"] == 1.0
+    found = values(cdcgan.evaluate(model, data, [RANDOM]))  # type: ignore[arg-type]
+    assert found["class-accuracy"] == found["class-accuracy-worst"] == 1.0
 
 
 def test_figures_of_enlarged_photos(tmp_path: Path) -> None:
@@ -269,10 +280,10 @@ def test_figures_of_enlarged_photos(tmp_path: Path) -> None:
     torch.nn.init.zeros_(network.tail.weight)
     torch.nn.init.zeros_(network.tail.bias)  # type: ignore[arg-type]
     network.requires_grad_(False)
-    found = values(srgan.evaluate(untrained(network, "", None, scale=4), Source([tmp_path / "Tiles"]), RANDOM))
-    assert found["PSNR, Tiles"] < found["PSNR of bicubic, Tiles"] < found["PSNR, Tiles"] + 2
-    assert found["SSIM, Tiles"] < found["SSIM of bicubic, Tiles"]
-    assert found["perceptual distance, Tiles"] > 0
+    found = values(srgan.evaluate(untrained(network, None, scale=4), Source([tmp_path / "Tiles"]), [RANDOM]))
+    assert found["psnr-y-x4"] < found["psnr-y-x4 bicubic"] < found["psnr-y-x4"] + 2
+    assert found["ssim-y-x4"] < found["ssim-y-x4 bicubic"]
+    assert found["perceptual-random-x4"] > 0
 
 
 def test_figures_of_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,16 +291,16 @@ def test_figures_of_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         folder(tmp_path / name, 20, 32, bright=0 if name == "a" else 40)
     data = Source([tmp_path / "a", tmp_path / "b"])
     network = Pix2Pix(size=32, width=4, widest=4, norm="instance").requires_grad_(False)
-    whole = pix2pix.evaluate(untrained(network, "zoo.recipes.pix2pix:facades", 32), data, RANDOM)
-    assert "results for 20 unsplit pairs of 32 px" in whole[1].protocol
-    tenth = pix2pix.evaluate(untrained(network, "zoo.recipes.pix2pix:emoji", 32), data, RANDOM)
-    assert "results for 2 test pairs" in tenth[1].protocol
+    model = untrained(network, 32)
+    whole = pix2pix.evaluate(model, data, [RANDOM])
+    assert {(metric.split, metric.n) for metric in whole} == {("unsplit", 20)}
+    tenth = pix2pix.evaluate_emoji(model, data, [RANDOM])
+    assert {(metric.split, metric.n) for metric in tenth} == {("test", 2)}
     found = values(whole)
-    assert found["L1 over the input's"] == pytest.approx(found["L1"] / float(whole[0].protocol[-7:-1]), rel=0.01)
-    model = untrained(network, "zoo.recipes.pix2pix:facades", 32)
+    assert 0 < found["l1 input"] < 1
     monkeypatch.setattr("zoo.load", lambda name: model)
-    beside = pix2pix.evaluate(model, data, RANDOM, without_d="itself")
-    assert values(beside) == {"FID over that without D": 1.0, **found, "FID without D": found["FID"]}
+    beside = values(pix2pix.evaluate(model, data, [RANDOM], without_d="itself"))
+    assert beside == {**found, **{f"{name} l1_alone": found[name] for name in ("kid", "fid", "l1")}}
 
 
 def test_figures_of_pairs_with_splits_stand_beside_those_of_real_images(tmp_path: Path) -> None:
@@ -298,12 +309,12 @@ def test_figures_of_pairs_with_splits_stand_beside_those_of_real_images(tmp_path
         for side, bright in (("a", 0), ("b", 40)):
             folder(tmp_path / split / side, n, 32, bright)
     network = Pix2Pix(size=32, width=4, widest=4, norm="instance").requires_grad_(False)
-    model = untrained(network, "zoo.recipes.pix2pix:facades", 32)
-    found = values(pix2pix.evaluate(model, Source([tmp_path]), RANDOM))
-    assert 0 < found["FID of other real images"] < found["FID"] / 2
+    model = untrained(network, 32)
+    found = values(pix2pix.evaluate(model, Source([tmp_path]), [RANDOM]))
+    assert 0 < found["fid real"] < found["fid"] / 2
 
 
-def test_labels_are_found_again_where_results_show_them() -> None:
+def test_pixels_have_the_labels_that_results_show() -> None:
     torch.manual_seed(0)
     colours = torch.tensor([[0, 0, 200], [200, 0, 0], [0, 200, 0]], dtype=torch.uint8)
     labels = colours[torch.randint(3, (40, 4, 4))].permute(0, 3, 1, 2).repeat_interleave(8, 2).repeat_interleave(8, 3)
@@ -312,12 +323,10 @@ def test_labels_are_found_again_where_results_show_them() -> None:
     assert not pix2pix._are_labels(torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)), "a photo"
     train, test = (Pairs(labels[rows], photos[rows], []) for rows in (slice(32), slice(32, 40)))
     shown = test.b.float() / 255
-    metrics = pix2pix._found_again(train, test, {"": shown, " of others": shown.roll(1, 0)}, steps=40)
-    assert "whose label, of 3," in metrics[0].protocol
-    found = values(metrics)
-    assert found["labels found again"] > 0.9
-    assert found["labels found again, mean of classes"] > 0.9
-    assert found["labels found again of others"] < 0.5
+    found = values(pix2pix._pixel_accuracy(train, test, {"": shown, "others": shown.roll(1, 0)}, steps=40))
+    assert found["pixel-accuracy"] > 0.9
+    assert found["pixel-accuracy-class-mean"] > 0.9
+    assert found["pixel-accuracy others"] < 0.5
 
 
 def test_figures_of_two_kinds_without_pairs(tmp_path: Path) -> None:
@@ -328,103 +337,144 @@ def test_figures_of_two_kinds_without_pairs(tmp_path: Path) -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x
 
-    found = values(cyclegan.evaluate(untrained(Same(), "", None), data, RANDOM))
-    assert list(found)[:2] == ["FID over the inputs', test", "FID, test"]
-    assert len(found) == 5, "data without splits are measured once"
-    assert found["FID over the inputs', test"] == pytest.approx(1, abs=1e-3)
-    assert found["KID, test"] == pytest.approx(found["KID of the inputs, test"], abs=1e-3)
+    found = cyclegan.evaluate(untrained(Same(), None), data, [RANDOM])
+    assert [metric.metric for metric in found] == ["kid", "fid"], "data without splits are measured once"
+    assert values(found)["fid"] == pytest.approx(values(found)["fid input"], rel=1e-3)
+    assert values(found)["kid"] == pytest.approx(values(found)["kid input"], abs=1e-3)
 
     for split, n in (("train", 14), ("test", 12)):
         for side, bright in (("A", 0), ("B", 60)):
             folder(tmp_path / "split" / f"{split}{side}", n, 32, bright)
-    found = values(cyclegan.evaluate(untrained(Same(), "", None), Source([tmp_path / "split"]), RANDOM))
-    assert {name.rpartition(", ")[2] for name in found} == {"test", "train"}
-    assert 0 < found["FID of real images, the floor, test"] < found["FID, test"] / 2
+    found = cyclegan.evaluate(untrained(Same(), None), Source([tmp_path / "split"]), [RANDOM])
+    assert {metric.split for metric in found} == {"test", "train"}
+    assert found[0].settings == {"size": 128, "references": 12}
+    figures = values([metric for metric in found if metric.split == "test"])
+    assert 0 < figures["fid real"] < figures["fid"] / 2
 
 
-def on_card(metrics: list[Metric], package: str = "zoo") -> Entry:
-    entry = untrained(DCGAN(size=16, channels=1, width=4), "", 16, 1).entry
+def test_every_extractor_measures_and_is_named_in_the_protocol(mobilenet: Path) -> None:
+    a, b = (torch.rand(6, 3, 16, 16) * 2 - 1 for _ in range(2))
+    features = [RANDOM, Features(mobilenet, size=32)]
+    rows = suites.distances(a, b, features, {"input": b}, split="test")
+    assert [row.protocol for row in rows] == [
+        "kid-random-32",
+        "fid-random-32",
+        "kid-mobilenetv2-32",
+        "fid-mobilenetv2-32",
+    ]
+    assert [row.features for row in rows] == [x.fingerprint for x in features for _ in range(2)]
+    assert all(row.baselines["input"] <= row.value and row.n == 6 for row in rows)
+
+
+@pytest.mark.parametrize("extractor", ["mobilenetv2", "efficientnet-lite0"])
+def test_a_file_of_weights_is_known_by_its_tensors(tmp_path: Path, extractor: str) -> None:
+    """In float16, too, and whatever the file is called."""
+    import timm
+    from safetensors.torch import save_file
+
+    known = protocols.EXTRACTORS[extractor]
+    network = timm.create_model(known.timm, **known.options)
+    save_file({key: x.half() for key, x in network.state_dict().items()}, tmp_path / "x.safetensors")
+    features = Features(tmp_path / "x.safetensors", size=32)
+    assert (features.id, features.name) == (extractor, known.name)
+    assert features(torch.zeros(1, 3, 32, 32)).shape == (1, 1280)
+
+
+ROW = Metric("kid", 0.02, "", "kid-random-224", "mine", "test", 100, 0, features="aa", data="bb", weights="cc")
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdict"),
+    [
+        ({"value": 0.0201}, "match: the card has 0.02"),
+        ({"value": 0.03}, "mismatch: the card has 0.02"),
+        ({"value": 0.03, "note": "other words", "baselines": {"real": 1.0}}, "mismatch: the card has 0.02"),
+        ({"value": 0.03, "features": ""}, "mismatch: the card has 0.02"),
+        ({"n": 50}, "the card has 0.02, of which these differ: number of images"),
+        ({"seed": 1, "split": "train"}, "the card has 0.02, of which these differ: split, seed"),
+        ({"features": "dd"}, "the card has 0.02, of which these differ: weights of the feature extractor"),
+        ({"data": "dd"}, "the card has 0.02, of which these differ: images"),
+        ({"settings": {"size": 64}}, "the card has 0.02, of which these differ: settings"),
+        ({"protocol": "kid-mobilenetv2-224"}, "not on the card"),
+    ],
+    ids=str,
+)
+def test_a_verdict_compares_identifiers_and_parameters(changed: dict[str, Any], verdict: str) -> None:
+    (said,) = verdicts.verdicts([replace(ROW, **changed)], [replace(ROW, dataset="other", value=9), ROW])
+    assert said["card"] == verdict
+    assert said["verdict"] == {"ma": "match", "mi": "mismatch", "no": "new", "th": "other"}[verdict[:2]]
+
+
+def test_figures_in_words() -> None:
+    row = replace(ROW, dataset="fashion-mnist", n=10_000, baselines={"real": -0.00004, "l1_alone": 2.0})
+    assert wording.in_one_line(row) == ("0.02 (real -0.00004, l1 alone 2), Fashion-MNIST test, 10,000 images, seed 0")
+    psnr = Metric("psnr", 31.3, protocol="psnr-y-x4")
+    assert (wording.name(psnr), wording.value(psnr), wording.better(psnr)) == ("PSNR", "31.3 dB", "higher")
+    assert "4 times smaller" in wording.sentence(psnr)
+    own = Metric("roundness", 0.5, "by eye")
+    assert (wording.name(own), wording.sentence(own), wording.in_one_line(own)) == ("roundness", "by eye", "0.5")
+    assert wording.by_protocol([row, psnr, row]) == [[row, row], [psnr]]
+
+
+def test_a_card_says_which_extractor_had_a_part_in_training() -> None:
+    entry = untrained(DCGAN(size=16, channels=1, width=4), 16, 1).entry
     assert entry
-    return replace(entry, package=package, metrics=tuple(metrics))
+    judged = [replace(ROW, protocol=f"kid-{x}-224") for x in ("mobilenetv2", "efficientnet-lite0")]
+    assert wording.training_note(replace(entry, metrics=judged)) == ""
+    seen = {"loss": "mobilenetv2", "selection": "mobilenetv2"}
+    assert wording.training_note(replace(entry, extractors=seen)) == ""
+    assert wording.training_note(replace(entry, extractors=seen, metrics=judged)) == (
+        "MobileNetV2 had a part in training: a loss or a discriminator looked through it, and the weights were chosen "
+        "by it. Distances by it flatter this model. EfficientNet-Lite0 had none."
+    )
 
 
-def said(found: list[Metric], entry: Entry) -> list[str]:
-    return [str(row["card"]).split(":")[0] for row in verdicts.verdicts(found, entry)]
-
-
-FIGURES = [
-    Metric("KID", 0.02, "of 100 test images, by some features"),
-    Metric("KID of real images", 0.01, "the same with training images", anchor=True),
-    Metric("FID", 20.0, "over the same"),
-]
-
-
-def test_a_figure_is_compared_with_the_card_s_where_all_else_is_the_same() -> None:
-    entry = on_card(FIGURES)
-    assert said(FIGURES, entry) == ["match"] * 3
-    worse = [FIGURES[0], FIGURES[1], replace(FIGURES[2], value=30.0)]
-    assert said(worse, entry) == ["match", "match", "mismatch"]
-    assert said([Metric("other", 1.0, "p")], entry) == ["not on the card"]
-
-
-@pytest.mark.parametrize("changed", ["features", "data"])
-def test_other_data_or_features_are_no_mismatch(changed: str) -> None:
-    """Though the protocol of the figure itself, which refers to others, reads the same."""
-    found = [*FIGURES[:2], replace(FIGURES[2], value=30.0)]
-    if changed == "features":
-        found[0] = replace(FIGURES[0], protocol="of 100 test images, by others")
-    else:
-        found[1] = replace(FIGURES[1], value=0.02)
-    assert said(found, on_card(FIGURES))[2].startswith("the card has 20 and does not show")
-
-
-def test_fingerprints_say_whether_all_else_is_the_same() -> None:
-    card = [Metric("error", 1.0, "mean", fingerprint="aa")]
-    for package in ("zoo", "zoo-blobs"):
-        assert said([Metric("error", 2.0, "mean", fingerprint="aa")], on_card(card, package)) == ["mismatch"]
-        (text,) = said([Metric("error", 2.0, "mean", fingerprint="bb")], on_card(card, package))
-        assert text == "the card has 1 with other data, features, settings or weights"
-    (text,) = said([Metric("error", 2.0, "mean", fingerprint="bb")], on_card([Metric("error", 1.0, "mean")], "blobs"))
-    assert text.startswith("the card has 1 and does not show")
+@pytest.mark.parametrize("entry", [e for e in registry().entries.values() if e.package == "zoo"], ids=lambda e: e.name)
+def test_rows_of_the_zoos_cards(entry: Entry) -> None:
+    """Each has a protocol and a data set that are explained, and was measured on the weights that are there."""
+    for row in entry.metrics:
+        known = protocols.protocol(row.protocol)
+        assert known and known.better and known.sentence.endswith(".")
+        assert row.metric.split("-")[0] in row.protocol
+        assert row.dataset in datasets()
+        assert row.split in ("test", "train") and row.n
+        assert row.baselines.keys() <= protocols.BASELINES.keys()
+        assert row.weights == (entry.sha256 or "")[:8]
+        assert bool(row.features) == bool(known.extractor)
+    keys = [(row.protocol, row.dataset, row.split) for row in entry.metrics]
+    assert len(set(keys)) == len(keys)
+    if "kid-efficientnet-lite0-224" in (row.protocol for row in entry.metrics):
+        assert "efficientnet-lite0" not in entry.extractors.values(), "it judges, so it may not train"
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Frechet distance that takes no time: between the means alone."""
-    for recipe in (dcgan, pix2pix):
-        monkeypatch.setattr(recipe, "frechet_distance", lambda a, b: float((a.mean(0) - b.mean(0)).square().sum()))
+    monkeypatch.setattr(suites, "frechet_distance", lambda a, b: float((a.mean(0) - b.mean(0)).square().sum()))
 
 
 @pytest.mark.usefixtures("quick")
-def test_black_images_have_no_ratios(tmp_path: Path) -> None:
-    """What would be divided by zero is no number; all other figures are there."""
+def test_black_images_have_figures(tmp_path: Path) -> None:
     np.savez(tmp_path / "black.npz", x_train=np.zeros((12, 32, 32), np.uint8), x_test=np.zeros((8, 32, 32), np.uint8))
-    data = Source([tmp_path / "black.npz"])
-    found = {m.name: m.value for m in dcgan.evaluate(untrained_generator(), data, RANDOM)}
-    assert np.isnan(found.pop("way from real to naive, by KID"))
-    assert np.isfinite(list(found.values())).all()
+    values(dcgan.evaluate(untrained_generator(), Source([tmp_path / "black.npz"]), [RANDOM]))
     pairs = Source([tmp_path / "black.npz", tmp_path / "black.npz"])
     network = Pix2Pix(size=32, width=4, widest=4, norm="instance").requires_grad_(False)
-    model = untrained(network, "zoo.recipes.pix2pix:facades", 32)
-    found = {m.name: m.value for m in pix2pix.evaluate(model, pairs, RANDOM)}
-    assert np.isnan(found.pop("L1 over the input's"))
-    assert np.isfinite(list(found.values())).all()
+    values(pix2pix.evaluate(untrained(network, 32), pairs, [RANDOM]))
 
 
 def untrained_generator() -> Generator:
-    model = untrained(DCGAN(size=32, channels=1, width=4), "", 32, 1)
+    model = untrained(DCGAN(size=32, channels=1, width=4), 32, 1)
     assert isinstance(model, Generator)
     return model
 
 
 @pytest.mark.usefixtures("quick")
 def test_data_without_splits_are_called_so(tmp_path: Path) -> None:
-    found = dcgan.evaluate(untrained_generator(), Source([folder(tmp_path / "a", 8, 32)]), RANDOM)
-    assert "against 8 unsplit images" in found[1].protocol
-    assert not any("test images" in metric.protocol for metric in found)
+    found = dcgan.evaluate(untrained_generator(), Source([folder(tmp_path / "a", 8, 32)]), [RANDOM])
+    assert {metric.split for metric in found} == {"unsplit"}
 
 
 def test_a_generator_of_other_classes_is_not_measured(tmp_path: Path) -> None:
-    model = untrained(CDCGAN(classes=2, size=28, channels=1, width=4, latent=4), "", 28, 1)
+    model = untrained(CDCGAN(classes=2, size=28, channels=1, width=4, latent=4), 28, 1)
     with pytest.raises(InputError, match="makes images of 0 classes and the data have 0: give data of the same"):
-        cdcgan.evaluate(model, Source([folder(tmp_path / "a", 8, 28)]), RANDOM)  # type: ignore[arg-type]
+        cdcgan.evaluate(model, Source([folder(tmp_path / "a", 8, 28)]), [RANDOM])  # type: ignore[arg-type]

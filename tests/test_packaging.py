@@ -82,6 +82,7 @@ def use(bin_folder: Path, far: Path) -> None:
     """What the README promises, from a folder that has nothing to do with the project."""
     far.mkdir()
     assert "dcgan.fashion-mnist" in run(bin_folder / "zoo", "list", cwd=far)
+    assert "Fashion-MNIST test, 10,000 images" in run(bin_folder / "zoo", "info", "dcgan", cwd=far)
     run(bin_folder / "zoo", "generate", "dcgan", "-n", 4, "--seed", 7, "-o", "grid.png", cwd=far)
     assert (far / "grid.png").read_bytes()[1:4] == b"PNG"
     absent = "import importlib.util as u; assert u.find_spec('cli') is None; import zoo; print(zoo.__file__)"
@@ -91,13 +92,14 @@ def use(bin_folder: Path, far: Path) -> None:
 def test_wheel_holds_what_is_needed_and_no_more(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"zoo/registry.yaml", "zoo/cli/__init__.py", "zoo/py.typed"} <= set(names)
+    assert {"zoo/registry.yaml", "zoo/cli/__init__.py", "zoo/py.typed", "zoo/data/datasets.yaml"} <= set(names)
+    assert {f"zoo/cards/{p.name}" for p in (CHECKOUT / "zoo/cards").glob("*.yaml")} <= set(names)
     assert {f"zoo/checkpoints/{p.name}" for p in (CHECKOUT / "zoo/checkpoints").glob("*.safetensors")} <= set(names)
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"zoo"}
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as file:
         inside = {name.partition("/")[2] for name in file.getnames()}
-    assert {"registry.yaml", "setup.py", "cli/__init__.py", "zoo/registry.py"} <= inside
+    assert {"registry.yaml", "setup.py", "cli/__init__.py", "zoo/registry/index.py", "zoo/cards/dcgan.yaml"} <= inside
 
 
 @pytest.mark.parametrize("kind", ["wheel", "sdist", "editable"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import re
 import subprocess
@@ -29,7 +30,9 @@ import zoo
 from zoo.errors import InputError, RegistryError, UnknownNameError, WeightsError
 from zoo.networks import build
 from zoo.registry import discovery, index
-from zoo.registry.facts import Entry
+from zoo.registry.cards import Card, merged
+from zoo.registry.datasets import datasets
+from zoo.registry.facts import Entry, Metric
 from zoo.registry.index import from_config, info, list_models, registry
 from zoo.registry.schema import parse, read, to_config
 
@@ -50,7 +53,7 @@ GOOD: dict[str, Any] = {
                 "license": "MIT",
                 "choices": {"digit": ["none", "many"]},
                 "data": {"name": "Toys", "license": "CC0-1.0", "source": "https://example.org"},
-                "metrics": [{"name": "error", "value": 1, "protocol": "by eye"}],
+                "metrics": [{"metric": "error", "value": 1, "protocol": "by-eye", "baselines": {"real": 0}, "n": 4}],
             }
         },
     }
@@ -107,7 +110,19 @@ BAD = [
     ("toy.checkpoints.x4.hub.file", "model.bin", "hub: file: expected the path of a .safetensors file"),
     ("toy.checkpoints.x4.hub.file", "../model.safetensors", "hub: file: expected"),
     ("toy.checkpoints.x4.data.license", ..., "data: the key 'license' is missing"),
+    ("toy.checkpoints.x4.data", {"id": "mnits"}, "data: id: there is no data set 'mnits'; did you mean mnist?"),
+    ("toy.checkpoints.x4.data", {"part": "half"}, "data: the key 'name' is missing"),
     ("toy.checkpoints.x4.metrics", [{"name": "a", "value": 1}], "metrics: number 1: the key 'protocol' is missing"),
+    ("toy.checkpoints.x4.metrics", [{"metric": "a"}], "metrics: number 1: the key 'value' is missing"),
+    ("toy.checkpoints.x4.metrics", [{"metric": "a", "value": 1, "n": 0}], "n: expected a whole number from 1, got 0"),
+    (
+        "toy.checkpoints.x4.metrics",
+        [{"metric": "a", "value": 1, "baselines": {"real": "x"}}],
+        "number 1: baselines: real: expected a number, got 'x'",
+    ),
+    ("toy.checkpoints.x4.evaluate", "somewhere", "evaluate: expected module:function"),
+    ("toy.checkpoints.x4.example", "../x", "example: expected the name of a folder in examples/"),
+    ("toy.checkpoints.x4.extractors", {"lose": "a"}, "extractors: lose: unknown key; did you mean loss?"),
     ("toy.checkpoints.x4.recipe", "somewhere", "recipe: expected module:function"),
     ("toy.checkpoints.x4.config", [1], "config: expected a mapping"),
     ("toy.checkpoints.x4.choices", {"digits": [1]}, "choices: digits: unknown key; did you mean digit?"),
@@ -194,6 +209,112 @@ def test_names_aliases_and_near_names(toys: Registry) -> None:
         info("xyzzy")
     with pytest.raises(UnknownNameError, match="fashion-mnist"):
         info("dcgan.fashion")
+
+
+def test_a_checkpoint_of_the_zoo_takes_fifteen_lines() -> None:
+    lines = discovery.own_registry()[0].read_text("utf-8").splitlines()
+    starts = [i for i, line in enumerate(lines) if re.fullmatch(r"    [a-z0-9-]+:", line)]
+    assert len(starts) > 15
+    for start in starts:
+        taken = next((i for i, line in enumerate(lines[start + 1 :]) if not line.startswith("      ")), 0)
+        assert taken < 15, lines[start]
+
+
+def test_every_checkpoint_has_a_summary_and_an_example_of_its_own() -> None:
+    ours = [entry for entry in registry().entries.values() if entry.package == "zoo"]
+    assert len({entry.summary for entry in ours}) == len(ours)
+    for entry in ours:
+        if entry.embedded.is_file():
+            assert callable(index.code_of(entry.evaluate, entry))
+            assert bool(entry.example) == ("reconstruct" in entry.verbs)
+            assert not entry.example or (discovery.own_registry()[1].parent / "examples" / entry.example).is_dir()
+
+
+def test_data_sets_stand_once_and_the_registry_names_them() -> None:
+    for dataset in datasets().values():
+        assert dataset.source.startswith("https://") and dataset.get
+    data = info("dcgan").data
+    assert data is not None
+    assert data.id == "fashion-mnist"
+    assert data.name == "Fashion-MNIST, 4,000 training images of each class"
+    assert (data.license, data.source) == ("MIT", datasets()["fashion-mnist"].source)
+
+
+CARD = "# Ours.\nx4:\n- {metric: error, value: 2, protocol: by-eye, dataset: mine, split: test}\n"
+
+
+def carded(tmp_path: Path, text: str) -> Entry:
+    """The entry of a plugin whose figures are in a card."""
+    stanza = copy.deepcopy(GOOD)
+    del stanza["toy"]["checkpoints"]["x4"]["metrics"]
+    (tmp_path / "cards").mkdir(exist_ok=True)
+    (tmp_path / "cards" / "toy.yaml").write_text(text)
+    (entry,) = entries(stanza, tmp_path)
+    return entry
+
+
+def test_figures_are_read_from_the_card_when_they_are_asked_for(tmp_path: Path) -> None:
+    entry = carded(tmp_path, "x4: [")
+    (tmp_path / "cards" / "toy.yaml").write_text(CARD)
+    assert [row.value for row in entry.metrics] == [2.0]
+    assert entry.metrics == (Metric("error", 2.0, protocol="by-eye", dataset="mine", split="test"),)
+    assert "by-eye" in repr(entry.metrics)
+    assert len(carded(tmp_path, "other: []").metrics) == 0
+    (tmp_path / "cards" / "toy.yaml").unlink()
+    assert not entries(changed(GOOD, "toy.checkpoints.x4.metrics", ...), tmp_path)[0].metrics
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x4: [", "is not YAML"),
+        ("x4: 3", "x4: expected a list, got 3"),
+        ("x4: [{metric: 3}]", "x4: number 1: metric: expected a text, got 3"),
+        ("x4: [{metric: a, value: .nan}]", "nan is no finite number"),
+        ("x4: [{metric: a, value: 1, vlaue: 2}]", "number 1: vlaue: unknown key; did you mean value?"),
+        ('x4: [{metric: "\\e[31m", value: 1}]', "control characters"),
+    ],
+)
+def test_a_broken_card_is_one_sentence_and_costs_the_figures_only(tmp_path: Path, text: str, words: str) -> None:
+    entry = carded(tmp_path, text)
+    with pytest.raises(RegistryError, match=re.escape(words)) as error:
+        list(entry.metrics)
+    assert str(error.value).startswith(str(tmp_path / "cards" / "toy.yaml"))
+
+
+def test_a_card_is_written_row_by_row(tmp_path: Path) -> None:
+    entry = carded(tmp_path, CARD + "x8:\n- {metric: error, value: 3}\n")
+    assert isinstance(entry.metrics, Card)
+    rows = [Metric("kid", -4e-5, protocol="kid-random-224", n=10, baselines={"real": 0.0}, weights="12345678")]
+    entry.metrics.write(merged(entry.metrics, rows))
+    text = (tmp_path / "cards" / "toy.yaml").read_text()
+    assert text.startswith("# Ours.\nx4:\n")
+    assert len(text.splitlines()) == 6, "a line each"
+    again = carded(tmp_path, text)
+    assert again.metrics == entry.metrics
+    assert again.metrics[1] == rows[0]
+    better = replace(rows[0], value=0.0, n=20)
+    assert merged(again.metrics, [better]) == [again.metrics[0], better], "of the same protocol, data set and split"
+
+
+def test_listing_reads_no_card(zoo_command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.registry.cards.read_text", lambda path: pytest.fail(f"{path} is read"))
+    registry.cache_clear()
+    for arguments in (["list"], ["list", "--json"], ["licenses", "dcgan"]):
+        done = zoo_command(*arguments)
+        assert done.exit_code == 0, done.output
+
+
+def test_a_config_with_figures_in_words_is_read() -> None:
+    """As those of versions before there were cards."""
+    raw = json.loads(to_config(info("conv-ae.fashion-mnist")))
+    raw["metrics"] = [{"name": "error over PCA's", "value": 0.4, "protocol": "mean of copies", "fingerprint": "ab"}]
+    del raw["summary"], raw["evaluate"], raw["data"]["id"], raw["example"]
+    entry = from_config(json.dumps(raw), "config.json")
+    assert entry.metrics == (Metric("error over PCA's", 0.4, "mean of copies"),)
+    assert entry.summary == info("conv-ae").model_summary
+    assert from_config(to_config(entry), "config.json") == entry
+    assert index.evaluate_of(entry) == "zoo.recipes.conv_ae:evaluate"
 
 
 def test_list_models(toys: Registry) -> None:

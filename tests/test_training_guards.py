@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -373,11 +374,16 @@ def test_arithmetic_that_fails_is_a_sentence(
 def test_what_is_no_number_is_on_no_card(
     zoo_command: Command, trained: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = [Metric("ratio", float("nan"), "one over another"), Metric("error", 0.5, "mean of unsplit images")]
+    found = [
+        Metric("ratio", float("nan"), "one over another"),
+        Metric("error", 0.5, "mean", split="unsplit", baselines={"input": math.nan}),
+    ]
     monkeypatch.setattr("zoo.recipes.conv_ae.evaluate", lambda model, data: found)
     made = zoo_command("evaluate", f"local-dir:{trained}", "--data", photos, "--json")
     assert made.exit_code == 0, made.stderr
-    assert [row["name"] for row in json.loads(made.stdout)] == ["error"]
+    (row,) = json.loads(made.stdout)
+    assert row["name"] == "error"
+    assert "baselines" not in row
     assert "on these data there is no ratio: it would be divided by zero" in made.stderr
     assert "the data have no split test, so all their images are measured" in made.stderr
 
@@ -446,4 +452,4 @@ def test_texts_of_a_config_are_only_words_on_the_card() -> None:
     )
     body = publishing.card(entry, "owner/name").split("---\n", 2)[2]
     assert not re.search(r"\]\((http://evil|javascript)|<script|^# Heading|^\| c", body, re.MULTILINE)
-    assert all(len(re.findall(r"(?<!\\)\|", line)) == 4 for line in body.splitlines() if line.startswith("|"))
+    assert all(len(re.findall(r"(?<!\\)\|", line)) == 5 for line in body.splitlines() if line.startswith("|"))

@@ -5,14 +5,17 @@ from __future__ import annotations
 import inspect
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from zoo.errors import InputError, WeightsError
-from zoo.registry.facts import Entry
+from zoo.metrics import wording
+from zoo.metrics.protocols import protocol
+from zoo.registry.datasets import datasets
+from zoo.registry.facts import Entry, Metric
 from zoo.registry.index import code_of, registry
 from zoo.registry.licenses import commercial, terms
 from zoo.weights.folder import SAMPLES_FILE, WEIGHTS_FILE, export
@@ -75,10 +78,7 @@ def card(entry: Entry, repo: str, samples: bool = False) -> str:
         "tags": ["generative-zoo", entry.model, *entry.aliases],
     }
     if entry.metrics:
-        data = {"name": entry.data.name if entry.data else "unknown", "type": "image"}
-        metrics = [{"type": m.name, "name": m.name, "value": m.value} for m in entry.metrics]
-        result = {"task": {"type": task}, "dataset": data, "metrics": metrics}
-        header["model-index"] = [{"name": entry.name, "results": [result]}]
+        header["model-index"] = model_index(entry, task)
     parts = [
         f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---",
         f"# {entry.name}",
@@ -100,10 +100,55 @@ def card(entry: Entry, repo: str, samples: bool = False) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def model_index(entry: Entry, task: str) -> list[dict[str, Any]]:
+    """The figures in the form that the Hub reads, each under the data set that it was measured on."""
+    from huggingface_hub.repocard_data import EvalResult, eval_results_to_model_index
+
+    results = []
+    for row in entry.metrics:
+        known, dataset = protocol(row.protocol), datasets().get(row.dataset)
+        facts = {"protocol": row.protocol, "n": row.n, "seed": row.seed, "baselines": dict(row.baselines)}
+        result = EvalResult(
+            task_type=task,
+            dataset_type=(dataset and dataset.hub) or row.dataset or "unknown",
+            dataset_name=dataset.name if dataset else row.dataset or "unknown",
+            dataset_split=row.split or None,
+            metric_type=known.hub if known and known.hub else row.metric,
+            metric_name=wording.name(row),
+            metric_value=row.value,
+            metric_args={key: x for key, x in {**facts, **row.settings}.items() if x not in ("", None, {})},
+        )
+        results.append(result)
+    index: list[dict[str, Any]] = eval_results_to_model_index(entry.name, results)
+    return index
+
+
 def figures(entry: Entry) -> str:
-    """The table of its figures, with their protocols."""
-    rows = [f"{_words(m.name)} | {m.value:g} | {_words(m.protocol)}" for m in entry.metrics]
-    return table("figure | value | protocol", rows)
+    """The tables of its figures: the values, then how each was measured."""
+    note = wording.training_note(entry)
+    return "\n\n".join(filter(None, (values_table(entry), _words(note), protocol_list(entry.metrics))))
+
+
+def values_table(entry: Entry) -> str:
+    """The figures beside those of baselines, rows of a protocol together."""
+    rows = [
+        " | ".join(
+            map(_words, (wording.name(row), wording.value(row), wording.baselines(row), wording.measured_on(row)))
+        )
+        for group in wording.by_protocol(entry.metrics)
+        for row in group
+    ]
+    return table("figure | value | others | measured on", rows)
+
+
+def protocol_list(metrics: Iterable[Metric]) -> str:
+    """How figures were measured, each protocol once."""
+    lines = []
+    for row, *_ in wording.by_protocol(metrics):
+        way = wording.better(row)
+        title = f"{wording.name(row)}, {way} is better" if way else wording.name(row)
+        lines.append(f"- {_words(title)}: {_words(wording.sentence(row))}")
+    return "\n".join(lines)
 
 
 def table(head: str, rows: list[str]) -> str:

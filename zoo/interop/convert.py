@@ -82,8 +82,12 @@ def convert(
         sha256=hashlib.sha256(content).hexdigest(),
         bytes=len(content),
         license=license,
+        summary=entry.model_summary,
+        example="",
+        extractors={},
         data=None,
         recipe="",
+        evaluate="",
         metrics=(),
         verified=True,
         origin=Origin(

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from zoo.errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 
 def gaussian_samples(train: Tensor, n: int, seed: int = 0) -> Tensor:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from zoo.errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 
 def kernel_distance(a: Tensor, b: Tensor) -> float:

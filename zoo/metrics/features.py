@@ -1,15 +1,15 @@
-"""Figures of merit, each with a protocol that says how it is measured.
+"""Feature extractors: networks by whose features images are compared.
 
-Needs the extra ``[train]``. The feature extractor of the two distances is a parameter: figures measured
-with different extractors, or at different sizes, must not be compared.
+The extractor of a distance is a parameter: figures measured with different extractors, or at different sizes, must not
+be compared. Needs the extra ``[train]``.
 """
 
 from __future__ import annotations
 
 import copy
+import hashlib
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -19,23 +19,23 @@ from torch import Tensor, nn
 
 from zoo.backends.optimize import has_bfloat16
 from zoo.errors import InputError, WeightsError
+from zoo.metrics.protocols import EXTRACTORS, extractor_name
 from zoo.weights.hub import download
 
-if TYPE_CHECKING:
-    pass
-
-
-DEFAULT_FEATURES = "mobilenetv2_100"
+DEFAULT_FEATURES = "mobilenetv2_100"  # what training looks through and chooses weights by
+JUDGE = "tf_efficientnet_lite0"  # only measures: nothing is trained through it or chosen by it
 
 
 class Features:
     """What images are compared by: a network that was trained to name what it sees, or one with random weights.
 
-    Figures by different features, or at different sizes, must not be compared: :attr:`protocol` says which they are.
+    Attributes:
+        id: the extractor's name in the identifiers of protocols, such as ``mobilenetv2``.
+        name: what it is, for people.
 
     Args:
-        source: a safetensors file with the ImageNet weights of timm's ``mobilenetv2_100`` (made for
-            ``pad_type="same"`` and inputs in [-1, 1]); the name of a timm model, which comes from the Hub; or
+        source: a safetensors file with ImageNet weights of timm's ``mobilenetv2_100`` or ``tf_efficientnet_lite0``
+            (both for inputs in [-1, 1], in any precision); the name of a timm model, which comes from the Hub; or
             ``random`` for a small network with fixed random weights, which needs no file and sees less.
         size: images are resized to this (bilinear, antialiased) first; 224 is what ImageNet's networks see.
         fast: bfloat16 where the hardware has it, about twice as fast, for watching a training run.
@@ -50,16 +50,21 @@ class Features:
         self.mean: tuple[float, ...] = (0.5, 0.5, 0.5)
         self.std: tuple[float, ...] = (0.5, 0.5, 0.5)
         if self.source == "random":
-            self.network: nn.Module = _random_network()
-            name = "global mean and deviation of the maps of four random convolutions (seed 0)"
+            self.id, self.network = "random", _random_network()
         elif Path(source).suffix == ".safetensors":
-            self.network = _mobilenet(Path(source))
-            name = "1,280 features of MobileNetV2 (ImageNet, timm mobilenetv2_100 with pad_type=same)"
+            self.id, self.network = _from_file(Path(source))
         else:
-            self.network, self.mean, self.std = _from_timm(self.source)
-            name = f"features of timm's {self.source}, pretrained"
+            self.id, self.network, self.mean, self.std = _from_timm(self.source)
+        self.name = extractor_name(self.id)
         self.network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-        self.name = name
+
+    @property
+    def fingerprint(self) -> str:
+        """The first eight hexadecimal digits of a sha256 of the weights."""
+        seen = hashlib.sha256()
+        for key, x in self.network.state_dict().items():
+            seen.update(key.encode() + x.cpu().contiguous().numpy().tobytes())
+        return seen.hexdigest()[:8]
 
     @property
     def protocol(self) -> str:
@@ -89,17 +94,17 @@ class Features:
         """Images ``(N, C, H, W)`` in [-1, 1] to float64 features ``(N, d)`` on the CPU."""
         # On a CPU, maps of more than 32 MB come anew from the system for each layer: in batches of 50, images of
         # 224 px take 2.5 times as long as in batches of 5.
-        found = []
+        features = []
         for batch in images.split(5 if self._device.type == "cpu" else 50):
             batch = F.interpolate(self.prepare(batch), (self.size, self.size), mode="bilinear", antialias=True)
             with torch.autocast(batch.device.type, torch.bfloat16, enabled=self._bfloat16):
-                found.append(self.network(batch.contiguous(memory_format=torch.channels_last)).cpu().double())
-        return torch.cat(found)
+                features.append(self.network(batch.contiguous(memory_format=torch.channels_last)).cpu().double())
+        return torch.cat(features)
 
     def maps(self, images: Tensor) -> list[Tensor]:
         """Maps of several depths at the images' own size, for perceptual losses; gradients flow to the images."""
-        made: list[Tensor] = self.network.forward_intermediates(self.prepare(images), intermediates_only=True)  # type: ignore[operator]
-        return made
+        maps: list[Tensor] = self.network.forward_intermediates(self.prepare(images), intermediates_only=True)  # type: ignore[operator]
+        return maps
 
     def prepare(self, images: Tensor) -> Tensor:
         """Images as the network takes them: three channels, on its device, normalised as it was trained."""
@@ -111,29 +116,48 @@ class Features:
 
 def default_features() -> Features:
     """What a run is watched by where nothing was named: timm's MobileNetV2 if it can be had, else random features."""
+    return _first_of(DEFAULT_FEATURES)
+
+
+def default_judges() -> tuple[Features, ...]:
+    """What figures are measured by where nothing was named: by both of timm's extractors, else random features."""
     try:
-        return Features(DEFAULT_FEATURES)
+        return Features(DEFAULT_FEATURES), Features(JUDGE)
     except WeightsError:
-        return Features("random")
+        return (_first_of(DEFAULT_FEATURES, JUDGE),)
 
 
-def _mobilenet(path: Path) -> nn.Module:
+def _first_of(*names: str) -> Features:
+    """The first of timm's models that can be had, else random features."""
+    for name in names:
+        try:
+            return Features(name)
+        except WeightsError:
+            continue
+    return Features("random")
+
+
+def _from_file(path: Path) -> tuple[str, nn.Module]:
+    """Identifier and network of the extractor whose weights a safetensors file holds."""
     import timm
 
+    names = " or ".join(extractor.timm for extractor in EXTRACTORS.values() if extractor.timm)
     if not path.is_file():
-        raise InputError(
-            f"{path} does not exist: name the safetensors weights of timm's mobilenetv2_100, or a timm model."
-        )
-    network: nn.Module = timm.create_model("mobilenetv2_100", pad_type="same", num_classes=0)
+        raise InputError(f"{path} does not exist: name the safetensors weights of timm's {names}, or a timm model.")
     try:
         state = {key: value for key, value in load_file(path).items() if not key.startswith("classifier")}
-        network.load_state_dict(state)
+        for name, extractor in EXTRACTORS.items():
+            if extractor.timm:
+                network: nn.Module = timm.create_model(extractor.timm, **extractor.options, num_classes=0)
+                if network.state_dict().keys() == state.keys():
+                    network.load_state_dict(state)
+                    return name, network
     except (RuntimeError, SafetensorError) as error:
-        raise WeightsError(f"{path} holds no weights of timm's mobilenetv2_100: {str(error).splitlines()[0]}") from None
-    return network
+        raise WeightsError(f"{path} holds no weights of timm's {names}: {str(error).splitlines()[0]}") from None
+    raise WeightsError(f"{path} holds no weights of timm's {names}: its tensors have other names.")
 
 
-def _from_timm(name: str) -> tuple[nn.Module, tuple[float, ...], tuple[float, ...]]:
+def _from_timm(name: str) -> tuple[str, nn.Module, tuple[float, ...], tuple[float, ...]]:
     import timm
 
     if not timm.is_model(name.split(".")[0]):
@@ -150,7 +174,8 @@ def _from_timm(name: str) -> tuple[nn.Module, tuple[float, ...], tuple[float, ..
     network: nn.Module = timm.create_model(
         name, pretrained=True, pretrained_cfg_overlay={"file": str(path)}, num_classes=0
     )
-    return network, facts.mean, facts.std
+    tag = facts.tag if facts.tag and "." not in name else ""
+    return f"timm/{name}{tag and f'.{tag}'}", network, facts.mean, facts.std
 
 
 class _Random(nn.Module):
@@ -162,15 +187,15 @@ class _Random(nn.Module):
         self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths))
 
     def forward(self, x: Tensor) -> Tensor:
-        found = [torch.cat([m.mean((2, 3)), m.std((2, 3))], 1) for m in self.maps(x)]
-        return torch.cat(found, 1)
+        features = [torch.cat([m.mean((2, 3)), m.std((2, 3))], 1) for m in self.maps(x)]
+        return torch.cat(features, 1)
 
     def maps(self, x: Tensor) -> list[Tensor]:
-        made = []
+        maps = []
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.2)
-            made.append(x)
-        return made
+            maps.append(x)
+        return maps
 
     def forward_intermediates(self, x: Tensor, intermediates_only: bool = True) -> list[Tensor]:
         return self.maps(x)

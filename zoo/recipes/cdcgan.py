@@ -7,18 +7,21 @@ The best weights by kernel distance to training images are kept; the test split 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch.optim import Adam
 
-from zoo.data.batch import ArrayBatches
+from zoo.data.batch import ArrayBatches, to_float
 from zoo.data.source import Source
 from zoo.errors import InputError
-from zoo.metrics.classifier import classify
+from zoo.metrics.classifier import accuracy, classify, train_classifier
 from zoo.metrics.features import Features
 from zoo.metrics.fidelity import rounded
+from zoo.metrics.suites import sample_distances
 from zoo.model import Generator
 from zoo.models.cdcgan import CDCGAN
-from zoo.recipes.dcgan import distances, judge, splits
 from zoo.registry.facts import Metric
 from zoo.training.discriminators import Discriminator
 from zoo.training.generation import Generation
@@ -62,28 +65,29 @@ def mnist(
     )
 
 
-def evaluate(model: Generator, data: Source, features: Features) -> list[Metric]:
+def evaluate(model: Generator, data: Source, features: Sequence[Features]) -> list[Metric]:
     """Whether samples are of the class that was asked for; and distances to the test split, as for dcgan."""
     assert model.entry
-    train, test = splits(model.entry, data)
+    size, channels = model.entry.output.size, model.entry.output.channels or 3
+    train, test = data.images(size, channels), data.images(size, channels, split="test")
     kinds = next((c.choices for c in model.entry.conditions if c.name == "digit"), ())
     if train.labels is None or test.labels is None or len(train.classes) != len(kinds):
         raise InputError(
             f"{model.entry.name} makes images of {len(kinds)} classes and the data have {len(train.classes)}: give "
             "data of the same classes."
         )
-    classifier, right = judge(train, test)
+    classifier = train_classifier(to_float(train.x), train.labels)
+    right = accuracy(classifier, to_float(test.x), test.labels)
     n = 10_000
     asked = torch.arange(n) % len(kinds)
     samples = model.generate(n, seed=0, digit=[kinds[i] for i in asked.tolist()]).tensor * 2 - 1
     agrees = (classify(classifier, rounded(samples)) == asked).float()
     worst = min(float(agrees[asked == digit].mean()) for digit in range(len(kinds)))
-    named = data.called("test")
-    by = f"by a classifier that is right on {right:.1%} of the {named} images"
+    row: dict[str, Any] = {"split": data.called("test"), "seed": 0}
+    metric, both = "class-accuracy", {"real": round(right, 3)}
+    drawn = model.generate(min(n, len(test.x), len(train.x)), seed=0).tensor * 2 - 1  # of classes as the noise has them
     return [
-        Metric(
-            "right digit", round(float(agrees.mean()), 4), f"of {n:,} samples of seed 0, as many of each class, {by}"
-        ),
-        Metric("right digit, worst class", round(worst, 4), "the same, of the class with the least"),
-        *distances(model, train, test, features, named),
+        Metric(metric, round(float(agrees.mean()), 4), protocol=metric, n=n, baselines=both, **row),
+        Metric(f"{metric}-worst", round(worst, 4), protocol=f"{metric}-worst", n=n, **row),
+        *sample_distances(drawn, to_float(train.x), to_float(test.x), features, **row),
     ]

@@ -22,7 +22,6 @@ import zoo
 from zoo.data.batch import ArrayBatches, held_out
 from zoo.data.source import Source
 from zoo.metrics.baselines import pca_error
-from zoo.metrics.verdicts import ratio
 from zoo.model import Autoencoder
 from zoo.models.conv_ae import ConvAE
 from zoo.registry.facts import Metric
@@ -133,18 +132,8 @@ def evaluate(model: Autoencoder, data: Source) -> list[Metric]:
         data.images(size, channels, split=split).x.permute(0, 2, 3, 1).numpy() for split in ("train", "test")
     )
     images = zoo.Images.of(test)
-    found = float(np.mean((model.reconstruct(images).numpy() - images.numpy()) ** 2))
+    error = float(np.mean((model.reconstruct(images).numpy() - images.numpy()) ** 2))
     flat_train, flat_test = (x.reshape(len(x), -1).astype(np.float32) / 255 for x in (train, test))
-    code = model.entry.config["code"]
-    pca = pca_error(flat_train, flat_test, code)
-    side, named = size[0] if size else "?", data.called("test")
-    where = f"{len(test):,} {named} images of {side} px (larger ones averaged), pixels in [0, 1], copies not rounded"
-    return [
-        Metric(
-            "error over PCA's",
-            round(ratio(found, pca), 3),
-            f"mean squared error of the copies of the {where}, over that of PCA with {code} numbers (scikit-learn, "
-            f"full SVD, fitted on the {len(train):,} training images: {pca:.5f})",
-        ),
-        Metric("mean squared error", round(found, 5), where),
-    ]
+    pca = pca_error(flat_train, flat_test, model.entry.config["code"])
+    split = data.called("test")
+    return [Metric("mse", round(error, 5), protocol="mse", split=split, n=len(test), baselines={"pca": round(pca, 5)})]

@@ -7,6 +7,7 @@ The folder of the run is the network from the first domain to the second, its fo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -20,10 +21,8 @@ from zoo.data.augment import views
 from zoo.data.batch import ArrayBatches, batch_indices, held_out, to_float
 from zoo.data.source import Source
 from zoo.media.images import Images
-from zoo.metrics.distribution import frechet_distance, kernel_distance
 from zoo.metrics.features import Features
-from zoo.metrics.fidelity import rounded
-from zoo.metrics.verdicts import ratio
+from zoo.metrics.suites import distances
 from zoo.model import Model
 from zoo.models.blocks import zeroed
 from zoo.models.cyclegan import CycleGAN
@@ -93,53 +92,43 @@ def photo2monet(
     )
 
 
-def evaluate(model: Model, data: Source, features: Features, *, size: int = 128) -> list[Metric]:
+def evaluate(model: Model, data: Source, features: Sequence[Features], *, size: int = 128) -> list[Metric]:
     """How near translated images are to real ones of the other kind, beside what they were before; the cycle's error.
 
     The data are images to translate, and real ones of the other kind. The kernel distance has no bias; the Frechet
-    distance of few images is large whatever they show: hence the floor, what as many real ones of the training split
-    get, and the figures of training images, of which there are more.
+    distance of few images is large whatever they show: hence what as many real ones of the training split get, and the
+    figures of training images, of which there are more.
     """
     names = ("test", "train") if data.has("train") else ("test",)
     splits = {split: data.domains(size, split=split, least=2) for split in names}
-    metrics: list[Metric] = []
+    rows: list[Metric] = []
     for split, (a, b) in splits.items():
         before = a.x.numpy().astype(np.float32) / 255
-        made = model.reconstruct(Images(list(before)))
-        n, real = len(made), features(to_float(b.x))
-        images = {"": rounded(torch.from_numpy(made.numpy()) * 2 - 1), " of the inputs": to_float(a.x)}
+        results = model.reconstruct(Images(list(before)))
+        n = len(results)
+        baselines = {"input": to_float(a.x)}
         if split == "test" and "train" in splits and len(others := splits["train"][1].x) >= n:
-            images[" of real images, the floor"] = to_float(others[batch_indices(0, len(others), n, seed=0)])
-        found = {kind: features(x) for kind, x in images.items()}
-        frechet = {kind: frechet_distance(x, real) for kind, x in found.items()}
-        share = ratio(frechet[""], frechet[" of the inputs"])
-        metrics.append(Metric(f"FID over the inputs', {split}", round(share, 3), "the next two, divided"))
-        shared = f"{n} {data.called(split)} images of {size} px, 8 bits, against {len(b.x)} real ones of the other kind"
-        protocols = {
-            "": f"{shared}, {features.protocol}",
-            " of the inputs": "the same, of the images as they were",
-            " of real images, the floor": f"the same, of {n} real ones of the other kind in the training split",
-        }
-        for kind, x in frechet.items():
-            start = "" if kind else "Frechet distance, "
-            metrics.append(Metric(f"FID{kind}, {split}", round(x, 2), start + protocols[kind], anchor=bool(kind)))
-        for kind, y in found.items():
-            start = "" if kind else "unbiased, kernel (x.y / d + 1) ** 3, "
-            figure = round(kernel_distance(y, real), 4)
-            metrics.append(Metric(f"KID{kind}, {split}", figure, start + protocols[kind], anchor=bool(kind)))
+            baselines["real"] = to_float(others[batch_indices(0, len(others), n, seed=0)])
+        rows += distances(
+            torch.from_numpy(results.numpy()) * 2 - 1,
+            to_float(b.x),
+            features,
+            baselines,
+            split=data.called(split),
+            settings={"size": size, "references": len(b.x)},
+        )
         if split == "test":
-            metrics += _cycle_error(model, made, before, data.called(split))
-    return metrics
+            rows += _cycle_error(model, results, before, split=data.called(split), settings={"size": size})
+    return rows
 
 
-def _cycle_error(model: Model, made: Images, before: np.ndarray, named: str) -> list[Metric]:
+def _cycle_error(model: Model, results: Images, before: np.ndarray, **row: Any) -> list[Metric]:
     """Of images that were translated and go back, if there is a checkpoint that does that."""
     name = _way_back(model)
     if not name:
         return []
-    error = float(np.abs(zoo.load(name).reconstruct(made).numpy() - before).mean())
-    protocol = f"mean absolute error of the {len(made)} {named} images after {name}, pixels in [0, 1]"
-    return [Metric("cycle L1", round(error, 4), protocol)]
+    error = float(np.abs(zoo.load(name).reconstruct(results).numpy() - before).mean())
+    return [Metric("cycle-l1", round(error, 4), f"by way of {name}", "cycle-l1", n=len(results), **row)]
 
 
 def _way_back(model: Model) -> str:

@@ -9,23 +9,22 @@ The best weights by kernel distance to training images are kept; the test split 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Adam
 
-from zoo.data.batch import ArrayBatches, batch_indices, to_float
+from zoo.data.batch import ArrayBatches, to_float
 from zoo.data.source import ImageSet, Source
-from zoo.metrics.baselines import gaussian_samples
-from zoo.metrics.classifier import classify, train_classifier
-from zoo.metrics.distribution import frechet_distance, kernel_distance
+from zoo.metrics.classifier import accuracy, classify, train_classifier
 from zoo.metrics.features import Features
 from zoo.metrics.fidelity import rounded
-from zoo.metrics.verdicts import ratio
+from zoo.metrics.suites import sample_distances
 from zoo.model import Generator
 from zoo.models.dcgan import DCGAN
-from zoo.registry.facts import Entry, Metric
+from zoo.registry.facts import Metric
 from zoo.training.discriminators import Discriminator, ProjectedDiscriminator
 from zoo.training.generation import Generation
 from zoo.training.objective import TrainableNetwork
@@ -151,77 +150,28 @@ def _generation(
     )
 
 
-def evaluate(model: Generator, data: Source, features: Features) -> list[Metric]:
-    """Distances of samples to the test split, between two anchors; and whether all classes are there."""
+def evaluate(model: Generator, data: Source, features: Sequence[Features]) -> list[Metric]:
+    """Distances of samples to the test split, beside two baselines; and whether all classes are there."""
     assert model.entry
-    train, test = splits(model.entry, data)
-    named = data.called("test")
-    metrics = distances(model, train, test, features, named)
-    if train.labels is not None and test.labels is not None and train.x.shape[1:] == (1, 28, 28):
-        classifier, right = judge(train, test)
-        n, classes = min(10_000, len(test.x), len(train.x)), len(train.classes)
-        found = classify(classifier, rounded(model.generate(n, seed=0).tensor * 2 - 1))
-        shares = torch.bincount(found, minlength=classes) / n
-        protocol = (
-            f"of {classes} classes, among {n:,} samples of seed 0, by a classifier that is right on {right:.1%} of the "
-            f"{named} images; 1/{classes} would be even"
-        )
-        metrics.append(Metric("share of the rarest class", round(float(shares.min()), 4), protocol))
-    return metrics
-
-
-def splits(entry: Entry, data: Source) -> tuple[ImageSet, ImageSet]:
-    """Images to train on and to test by."""
-    size, channels = entry.output.size, entry.output.channels or 3
-    return data.images(size, channels), data.images(size, channels, split="test")
-
-
-def judge(train: ImageSet, test: ImageSet) -> tuple[nn.Module, float]:
-    """A classifier, and the share of the test images that it is right on."""
-    assert train.labels is not None
-    assert test.labels is not None
-    classifier = train_classifier(to_float(train.x), train.labels)
-    return classifier, float((classify(classifier, to_float(test.x)) == test.labels).float().mean())
-
-
-def distances(
-    model: Generator, train: ImageSet, test: ImageSet, features: Features, named: str = "test"
-) -> list[Metric]:
-    """Of samples to the test split, which protocols call ``named`` images, between two anchors.
-
-    The floor is what as many training images get, "naive" a Gaussian fitted to the training pixels. All images are
-    rounded to 8 bits.
-    """
+    size, channels = model.entry.output.size, model.entry.output.channels or 3
+    train, test = data.images(size, channels), data.images(size, channels, split="test")
     n = min(10_000, len(test.x), len(train.x))
-    sets = {
-        "floor": to_float(train.x[batch_indices(0, len(train.x), n, seed=0)]),
-        "naive": gaussian_samples(to_float(train.x), n),
-        "samples": model.generate(n, seed=0).tensor * 2 - 1,
-    }
-    reference = features(to_float(test.x[:n]))
-    kernel, frechet = {}, {}
-    for name, images in sets.items():
-        found = features(rounded(images))
-        kernel[name], frechet[name] = kernel_distance(found, reference), frechet_distance(found, reference)
-    way = ratio(kernel["samples"] - kernel["floor"], kernel["naive"] - kernel["floor"])
-    same, training = "over the same samples, images and features", f"the same with {n:,} training images"
-    gaussian = f"the same with {n:,} samples of the Gaussian"
-    return [
-        Metric(
-            "way from real to naive, by KID",
-            round(way, 4),
-            "(KID - floor) / (naive - floor), where naive is a full-covariance Gaussian fitted to the training pixels; "
-            "KID and both anchors as below",
-        ),
-        Metric(
-            "KID",
-            round(kernel["samples"], 5),
-            f"unbiased, kernel (x.y / d + 1) ** 3 over all pairs: {n:,} samples of seed 0 against {n:,} {named} "
-            f"images, 8 bits, {features.protocol}",
-        ),
-        Metric("KID of real images, the floor", round(kernel["floor"], 5), training, anchor=True),
-        Metric("KID of the naive way", round(kernel["naive"], 5), gaussian, anchor=True),
-        Metric("FID", round(frechet["samples"], 3), f"Frechet distance {same}"),
-        Metric("FID of real images, the floor", round(frechet["floor"], 3), training, anchor=True),
-        Metric("FID of the naive way", round(frechet["naive"], 2), gaussian, anchor=True),
-    ]
+    samples = model.generate(n, seed=0).tensor * 2 - 1
+    row: dict[str, Any] = {"split": data.called("test"), "seed": 0}
+    rows = sample_distances(samples, to_float(train.x), to_float(test.x), features, **row)
+    if train.labels is not None and test.labels is not None and train.x.shape[1:] == (1, 28, 28):
+        classifier = train_classifier(to_float(train.x), train.labels)
+        right = accuracy(classifier, to_float(test.x), test.labels)
+        classes = len(train.classes)
+        shares = torch.bincount(classify(classifier, rounded(samples)), minlength=classes) / n
+        share = Metric(
+            "rarest-class-share",
+            round(float(shares.min()), 4),
+            f"the classifier is right on {right:.1%} of the {data.called('test')} images",
+            "rarest-class-share",
+            n=n,
+            baselines={"uniform": round(1 / classes, 4)},
+            **row,
+        )
+        rows.append(share)
+    return rows

@@ -11,7 +11,7 @@ Pairs are images side by side, or two folders with the same names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,10 +27,8 @@ from zoo.data.batch import ArrayBatches, batch_indices, held_out, to_float
 from zoo.data.source import Pairs, Source
 from zoo.media.images import Images
 from zoo.metrics.classifier import classify
-from zoo.metrics.distribution import frechet_distance, kernel_distance
 from zoo.metrics.features import Features
-from zoo.metrics.fidelity import rounded
-from zoo.metrics.verdicts import ratio
+from zoo.metrics.suites import distances
 from zoo.model import Model
 from zoo.models.pix2pix import Pix2Pix
 from zoo.registry.facts import Metric
@@ -181,67 +179,55 @@ def _translation(
 
 
 def evaluate(
-    model: Model, data: Source, features: Features, *, reverse: bool = False, without_d: str = ""
+    model: Model, data: Source, features: Sequence[Features], *, reverse: bool = False, without_d: str = ""
 ) -> list[Metric]:
     """Error and distance of results to targets, over the test split.
 
     ``reverse`` as it was trained; ``without_d`` is one that was trained by ``adversarial=no``, to be measured likewise.
     """
+    pairs = _split(model, data, "test", reverse)
+    train = _split(model, data, "train", reverse) if data.has("train") else None
+    settings = {"reverse": True} if reverse else {}
+    return _figures(model, pairs, train, features, without_d, split=data.called("test"), settings=settings)
+
+
+def evaluate_emoji(model: Model, data: Source, features: Sequence[Features]) -> list[Metric]:
+    """As :func:`evaluate`, over the test split of :func:`emoji`: every 10th pair of data that have no splits."""
+    pairs = _split(model, data, "test")
+    tenth = torch.arange(len(pairs.a)) % 10 == 0
+    return _figures(model, pairs.take(tenth), pairs.take(~tenth), features, split="test")
+
+
+def _split(model: Model, data: Source, split: str, reverse: bool = False) -> Pairs:
     entry = model.entry
     assert entry
     assert entry.input
     channels = (entry.input.channels or 3, entry.output.channels or 3)
+    return data.pairs(entry.output.size, channels, split=split, least=2, reverse=reverse)
 
-    def split(name: str) -> Pairs:
-        return data.pairs(entry.output.size, channels, split=name, least=2, reverse=reverse)
 
-    pairs = split("test")
-    train: Pairs | None = None
-    if entry.recipe.endswith(":emoji"):  # the test split of that recipe
-        tenth = torch.arange(len(pairs.a)) % 10 == 0
-        pairs, train = pairs.take(tenth), pairs.take(~tenth)
-    elif data.has("train"):
-        train = split("train")
-    given, target = pairs.a.float() / 255, pairs.b.float() / 255
-    wanted = features(target * 2 - 1)
+def _figures(
+    model: Model, pairs: Pairs, train: Pairs | None, features: Sequence[Features], without_d: str = "", **row: Any
+) -> list[Metric]:
+    """All figures of a network over pairs."""
+    inputs, target = pairs.a.float() / 255, pairs.b.float() / 255
+    n = len(target)
 
     def results(model: Model) -> Tensor:
-        return torch.from_numpy(model.reconstruct(Images(list(given.numpy()))).numpy())
+        return torch.from_numpy(model.reconstruct(Images(list(inputs.numpy()))).numpy())
 
-    made = {"": results(model), **({" without D": results(zoo.load(without_d))} if without_d else {})}
-    found = {name: features(rounded(x * 2 - 1)) for name, x in made.items()}
-    frechet = {name: round(frechet_distance(x, wanted), 2) for name, x in found.items()}
-    l1, plain = float((made[""] - target).abs().mean()), float((given - target).abs().mean())
-    named = "test" if train else data.called("test")
-    shared = f"results for {len(target):,} {named} pairs of {target.shape[-1]} px against the targets"
-    metrics = [
-        Metric(
-            "L1 over the input's",
-            round(ratio(l1, plain), 3),
-            f"the next, over that of the inputs themselves ({plain:.4f})",
-        ),
-        Metric("L1", round(l1, 4), f"mean absolute error, {shared}, pixels in [0, 1]"),
-        Metric("FID", frechet[""], f"Frechet distance, {shared}, 8 bits, {features.protocol}"),
-        Metric(
-            "KID",
-            round(kernel_distance(found[""], wanted), 4),
-            f"unbiased, kernel (x.y / d + 1) ** 3, {shared}, likewise",
-        ),
-    ]
-    if without_d:
-        shorter = round(ratio(frechet[""], frechet[" without D"]), 3)
-        metrics.insert(0, Metric("FID over that without D", shorter, "FID and FID without D, divided"))
-        protocol = "as FID, of a network of this size that was trained by L1 alone, no shorter"
-        metrics.append(Metric("FID without D", frechet[" without D"], protocol))
-    if train and len(train.a) >= len(target):
-        real = features(to_float(train.b[batch_indices(0, len(train.b), len(target), seed=0)]))
-        protocol = "as FID, of as many targets of the training split"
-        metrics.append(
-            Metric("FID of other real images", round(frechet_distance(real, wanted), 2), protocol, anchor=True)
-        )
+    images = {"": results(model), **({"l1_alone": results(zoo.load(without_d))} if without_d else {})}
+    baselines = {"input": inputs, **{name: x for name, x in images.items() if name}}
+    if train and len(train.a) >= n:
+        baselines["real"] = train.b[batch_indices(0, len(train.b), n, seed=0)].float() / 255
+    rows = distances(
+        images[""] * 2 - 1, target * 2 - 1, features, {name: x * 2 - 1 for name, x in baselines.items()}, **row
+    )
+    l1 = {name: round(float((x - target).abs().mean()), 4) for name, x in {**images, "input": inputs}.items()}
+    rows.append(Metric("l1", l1.pop(""), protocol="l1", n=n, baselines=l1, **row))
     if train and _are_labels(pairs.a):
-        metrics += _found_again(train, pairs, {**made, " of the targets": target})
-    return metrics
+        rows += _pixel_accuracy(train, pairs, {**images, "real": target}, **row)
+    return rows
 
 
 def _codes(images: Tensor) -> Tensor:
@@ -254,36 +240,29 @@ def _are_labels(images: Tensor) -> bool:
     return images.shape[1] == 3 and 1 < len(_codes(images).unique()) <= 32
 
 
-def _found_again(train: Pairs, test: Pairs, images: Mapping[str, Tensor], steps: int = 500) -> list[Metric]:
+def _pixel_accuracy(
+    train: Pairs, test: Pairs, images: Mapping[str, Tensor], steps: int = 500, **row: Any
+) -> list[Metric]:
     """Whether things are where the labels say: the FCN score of section 4.1 of the paper, with a U-Net.
 
-    ``images`` are in [0, 1]: results, under no name, and others for the same labels to compare them with.
+    ``images`` are in [0, 1]: results, under no name, and baselines for the same labels.
     """
     step = max(1, train.a.shape[-1] // 128)
     colours = _codes(train.a).unique()
-    kinds, wanted = (
+    labels, wanted = (
         torch.searchsorted(colours, _codes(x.a[..., ::step, ::step])).clamp(max=len(colours) - 1) for x in (train, test)
     )
-    network = _segmenter(len(colours), F.avg_pool2d(to_float(train.b), step), kinds, steps)
-    how = (
-        f"share of the pixels of results for {len(wanted):,} test pairs whose label, of {len(colours)}, a U-Net names "
-        f"that the training photos taught, at {kinds.shape[-1]} px"
-    )
-    metrics = []
+    network = _segmenter(len(colours), F.avg_pool2d(to_float(train.b), step), labels, steps)
+    shares: dict[str, dict[str, float]] = {"pixel-accuracy": {}, "pixel-accuracy-class-mean": {}}
     for name, x in images.items():
         right = (classify(network, F.avg_pool2d(x * 2 - 1, step)) == wanted).double()
-        classes = torch.stack([right[wanted == kind].mean() for kind in wanted.unique()])
-        metrics += [
-            Metric(
-                f"labels found again{name}", round(float(right.mean()), 4), how if not name else "as labels found again"
-            ),
-            Metric(
-                f"labels found again{name}, mean of classes",
-                round(float(classes.mean()), 4),
-                "the same, the mean over labels of the share of each",
-            ),
-        ]
-    return metrics
+        classes = torch.stack([right[wanted == label].mean() for label in wanted.unique()])
+        for metric, value in zip(shares, (right.mean(), classes.mean()), strict=True):
+            shares[metric][name] = round(float(value), 4)
+    return [
+        Metric(metric, values.pop(""), protocol=metric, n=len(wanted), baselines=values, **row)
+        for metric, values in shares.items()
+    ]
 
 
 def _segmenter(kinds: int, images: Tensor, labels: Tensor, steps: int, batch: int = 8) -> nn.Module:

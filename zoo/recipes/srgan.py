@@ -8,6 +8,7 @@ Every 20th photo is held out, to choose the best weights by; Set5, Set14 and BSD
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from itertools import compress
 from typing import Any
@@ -132,48 +133,51 @@ def _photos(data: Source, scale: int, patch: int) -> tuple[PatchBatches, list[Ba
     return train, [{"input": to_float(x)[None], "target": to_float(y)[None]} for x, y in pairs]
 
 
-def evaluate(model: Model, data: Source, features: Features) -> list[Metric]:
-    """PSNR, SSIM and perceptual distance of enlarged photos, and of bicubic enlargement."""
+def evaluate(model: Model, data: Source, features: Sequence[Features]) -> list[Metric]:
+    """PSNR, SSIM and perceptual distance of enlarged photos, and of bicubic enlargement.
+
+    Data without splits are a test set, as Set5 is.
+    """
     assert model.entry
     scale = model.entry.output.scale
-    rows: dict[str, list[float]] = {}
+    protocols = {"psnr-y": "psnr", "ssim-y": "ssim", "psnr-rgb": "psnr"}
+    protocols |= {f"perceptual-{extractor.id}": "perceptual-distance" for extractor in features}
+    prints = {f"perceptual-{extractor.id}": extractor.fingerprint for extractor in features}
+    values: dict[tuple[str, str], list[float]] = {}  # of each photo, by protocol and way
     photos = data.photos(split="test")
     for _, photo in photos:
         small = downscale(photo, scale)
         target = photo[:, : small.shape[1] * scale, : small.shape[2] * scale]
-        made = {
+        results = {
             "": torch.from_numpy(model.reconstruct(small.permute(1, 2, 0).numpy()).arrays[0]) * 2 - 1,
-            " of bicubic": to_float(_bicubic(small, scale)),
+            "bicubic": to_float(_bicubic(small, scale)),
         }
-        for kind, image in made.items():
+        for way, image in results.items():
             both = torch.stack([rounded(image), to_float(target)])
             rgb = ((both.double() + 1) * 127.5)[..., scale:-scale, scale:-scale].split(1)
             y = [luma(x) for x in rgb]
-            found = {
-                "PSNR": psnr(*y),
-                "SSIM": ssim(*y),
-                "RGB PSNR": psnr(*rgb),
-                "perceptual distance": float(perceptual_distance(both[:1], both[1:], features)),
-            }
-            for name, value in found.items():
-                rows.setdefault(f"{name}{kind}", []).append(value)
-    shared = f"mean over {len(photos)} photos, cropped to multiples of {scale}, made smaller as MATLAB's imresize does"
-    luminance = f"{shared}, 8 bits, Y channel of BT.601, {scale} pixels cut off at the edges"
-    protocols = {
-        "PSNR": f"dB, {luminance}",
-        "SSIM": f"{luminance}; a Gaussian window of 11 pixels, sigma 1.5",
-        "RGB PSNR": f"dB, {shared}, 8 bits, {scale} pixels cut off at the edges",
-        "perceptual distance": (
-            f"{shared}; squared distance of the maps at all depths, each pixel at unit length, mean over pixels, sum "
-            f"over depths; maps of {features.name}"
-        ),
-    }
-    metrics = []
-    for name, values in rows.items():
-        protocol = protocols[name.removesuffix(" of bicubic")]
-        value = round(float(np.mean(values)), 2 if "PSNR" in name else 4)
-        metrics.append(Metric(f"{name}, {data.name}", value, protocol, anchor=name.endswith(" of bicubic")))
-    return metrics
+            figures = {"psnr-y": psnr(*y), "ssim-y": ssim(*y), "psnr-rgb": psnr(*rgb)}
+            for extractor in features:
+                distance = perceptual_distance(both[:1], both[1:], extractor)
+                figures[f"perceptual-{extractor.id}"] = float(distance)
+            for name, value in figures.items():
+                values.setdefault((name, way), []).append(value)
+
+    def mean(name: str, way: str) -> float:
+        return round(float(np.mean(values[name, way])), 2 if "psnr" in name else 4)
+
+    return [
+        Metric(
+            metric,
+            mean(name, ""),
+            protocol=f"{name}-x{scale}",
+            split="test",
+            n=len(photos),
+            baselines={"bicubic": mean(name, "bicubic")},
+            features=prints.get(name, ""),
+        )
+        for name, metric in protocols.items()
+    ]
 
 
 def _bicubic(small: Tensor, scale: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,30 +90,54 @@ class Hub:
 
 @dataclass(frozen=True)
 class Data:
-    """What a checkpoint was trained on."""
+    """What a checkpoint was trained on.
+
+    Attributes:
+        name: of the data set, and which part of it.
+        license: of the data, as an SPDX identifier where there is one.
+        source: a link to who made it.
+        id: of the data set in ``zoo/data/datasets.yaml``, if it stands there.
+    """
 
     name: str
     license: str
     source: str
+    id: str = ""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A measured figure, and exactly how it was measured.
+    """A row of a card: a measured figure, and what it was measured by and on.
 
     Attributes:
-        name: what it is.
+        metric: what it is, such as ``kid``.
         value: the figure.
-        protocol: how it was measured.
-        fingerprint: a number of the data, the features and the weights that it was measured with, if it is on record.
-        anchor: whether it says something of the data and the features alone, and nothing of the model; not on record.
+        note: words about this row, or how it was measured where ``protocol`` is none of the zoo's.
+        protocol: an identifier that :mod:`zoo.metrics.protocols` explains.
+        dataset: an identifier in ``zoo/data/datasets.yaml``, or what somebody calls data of their own.
+        split: which part of the data; ``unsplit`` where they have none.
+        n: how many images of the model were measured.
+        seed: of those that were generated.
+        baselines: what others get by the same protocol, such as real images or the input itself.
+        settings: of the evaluation, where they are not the only ones there are.
+        features: the first digits of a sha256 of the weights of the feature extractor.
+        data: the first digits of a sha256 of all images that were read.
+        weights: the first digits of the sha256 of the weights that were measured.
     """
 
-    name: str
+    metric: str
     value: float
-    protocol: str
-    fingerprint: str = field(default="", repr=False)  # of no use to who prints the figures
-    anchor: bool = field(default=False, repr=False)
+    note: str = ""
+    protocol: str = ""
+    dataset: str = ""
+    split: str = ""
+    n: int | None = None
+    seed: int | None = None
+    baselines: Mapping[str, float] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    features: str = ""
+    data: str = ""
+    weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,6 +171,14 @@ class Entry:
         config: keyword arguments of the builder.
         sha256: what identifies the weights, wherever they come from. None for a folder of the user's own.
         bytes: size of the weights.
+        summary: one line about the checkpoint, or about the model where it has none of its own.
+        model_summary: one line about the model, whatever it was trained on.
+        recipe: the function that trained it, as ``module:function``.
+        evaluate: the function that measures it, as ``module:function``.
+        extractors: which feature extractors had a part in training: in a ``loss`` or discriminator, in the
+            ``selection`` of the weights.
+        metrics: the measured figures; those of a registry are read from ``cards/MODEL.yaml`` when they are asked for.
+        example: the folder in ``examples/`` that it is shown on.
         verified: whether we have loaded these weights; False for files that were only read about.
         license: of the weights, as an SPDX identifier where there is one.
         origin: the files that the weights were imported from, if they were.
@@ -173,7 +205,11 @@ class Entry:
     bytes: int | None = None
     data: Data | None = None
     recipe: str = ""
-    metrics: tuple[Metric, ...] = ()
+    evaluate: str = ""
+    extractors: Mapping[str, str] = field(default_factory=dict)
+    metrics: Sequence[Metric] = field(default=(), repr=False)  # which would read a file
+    example: str = ""
+    model_summary: str = ""
     verified: bool = True
     origin: Origin | None = None
     source: str = ""

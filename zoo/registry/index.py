@@ -186,11 +186,11 @@ def info(name: str) -> Entry:
 
 
 def code_of(name: str, entry: Entry) -> Any:
-    """What ``module:attribute`` is, a builder or a recipe: the one way in which a name in a file is imported.
+    """What ``module:attribute`` is, code that a file names: the one way in which such a name is imported.
 
-    The name must stand in the registry file that has the model, as its builder or as the recipe of a checkpoint: a
-    ``config.json`` may repeat it, and names nothing else. The module must be of the zoo, of a plugin, or of a folder
-    that the user registered, or be there already.
+    The name must stand in the registry file that has the model, as its builder or as ``recipe`` or ``evaluate`` of a
+    checkpoint: a ``config.json`` may repeat it, and names nothing else. The module must be of the zoo, of a plugin, or
+    of a folder that the user registered, or be there already.
 
     Args:
         name: as the registry or a ``config.json`` has it.
@@ -201,9 +201,10 @@ def code_of(name: str, entry: Entry) -> Any:
     """
     module, _, attribute = name.partition(":")
     known = registry().models.get(entry.model, [entry])
-    if name not in {text for one in known for text in (one.builder, one.recipe)}:
+    if name not in {text for one in known for text in (one.builder, one.recipe, one.evaluate)}:
         raise RegistryError(f"{entry.name} names the code {name!r}, which no registry has for it: it is not imported.")
-    cure = "." if entry.package == "zoo" else f"; {entry.package} has to correct `builder`, `recipe` or the code."
+    keys = "`builder`, `recipe`, `evaluate` or the code"
+    cure = "." if entry.package == "zoo" else f"; {entry.package} has to correct {keys}."
     if module not in sys.modules and not _is_registered(module):
         raise RegistryError(
             f"{entry.name}: {name} is not imported: its module is not in the package or folder of a registry{cure}"
@@ -214,6 +215,26 @@ def code_of(name: str, entry: Entry) -> Any:
         raise RegistryError(
             f"{entry.name}: {name} cannot be imported: {type(error).__name__}: {str(error).rstrip('.')}{cure}"
         ) from error
+
+
+def evaluate_of(entry: Entry) -> str:
+    """The function that measures a model, as ``module:function``.
+
+    A ``config.json`` may name one that the registry has for its model, and no other; where it names none, it is that of
+    the checkpoint with the same recipe, or else of the first.
+
+    Raises:
+        InputError: if the registry names none.
+    """
+    known = [one for one in registry().models[entry.model] if one.evaluate]
+    if not known:
+        raise InputError(
+            f"Nothing says how {entry.name} is measured: its registry names no function under `evaluate`, as "
+            "module:function."
+        )
+    if entry.evaluate in {one.evaluate for one in known}:
+        return entry.evaluate
+    return next((one for one in known if one.recipe == entry.recipe), known[0]).evaluate
 
 
 def _is_registered(module: str) -> bool:
@@ -237,7 +258,7 @@ def from_config(text: str, where: str) -> Entry:
 
     Args:
         text: JSON with ``model``, ``config``, ``output`` and, as in the registry, ``input``, ``license``, ``sha256``,
-            ``bytes``, ``data``, ``recipe``, ``training``, ``metrics``. It names a model, never code.
+            ``bytes``, ``data``, ``recipe``, ``evaluate``, ``training``, ``metrics``. It names a model, never code.
         where: the file's name, for errors.
     """
     try:

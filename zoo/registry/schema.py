@@ -8,12 +8,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import InputError, RegistryError
+from zoo.errors import InputError, RegistryError, near
 from zoo.files import read_text
-from zoo.registry.facts import CONDITION_KINDS, KINDS, VERBS, Condition, Data, Entry, Format, Hub, Metric, Origin
+from zoo.registry.cards import Card, metric, row_of
+from zoo.registry.datasets import datasets
+from zoo.registry.facts import CONDITION_KINDS, KINDS, VERBS, Condition, Data, Entry, Format, Hub, Origin
 from zoo.registry.values import FILE, LINK, NAME, REPO, REQUIRED, REVISION, Facts, Loader, bounded, load, number, show
 
-OF_MODEL = ("model", "package", "folder", "builder", "summary", "paper", "aliases", "verbs", "conditions")
+OF_MODEL = ("model", "package", "folder", "builder", "model_summary", "paper", "aliases", "verbs", "conditions")
+CODE = r"[\w.]+:\w+"
+ROLES = ("loss", "selection")  # of a feature extractor in training
 
 
 for _tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float"):
@@ -71,9 +75,18 @@ def _hub(facts: Facts | None) -> Hub | None:
 def _data(facts: Facts | None) -> Data | None:
     if facts is None:
         return None
-    made = Data(facts.get("name", str), facts.get("license", str), facts.get("source", str))
+    key, name = facts.get("id", str, ""), facts.get("name", str, "") or None
+    if name is None and key:
+        known = datasets().get(key)
+        if known is None:
+            raise RegistryError(f"{facts.where}: id: there is no data set {show(key)}{near(key, datasets()) or '.'}")
+        part = facts.get("part", str, "")
+        data = Data(f"{known.name}, {part}" if part else known.name, known.license, known.source, key)
+    else:
+        facts.raw["name"] = name
+        data = Data(facts.get("name", str), facts.get("license", str), facts.get("source", str), key)
     facts.done()
-    return made
+    return data
 
 
 def _origin(facts: Facts | None) -> Origin | None:
@@ -93,13 +106,12 @@ def _origin(facts: Facts | None) -> Origin | None:
     return made
 
 
-def _metric(raw: Any, where: str) -> Metric:
-    facts = Facts(raw, where)
-    made = Metric(
-        facts.get("name", str), facts.get("value", float), facts.get("protocol", str), facts.get("fingerprint", str, "")
-    )
+def _extractors(facts: Facts | None) -> dict[str, str]:
+    if facts is None:
+        return {}
+    roles = {role: facts.get(role, str, "") for role in ROLES}
     facts.done()
-    return made
+    return {role: extractor for role, extractor in roles.items() if extractor}
 
 
 def _check_name(name: Any, where: str) -> str:
@@ -118,8 +130,8 @@ def _model(name: str, raw: Any, file: str, package: str, folder: Path) -> list[E
         "model": name,
         "package": package,
         "folder": folder,
-        "builder": facts.matching("builder", r"[\w.]+:\w+", "module:Class, as in zoo.models.dcgan:DCGAN"),
-        "summary": facts.get("summary", str),
+        "builder": facts.matching("builder", CODE, "module:Class, as in zoo.models.dcgan:DCGAN"),
+        "model_summary": facts.get("summary", str),
         "paper": facts.get("paper", str, ""),
         "aliases": tuple(_check_name(a, f"{facts.where}: aliases") for a in facts.list_of("aliases", (str,), ())),
         "verbs": facts.list_of("verbs", (str,)),
@@ -135,10 +147,11 @@ def _model(name: str, raw: Any, file: str, package: str, folder: Path) -> list[E
         )
     facts.done()
     if checkpoints is None:  # a network alone, for weights that users bring
-        return [Entry(**shared, checkpoint="", output=Format(), license="unknown")]
+        return [Entry(**shared, summary=shared["model_summary"], checkpoint="", output=Format(), license="unknown")]
     if not checkpoints.raw:
         raise RegistryError(f"{facts.where}: checkpoints: expected at least one.")
-    return [checkpoint(key, value, checkpoints.where, shared) for key, value in checkpoints.raw.items()]
+    card = folder / "cards" / f"{name}.yaml"
+    return [checkpoint(key, value, checkpoints.where, shared, card) for key, value in checkpoints.raw.items()]
 
 
 def _chosen(facts: Facts | None, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
@@ -154,17 +167,22 @@ def _chosen(facts: Facts | None, conditions: tuple[Condition, ...]) -> tuple[Con
     return tuple(made)
 
 
-def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any]) -> Entry:
-    """The entry of a checkpoint, with the facts of its model in ``shared``."""
+def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any], card: Path | None = None) -> Entry:
+    """The entry of a checkpoint, with the facts of its model in ``shared``.
+
+    Its figures are those under ``metrics``; where there are none, those of the file ``card``.
+    """
     facts = Facts(raw, f"{where}: {_check_name(name, where)}")
     shared = {**shared, "conditions": _chosen(facts.inner("choices"), shared["conditions"])}
     output = _format(facts.inner("output"))
     if output is None:
         raise RegistryError(f"{facts.where}: the key 'output' is missing: expected a mapping.")
-    metrics = facts.get("metrics", list, [])
+    rows = facts.get("metrics", list, [])
+    figures = tuple(metric(raw, f"{facts.where}: metrics: number {i}") for i, raw in enumerate(rows, 1))
     made = Entry(
         **shared,
         checkpoint=name,
+        summary=facts.get("summary", str, shared["model_summary"]),
         config=facts.get("config", dict, {}),
         input=_format(facts.inner("input")),
         output=output,
@@ -173,8 +191,11 @@ def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any]) -> En
         bytes=facts.positive("bytes", None),
         license=facts.get("license", str),
         data=_data(facts.inner("data")),
-        recipe=facts.matching("recipe", r"[\w.]+:\w+", "module:function", ""),
-        metrics=tuple(_metric(m, f"{facts.where}: metrics: number {i}") for i, m in enumerate(metrics, 1)),
+        recipe=facts.matching("recipe", CODE, "module:function", ""),
+        evaluate=facts.matching("evaluate", CODE, "module:function", ""),
+        extractors=_extractors(facts.inner("extractors")),
+        metrics=figures if figures or card is None else Card(card, name),
+        example=facts.matching("example", NAME.pattern, "the name of a folder in examples/", ""),
         verified=facts.get("verified", bool, True),
         origin=_origin(facts.inner("origin")),
         training=facts.get("training", dict, {}),
@@ -247,19 +268,20 @@ def to_config(entry: Entry) -> str:
     for key in ("input", "output", "data", "origin"):
         value = getattr(entry, key)
         if value is not None:
-            facts[key] = {k: v for k, v in asdict(value).items() if v is not None}
+            facts[key] = {k: v for k, v in asdict(value).items() if v is not None and v != ""}
     choices = {condition.name: list(condition.choices) for condition in entry.conditions if condition.choices}
     if choices:
         facts["choices"] = choices
-    for key in ("sha256", "bytes", "license", "recipe"):
+    if entry.summary != entry.model_summary:
+        facts["summary"] = entry.summary
+    for key in ("sha256", "bytes", "license", "recipe", "evaluate", "example"):
         if getattr(entry, key):
             facts[key] = getattr(entry, key)
+    if entry.extractors:
+        facts["extractors"] = dict(entry.extractors)
     if not entry.verified:
         facts["verified"] = False
     if entry.training:
         facts["training"] = dict(entry.training)
-    facts["metrics"] = [
-        {k: getattr(metric, k) for k in ("name", "value", "protocol", "fingerprint") if getattr(metric, k) != ""}
-        for metric in entry.metrics
-    ]
+    facts["metrics"] = [row_of(figure) for figure in entry.metrics]
     return json.dumps(facts, indent=2) + "\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zoo.errors import WeightsError
 from zoo.files import atomic_write
+from zoo.registry.cards import merged
 from zoo.registry.facts import Entry, Metric
 from zoo.registry.schema import to_config
 
@@ -17,10 +18,9 @@ SAMPLES_FILE = "samples.png"
 
 
 def add_metrics(folder: Path, entry: Entry, metrics: Iterable[Metric]) -> None:
-    """Put figures into the ``config.json`` of a folder; they replace those of the same name."""
-    kept = {metric.name: metric for metric in (*entry.metrics, *metrics)}
+    """Put figures into the ``config.json`` of a folder; they replace those of the same protocol, data set and split."""
     with atomic_write(folder / CONFIG_FILE) as aside:
-        aside.write_text(to_config(replace(entry, metrics=tuple(kept.values()))), "utf-8")
+        aside.write_text(to_config(replace(entry, metrics=merged(entry.metrics, metrics))), "utf-8")
 
 
 def export(entry: Entry, source: Path | bytes, folder: Path) -> Path:

@@ -1,0 +1,251 @@
+"""Every protocol once: what a figure is, its unit, which way is better, its parameters, and a sentence about it.
+
+A row of a card names its protocol by an identifier. Some identifiers have a parameter in them: ``kid-mobilenetv2-224``
+is KID by the extractor ``mobilenetv2`` at 224 px, ``psnr-y-x4`` PSNR of photos enlarged four times. Protocols of other
+packages need not stand here: their rows have a ``note``. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A feature extractor.
+
+    Attributes:
+        name: what it is, for people.
+        short: its name in tables.
+        timm: the timm model that its weights are loaded into, if any.
+        options: keyword arguments of :func:`timm.create_model`.
+    """
+
+    name: str
+    short: str
+    timm: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+EXTRACTORS = {
+    "mobilenetv2": Extractor(
+        "1,280 features of MobileNetV2 (ImageNet, timm mobilenetv2_100 with pad_type=same)",
+        "MobileNetV2",
+        "mobilenetv2_100",
+        {"pad_type": "same"},
+    ),
+    "efficientnet-lite0": Extractor(
+        "1,280 features of EfficientNet-Lite0 (ImageNet, timm tf_efficientnet_lite0)",
+        "EfficientNet-Lite0",
+        "tf_efficientnet_lite0",
+    ),
+    "random": Extractor(
+        "global mean and deviation of the maps of four random convolutions (seed 0)", "random features"
+    ),
+}
+
+
+def extractor_name(id: str) -> str:
+    """What an extractor is; of one of timm's, its name there."""
+    return EXTRACTORS[id].name if id in EXTRACTORS else f"features of timm's {id.removeprefix('timm/')}, pretrained"
+
+
+def short_name(id: str) -> str:
+    """What an extractor is called in tables."""
+    return EXTRACTORS[id].short if id in EXTRACTORS else id.removeprefix("timm/")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a figure is measured.
+
+    Attributes:
+        id: what a row names.
+        name: what is shown.
+        better: ``higher`` or ``lower``.
+        sentence: how it is measured, for somebody who has not seen the zoo.
+        unit: such as dB; empty for a number without one.
+        hub: the metric's type in the ``model-index`` of a card on the Hugging Face Hub.
+        parameters: of the measurement; ``size`` in pixels.
+        extractor: identifier of the feature extractor of a distance.
+    """
+
+    id: str
+    name: str
+    better: str
+    sentence: str
+    unit: str = ""
+    hub: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    extractor: str = ""
+
+
+_CLASSIFIER = "a small convolutional classifier that was trained on the training split"
+# Identifiers are patterns, whose groups fill the texts and are parameters of the protocol.
+_PROTOCOLS = (
+    Protocol(
+        r"kid-(?P<extractor>.+)-(?P<size>\d+)",
+        "KID",
+        "lower",
+        "Kernel distance (unbiased squared MMD with the kernel (x.y / d + 1) ** 3 over all pairs) of the model's "
+        "images to real images, all rounded to 8 bits and resized to {size} px (bilinear, antialiased), over "
+        "{features}, in float32.",
+        hub="kid",
+        parameters={"kernel": "(x.y / d + 1) ** 3", "resize": "bilinear, antialiased", "bits": 8},
+    ),
+    Protocol(
+        r"fid-(?P<extractor>.+)-(?P<size>\d+)",
+        "FID",
+        "lower",
+        "Frechet distance of the model's images to real images, between Gaussians fitted to {features}, in float32, "
+        "all images rounded to 8 bits and resized to {size} px (bilinear, antialiased); it falls with the number of "
+        "images, so compare equal numbers only.",
+        hub="fid",
+        parameters={"resize": "bilinear, antialiased", "bits": 8},
+    ),
+    Protocol(
+        r"perceptual-(?P<extractor>.+)-x(?P<scale>\d+)",
+        "perceptual distance",
+        "lower",
+        "Squared distance between feature maps of the enlarged photo and of the original at all depths, each pixel's "
+        "features at unit length, averaged over pixels, summed over depths, averaged over photos; inputs are cropped "
+        "to multiples of {scale} and made {scale} times smaller as MATLAB's imresize does; the maps are those behind "
+        "{features}.",
+        parameters={"downscale": "MATLAB imresize, bicubic"},
+    ),
+    Protocol(
+        r"psnr-y-x(?P<scale>\d+)",
+        "PSNR",
+        "higher",
+        "Peak signal to noise ratio of the luminance (Y of BT.601, 8 bits) of photos that were made {scale} times "
+        "smaller as MATLAB's imresize does and enlarged again, {scale} pixels cut off at the edges, averaged over "
+        "photos.",
+        "dB",
+        "psnr",
+        {"downscale": "MATLAB imresize, bicubic", "channel": "Y of BT.601", "bits": 8},
+    ),
+    Protocol(
+        r"ssim-y-x(?P<scale>\d+)",
+        "SSIM",
+        "higher",
+        "Structural similarity (Gaussian window of 11 pixels, sigma 1.5) of the luminance (Y of BT.601, 8 bits) of "
+        "photos that were made {scale} times smaller as MATLAB's imresize does and enlarged again, {scale} pixels cut "
+        "off at the edges, averaged over photos.",
+        "",
+        "ssim",
+        {"downscale": "MATLAB imresize, bicubic", "channel": "Y of BT.601", "bits": 8, "window": 11, "sigma": 1.5},
+    ),
+    Protocol(
+        r"psnr-rgb-x(?P<scale>\d+)",
+        "PSNR of RGB",
+        "higher",
+        "Peak signal to noise ratio over the three colour channels (8 bits) of photos that were made {scale} times "
+        "smaller as MATLAB's imresize does and enlarged again, {scale} pixels cut off at the edges, averaged over "
+        "photos.",
+        "dB",
+        "psnr",
+        {"downscale": "MATLAB imresize, bicubic", "channel": "RGB", "bits": 8},
+    ),
+    Protocol(
+        "mse",
+        "mean squared error",
+        "lower",
+        "Mean squared error of what the autoencoder makes of images, larger images averaged to its size first, pixels "
+        "in [0, 1], outputs not rounded.",
+        hub="mse",
+    ),
+    Protocol(
+        "l1",
+        "L1",
+        "lower",
+        "Mean absolute error between results and targets of pairs, pixels in [0, 1].",
+        hub="mae",
+    ),
+    Protocol(
+        "cycle-l1",
+        "cycle L1",
+        "lower",
+        "Mean absolute error between images and what they become after this network and the one that goes the other "
+        "way, pixels in [0, 1].",
+        hub="mae",
+    ),
+    Protocol(
+        "class-accuracy",
+        "class accuracy",
+        "higher",
+        f"Share of generated images, as many of each class, that {_CLASSIFIER} assigns to the class that was asked "
+        "for.",
+        hub="accuracy",
+    ),
+    Protocol(
+        "class-accuracy-worst",
+        "class accuracy, worst class",
+        "higher",
+        f"Share of generated images of one class that {_CLASSIFIER} assigns to the class that was asked for, of the "
+        "class with the lowest share.",
+        hub="accuracy",
+    ),
+    Protocol(
+        "rarest-class-share",
+        "share of the rarest class",
+        "higher",
+        f"Share of generated images that {_CLASSIFIER} assigns to the class that comes least often.",
+    ),
+    Protocol(
+        "pixel-accuracy",
+        "pixel accuracy (FCN score)",
+        "higher",
+        "Share of pixels of the results whose label, as in the input, is what a U-Net names that was trained on photos "
+        "and label maps of the training split, at 128 px.",
+        hub="accuracy",
+        parameters={"size": 128},
+    ),
+    Protocol(
+        "pixel-accuracy-class-mean",
+        "pixel accuracy (FCN score), mean of classes",
+        "higher",
+        "Share of pixels of the results whose label, as in the input, is what a U-Net names that was trained on photos "
+        "and label maps of the training split, at 128 px, averaged over labels.",
+        hub="accuracy",
+        parameters={"size": 128},
+    ),
+)
+
+# What the columns beside a value mean.
+BASELINES = {
+    "real": "real images, as many, of the training split; for an accuracy, real images of the test split",
+    "gaussian": "samples of a Gaussian with full covariance, fitted to the pixels of the training split",
+    "input": "the input itself, unchanged",
+    "pca": "PCA with as many numbers as the code has, fitted to the training split",
+    "bicubic": "bicubic enlargement",
+    "uniform": "an equal share for each class",
+    "l1_alone": "a network of the same size that was trained by L1 alone, for as long",
+}
+
+
+def protocol(id: str) -> Protocol | None:
+    """The protocol of an identifier; None for one that does not stand here."""
+    for known in _PROTOCOLS:
+        if match := re.fullmatch(known.id, id):
+            groups = match.groupdict()
+            parameters: dict[str, Any] = {key: int(x) for key, x in groups.items() if x.isdecimal()}
+            extractor = groups.get("extractor", "")
+            name = known.name
+            if extractor:
+                parameters["extractor"] = extractor
+                short = EXTRACTORS[extractor].short if extractor in EXTRACTORS else extractor
+                name = f"{name} ({short})"
+            return replace(
+                known,
+                id=id,
+                name=name,
+                sentence=known.sentence.format(**groups, features=extractor_name(extractor))
+                if groups
+                else known.sentence,
+                parameters={**known.parameters, **parameters},
+                extractor=extractor,
+            )
+    return None

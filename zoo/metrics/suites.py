@@ -1,0 +1,74 @@
+"""What several recipes measure: the distances of two sets of images by every extractor, beside those of baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.metrics.baselines import gaussian_samples
+from zoo.metrics.distribution import frechet_distance, kernel_distance
+from zoo.metrics.features import Features
+from zoo.metrics.fidelity import rounded
+from zoo.registry.facts import Metric
+
+
+def distances(
+    images: Tensor,
+    reference: Tensor,
+    features: Sequence[Features],
+    baselines: Mapping[str, Tensor],
+    **row: Any,
+) -> list[Metric]:
+    """KID and FID of images to real ones, by each extractor; both are rounded to 8 bits first.
+
+    Args:
+        images: of the model, ``(N, C, H, W)`` in [-1, 1].
+        reference: real images, ``(M, C, H, W)`` in [-1, 1].
+        features: the extractors.
+        baselines: what stands beside the value, images in the same form.
+        row: other facts of the rows, such as ``split``.
+    """
+    rows = []
+    for extractor in features:
+        real = extractor(rounded(reference))
+        seen = {name: extractor(rounded(x)) for name, x in {"": images, **baselines}.items()}
+        measures: tuple[tuple[str, Callable[[Tensor, Tensor], float], int], ...] = (
+            ("kid", kernel_distance, 5),
+            ("fid", frechet_distance, 3),
+        )
+        for metric, distance, digits in measures:
+            values = {name: round(distance(x, real), digits) for name, x in seen.items()}
+            value = values.pop("")
+            rows.append(
+                Metric(
+                    metric,
+                    value,
+                    protocol=f"{metric}-{extractor.id}-{extractor.size}",
+                    n=len(images),
+                    baselines=values,
+                    features=extractor.fingerprint,
+                    **row,
+                )
+            )
+    return rows
+
+
+def sample_distances(
+    samples: Tensor, train: Tensor, test: Tensor, features: Sequence[Features], **row: Any
+) -> list[Metric]:
+    """:func:`distances` of a generator's samples to test images, beside training images and a Gaussian of their pixels.
+
+    Args:
+        samples: ``(N, C, H, W)`` in [-1, 1].
+        train: training images, as many or more, in the same form.
+        test: test images, as many or more.
+        features: the extractors.
+        row: other facts of the rows.
+    """
+    n = len(samples)
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
+    baselines = {"real": train[order[:n]], "gaussian": gaussian_samples(train, n)}
+    return distances(samples, test[:n], features, baselines, **row)

@@ -1,0 +1,51 @@
+"""The data sets that checkpoints were trained on and measured with: ``zoo/data/datasets.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from zoo.files import read_text
+from zoo.registry.values import Facts, load
+
+DATASETS = Path(__file__).parent.parent / "data" / "datasets.yaml"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set.
+
+    Attributes:
+        id: what the registry and the rows of a card call it.
+        name: what people call it.
+        license: as an SPDX identifier where there is one.
+        source: a link to who made it.
+        get: how to get it, and the form that ``--data`` takes.
+        hub: ``owner/name`` on the Hugging Face Hub, if it is there.
+        sha256: of the files that were measured with, by name, where they are fixed.
+    """
+
+    id: str
+    name: str
+    license: str
+    source: str
+    get: str
+    hub: str = ""
+    sha256: Mapping[str, str] = field(default_factory=dict)
+
+
+@cache
+def datasets() -> Mapping[str, Dataset]:
+    """All data sets by their identifiers."""
+    where = str(DATASETS)
+    facts = Facts(load(read_text(DATASETS), where, trusted=True), where)
+    return {key: _dataset(key, Facts(raw, f"{where}: {key}")) for key, raw in facts.raw.items()}
+
+
+def _dataset(id: str, facts: Facts) -> Dataset:
+    texts = {key: facts.get(key, str) for key in ("name", "license", "source", "get")}
+    dataset = Dataset(id, **texts, hub=facts.get("hub", str, ""), sha256=facts.get("sha256", dict, {}))
+    facts.done()
+    return dataset
