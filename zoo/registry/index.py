@@ -202,7 +202,7 @@ def code_of(name: str, entry: Entry) -> Any:
     module, _, attribute = name.partition(":")
     known = registry().models.get(entry.model, [entry])
     if name not in {text for one in known for text in (one.builder, one.recipe)}:
-        raise RegistryError(f"{entry.name} names the code {name!r}, which no registry has for it: it is not imported.")
+        raise RegistryError(f"{entry.name} names the code {name!r}, which is not in its registry: it is not imported.")
     cure = "." if entry.package == "zoo" else f"; {entry.package} has to correct `builder`, `recipe` or the code."
     if module not in sys.modules and not _is_registered(module):
         raise RegistryError(
