@@ -127,7 +127,7 @@ def info_(name: str, speed: bool, json_: bool) -> None:
         "Gives": describe(entry.output) if entry.checkpoint else "",
         "Weights": f"{megabytes(entry.bytes)}, {entry.license}, {where}" if entry.checkpoint else "none: `zoo import`",
         "sha256": entry.sha256,
-        "Verified": "" if entry.verified else "no: nobody of the zoo has loaded this file yet",
+        "Verified": "" if entry.verified else "no: the maintainers have never loaded this file",
         "Data": f"{entry.data.name} ({entry.data.license}), {entry.data.source}" if entry.data else "",
         "From": _origin(entry),
         "Recipe": entry.recipe,

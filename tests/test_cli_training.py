@@ -334,7 +334,7 @@ def test_evaluate_refuses_what_it_cannot_measure(zoo_command: Command, tmp_path:
         ("conv-ae --set size=3", "conv-ae.flowers has no setting 'size'. Its settings: none."),
         (
             "conv-ae.flowers",
-            "PCA with 256 numbers needs as many training images and pixels, not 1 images of 12,288",
+            "PCA with 256 components needs as many training images and pixels, not 1 images of 12,288",
         ),
     ):
         made = zoo_command("evaluate", *name.split(), "--data", str(tmp_path))

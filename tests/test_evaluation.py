@@ -41,7 +41,7 @@ def test_kernel_distance() -> None:
 
 
 def test_kernel_distance_of_one_image() -> None:
-    with pytest.raises(InputError, match="two images or more on both sides"):
+    with pytest.raises(InputError, match="two or more images in both sets"):
         distribution.kernel_distance(torch.zeros(1, 4), torch.zeros(5, 4))
 
 

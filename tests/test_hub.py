@@ -215,7 +215,7 @@ def test_a_mirror_is_tried_after_the_hub(tmp_path: Path, hub: Hub) -> None:
     path.unlink()
     hub.repos["me/ramp"].commits.clear()
     error = machine.zoo("download", "ramp", fails=True)
-    for words in (f"{hub.url}/nothing could not be downloaded: ", f"{bad} has another file than ramp.first."):
+    for words in (f"{hub.url}/nothing could not be downloaded: ", f"{bad} is not the file of ramp.first: "):
         assert words in error
     assert list(path.parent.iterdir()) == [], "nothing half downloaded"
 
@@ -223,9 +223,9 @@ def test_a_mirror_is_tried_after_the_hub(tmp_path: Path, hub: Hub) -> None:
 @pytest.mark.parametrize(
     ("kind", "token", "words"),
     [
-        ("private", "", "The Hub has no me/ramp@main/model.safetensors, or not for you: check the name, or log in"),
-        ("gated", "", "me/ramp is open to those only who have agreed to its terms: do so at"),
-        ("gated", f"{TOKEN}_other", "me/ramp is open to those only who have agreed to its terms: do so at"),
+        ("private", "", "The Hub has no me/ramp@main/model.safetensors, or you have no access: check the name"),
+        ("gated", "", "me/ramp is open only to users who have agreed to its terms: do so at"),
+        ("gated", f"{TOKEN}_other", "me/ramp is open only to users who have agreed to its terms: do so at"),
     ],
 )
 def test_what_is_not_for_everybody(machine: Machine, hub: Hub, kind: str, token: str, words: str) -> None:
@@ -312,8 +312,8 @@ def test_a_file_without_a_hash_says_what_came(tmp_path: Path, hub: Hub) -> None:
     process = machine.start("download", "ramp")
     _, error = process.communicate()
     assert process.returncode == 0
-    assert f"no sha256 on record: me/ramp@main/model.safetensors has {hashlib.sha256(GOOD).hexdigest()}" in error
-    assert "no: nobody of the zoo has loaded this file yet" in machine.zoo("info", "ramp")
+    assert f"no sha256 in the registry: me/ramp@main/model.safetensors has {hashlib.sha256(GOOD).hexdigest()}" in error
+    assert "no: the maintainers have never loaded this file" in machine.zoo("info", "ramp")
 
 
 def test_publish_and_load_again(machine: Machine, hub: Hub) -> None:
@@ -329,7 +329,7 @@ def test_publish_and_load_again(machine: Machine, hub: Hub) -> None:
     for name in ("dcgan", f"hf-hub:me/my-dcgan@{commit}"):
         machine.zoo("generate", name, "-n", "2", "--seed", "1", "-o", f"{name[:2]}.png", HF_TOKEN=TOKEN)
     assert (machine.folder / "dc.png").read_bytes() == (machine.folder / "hf.png").read_bytes()
-    assert "or not for you" in machine.zoo("generate", "hf-hub:me/my-dcgan", "-o", "a.png", fails=True)
+    assert "or you have no access" in machine.zoo("generate", "hf-hub:me/my-dcgan", "-o", "a.png", fails=True)
 
 
 @pytest.mark.parametrize(

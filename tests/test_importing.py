@@ -285,7 +285,7 @@ def test_files_written_before_zip_archives_are_read(tmp_path: Path) -> None:
 def test_several_networks_need_a_key(tmp_path: Path) -> None:
     state, other = theirs("dcgan", SMALLEST), theirs("dcgan", {"size": 16, "width": 2})
     path = saved(tmp_path, {"A2B": state, "B2A": other})  # type: ignore[dict-item]
-    with pytest.raises(InputError, match="has A2B, B2A: say with --key which one it is"):
+    with pytest.raises(InputError, match="has the networks A2B, B2A: choose one with --key"):
         convert([path], tmp_path / "mine")
     convert([path], tmp_path / "mine", key="A2B")
     assert_equal(zoo.load(f"local-dir:{tmp_path / 'mine'}").state_dict(), state)
@@ -305,7 +305,7 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
         "  main.1.weight is missing",
         "  main.1.bias is [3], not [8]",
         "  attention.gamma is not known",
-        "docs/import.md lists what is known.",
+        "docs/import.md lists the layouts.",
     ]
 
 
@@ -402,7 +402,7 @@ def test_export_of_what_we_train(tmp_path: Path, zoo_command: Command) -> None:
             "srgan-lornatang",
             "srgan.x4-mse has such layers, which the code of https://github.com/Lornatang",
         ),
-        ("dcgan", "pix2pix", "pix2pix is a layout for pix2pix, and dcgan.fashion-mnist is none"),
+        ("dcgan", "pix2pix", "pix2pix is a layout of pix2pix, not of dcgan: leave out the layout"),
     ):
         refused = zoo_command("export", name, "-o", tmp_path / "x.pth", "--layout", layout)
         assert refused.exit_code == 2

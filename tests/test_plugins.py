@@ -131,7 +131,7 @@ def test_embed_refuses_what_does_not_fit(starry: Path, tmp_path: Path, monkeypat
     before = [file.read_bytes() for file in (starry / "registry.yaml", info("starry").embedded)]
     key = next(iter(state))
     for change, words in (
-        ({key: state[key] * 1e9}, f"{key} has numbers that float16 does not hold"),
+        ({key: state[key] * 1e9}, "too large for float16"),
         ({key: state[key][:1]}, "does not fit Starry: .*has the config {}: correct that"),
         ({"extra": state[key].clone()}, "has also extra"),
     ):

@@ -543,7 +543,7 @@ def test_a_network_without_checkpoints_is_for_weights_that_users_bring(zoo_comma
     assert zoo_command("list", "sr*g").stdout == "Networks without weights, for `zoo import`: srvgg\n"
     assert "srvgg" not in zoo_command("list", "--verb", "generate").stdout
     assert info("srvgg").name == "srvgg"
-    with pytest.raises(WeightsError, match=re.escape("srvgg has no weights here: `zoo import srvgg FILE -o FOLDER`")):
+    with pytest.raises(WeightsError, match=re.escape("srvgg has no weights: `zoo import srvgg FILE -o FOLDER`")):
         zoo.load("srvgg")
     with pytest.raises(UnknownNameError, match="srvgg has no checkpoint 'x4': it has none"):
         info("srvgg.x4")

@@ -209,7 +209,7 @@ def described(path: Path) -> dict[str, Tensor]:
             continue
         if facts["dtype"] not in _STORED:
             raise WeightsError(
-                f"{path}: {key} has numbers of the kind {facts['dtype']}, which no network here computes with: "
+                f"{path}: {key} has the type {facts['dtype']}, which is not supported: "
                 "save the weights in float32 or float16."
             )
         made[key] = torch.empty(facts["shape"], dtype=_STORED[facts["dtype"]], device="meta")
@@ -240,7 +240,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     try:
         return parse(path.read_bytes())
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{path} is no sound safetensors file ({error}): get it again.") from None
+        raise WeightsError(f"{path} is no valid safetensors file ({error}): get it again.") from None
 
 
 def check_finite(state: Mapping[str, Tensor], path: Path, dtype: torch.dtype | None = None) -> None:
@@ -262,8 +262,8 @@ def check_finite(state: Mapping[str, Tensor], path: Path, dtype: torch.dtype | N
             raise WeightsError(f"{path}: {key} holds NaN or infinity: get the file again, or take another checkpoint.")
         if dtype and max(-low, high) > torch.finfo(dtype).max:
             raise WeightsError(
-                f"{path}: {key} has numbers that {str(dtype).removeprefix('torch.')} does not hold, up to "
-                f"{max(-low, high):.3g}: float32 and bfloat16 do."
+                f"{path}: {key} has numbers up to {max(-low, high):.3g}, too large for "
+                f"{str(dtype).removeprefix('torch.')}: float32 and bfloat16 hold up to 3.4e+38."
             )
 
 
@@ -331,7 +331,7 @@ def check_formats(model: Model, entry: Entry) -> None:
         wanted = (1, made.channels or found[1], *(size or found[2:])) if len(found) == 4 else ("N", "C", "H", "W")
         if found != wanted:
             raise WeightsError(
-                f"{where} does not fit the network: of {x.shape} it makes {found}, and `output` declares {wanted}."
+                f"{where} does not fit the network: for {x.shape} it returns {found}, and `output` declares {wanted}."
             )
 
 

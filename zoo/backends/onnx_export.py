@@ -107,7 +107,7 @@ def _export(model: Model, call: str, path: Path) -> None:
                 found = session.run(None, {name: x.numpy() for name, x in zip(names, given, strict=True)})[0]
                 if np.abs(wanted - found).max() > CLOSE * np.abs(wanted).max():
                     raise WeightsError(
-                        f"{model.entry.name}: ONNX Runtime answers otherwise than torch; nothing is written."
+                        f"{model.entry.name}: the outputs of ONNX Runtime and torch differ; nothing is written."
                     )
     except OSError as error:
         raise WeightsError(f"{path} cannot be written: {error.strerror or error}.") from None

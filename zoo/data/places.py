@@ -102,7 +102,7 @@ def open_place(place: str, split: str) -> Place:
     if path.name.lower().endswith((".npz", ".npz.xz")):
         return _npz(where, path, inner, split)
     if path.suffix.lower() != ".zip":
-        raise InputError(f"{where} is not what images are read from: give {ACCEPTED}.")
+        raise InputError(f"Images cannot be read from {where}: give {ACCEPTED}.")
     try:
         archive = zipfile.ZipFile(path)
     except Exception as error:  # what a damaged directory of an archive raises is not written down anywhere
@@ -137,7 +137,7 @@ def _unpack(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
 
 def _check_bytes(size: int, most: int) -> None:
     if size > most:
-        raise ValueError(f"{size / 1e9:,.1f} GB, and {most / 1e9:,.1f} GB are the most that is read")
+        raise ValueError(f"{size / 1e9:,.1f} GB, and the limit is {most / 1e9:,.1f} GB")
 
 
 def _files(where: str, files: set[str], read: Read, split: str) -> Place:

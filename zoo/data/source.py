@@ -233,7 +233,7 @@ class Source:
     def _sides(self, split: str) -> list[Place]:
         """Two sets, or one that has no halves."""
         if len(self.paths) > 2 and len(self.paths) % 2:
-            raise InputError(f"Two sets of images come from one place or an even number: give no {len(self.paths)}.")
+            raise InputError(f"Two sets of images need one place or an even number of places, not {len(self.paths)}.")
         sets = self._open(split)
         return [join(sets[::2]), join(sets[1::2])] if len(sets) > 1 else sets[0].halves() or sets
 
@@ -298,7 +298,7 @@ class Source:
         if len(a.names) != len(b.names) and not any("." in one.names[0] for one in (a, b)):
             raise InputError(
                 f"{a.where} holds {len(a.names):,} images and {b.where} {len(b.names):,}: "
-                "pairs are those of the same number, so give both as many."
+                "the first of one is paired with the first of the other, so give both as many."
             )
         ours, theirs = ({_stem(name): i for i, name in enumerate(one.names)} for one in (a, b))
         rows = [(i, theirs[name]) for name, i in ours.items() if name in theirs]

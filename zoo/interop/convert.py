@@ -186,7 +186,7 @@ def export(name: str, target: Path, form: str = "safetensors", layout: str | Non
 def _renamed(entry: Entry, state: State, layout: Layout) -> State:
     """Our tensors under the names of a layout, if its code makes the same network of them."""
     if entry.model != layout.model:
-        raise InputError(f"{layout.name} is a layout for {layout.model}, and {entry.name} is none.")
+        raise InputError(f"{layout.name} is a layout of {layout.model}, not of {entry.model}: leave out the layout.")
     mine = all_keywords(entry)
     try:
         names = foreign_names(layout, mine, state)
@@ -202,4 +202,4 @@ def _renamed(entry: Entry, state: State, layout: Layout) -> State:
         words = ", ".join(f"{key}={mine[key]}" for key in different)
     else:
         words = "such layers"
-    raise InputError(f"{entry.name} has {words}, which the code of {layout.code} has not: leave out the layout.")
+    raise InputError(f"{entry.name} has {words}, which the code of {layout.code} does not have: leave out the layout.")

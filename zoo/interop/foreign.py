@@ -258,7 +258,7 @@ def _read_zip(path: Path, size: int) -> Any:
             if any(item.filename.rpartition("/")[2] == "constants.pkl" for item in items):
                 raise WeightsError(CODE.format(path, "a TorchScript program"))
             if any(item.compress_type for item in items) or len(pickles) != 1:
-                raise WeightsError(f"{path} is an archive, but none that torch.save wrote: take the weights out of it.")
+                raise WeightsError(f"{path} is an archive that torch.save did not write: extract the weights from it.")
             if sum(item.file_size for item in items) > size or len({item.filename for item in items}) < len(items):
                 raise WeightsError(f"{path} declares more than its {size:,} bytes can hold: get it again.")
             with archive.open(pickles[0]) as file:
@@ -346,7 +346,7 @@ def _leaves(found: Any, path: Path) -> Iterator[tuple[str, str, Any]]:
         if id(value) in above:
             raise WeightsError(f"{path} holds a {type(value).__name__} that contains itself: it is no checkpoint.")
         if len(above) > DEPTH or visits[id(value)] > AGAIN:
-            raise WeightsError(f"{path} holds too many dicts and lists in each other: save the state dict alone.")
+            raise WeightsError(f"{path} holds too deeply nested dicts and lists: save the state dict alone.")
         pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
         place = f"{holder}{name}." if holder or name else ""
         stack += [(place, _word(key), item, (*above, id(value))) for key, item in pairs][::-1]

@@ -48,8 +48,8 @@ PASSED_OVER = re.compile(
 )
 OLD_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # of Python 2
 CODE = (
-    "{} holds {}, and to read that would run code from the file. Where you trust it, load it with the code it was made "
-    "with, save `model.state_dict()` alone, and import that."
+    "{} holds {}, and reading that would run code from the file. If you trust it, load it with its own code, save "
+    "`model.state_dict()` alone, and import that."
 )
 
 

@@ -229,7 +229,7 @@ def _chosen_of(found: Sequence[Taken], key: str | None) -> Taken:
     if len(different) == 1:
         return different[0]
     names = some([taken.where for taken in found if taken in different], SHOWN)
-    raise InputError(f"{found[0].contents.path} has {names}: say with --key which one it is.")
+    raise InputError(f"{found[0].contents.path} has the networks {names}: choose one with --key.")
 
 
 def _with_averages(taken: Taken) -> Taken:
@@ -336,7 +336,7 @@ def _unknown(
         if near:  # what is read from the file goes before what is only alike
             return WeightsError(_differences(max(near, key=lambda found: (bool(found.config), found.near))))
     elif not any(len(layout.parts) == len(files) for layout in layouts):
-        return InputError(f"There is no layout of {len(files)} files: give one.")
+        return InputError(f"No layout consists of {len(files)} files: give one file.")
     if len(files) == 1 and layouts is not LAYOUTS:
         fitting, _ = _whole(files[0], names[0], LAYOUTS)
         if fitting:
@@ -345,7 +345,7 @@ def _unknown(
     at = next((i for i, half in enumerate(halves) if not half), 0)
     shard = re.search(r"-\d+-of-0*(\d+)\.\w+$", files[at].path.name)
     if shard:
-        return InputError(f"{files[at].path} is one of {shard[1]} files: name their index, or their folder.")
+        return InputError(f"{files[at].path} is one of {shard[1]} shards: name their index, or their folder.")
     some_names = some(list(names[at]), SHOWN // 2)
     which = "the zoo knows" if layouts is LAYOUTS else f"is looked for ({', '.join(layout.name for layout in layouts)})"
     return WeightsError(
@@ -379,7 +379,7 @@ def _differences(found: Fit) -> str:
     config = f", with {_words(found.config)}," if found.config else ""
     more = f"\n  and {len(found.problems) - SHOWN} more" * (len(found.problems) > SHOWN)
     head = f"The nearest layout is {found.layout.name}{config} but:"
-    return "\n  ".join([head, *found.problems[:SHOWN]]) + more + "\ndocs/import.md lists what is known."
+    return "\n  ".join([head, *found.problems[:SHOWN]]) + more + "\ndocs/import.md lists the layouts."
 
 
 def _words(config: Config) -> str:

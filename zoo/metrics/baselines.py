@@ -35,7 +35,7 @@ def pca_error(train: np.ndarray, test: np.ndarray, components: int) -> float:
 
     if components > min(train.shape):
         raise InputError(
-            f"PCA with {components} numbers needs as many training images and pixels, not {len(train):,} images of "
+            f"PCA with {components} components needs as many training images and pixels, not {len(train):,} images of "
             f"{train.shape[1]:,}: give more of them."
         )
     pca = PCA(components, svd_solver="full").fit(train)

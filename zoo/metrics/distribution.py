@@ -15,7 +15,7 @@ def kernel_distance(a: Tensor, b: Tensor) -> float:
     random subsets, or holds a matrix of all pairs in memory; this goes through all pairs row by row.
     """
     if min(len(a), len(b)) < 2:
-        raise InputError("A kernel distance needs two images or more on both sides: give more.")
+        raise InputError("A kernel distance needs two or more images in both sets: give more.")
     d = a.shape[1]
 
     def mean_kernel(x: Tensor, y: Tensor, same: bool) -> float:

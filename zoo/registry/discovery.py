@@ -86,7 +86,7 @@ def _plugin_folder(package: str) -> Path:
     if not all(part.isidentifier() for part in package.split(".")):
         raise RegistryError(
             f'its entry point names {package!r}: it must name a package that has a registry.yaml, as "zoo_blobs" or '
-            '"my.blobs", and nothing in it.'
+            '"my.blobs", not an attribute of it.'
         )
     top, *rest = package.split(".")
     spec = find_spec(top)

@@ -202,7 +202,7 @@ def code_of(name: str, entry: Entry) -> Any:
     module, _, attribute = name.partition(":")
     known = registry().models.get(entry.model, [entry])
     if name not in {text for one in known for text in (one.builder, one.recipe, one.evaluate)}:
-        raise RegistryError(f"{entry.name} names the code {name!r}, which no registry has for it: it is not imported.")
+        raise RegistryError(f"{entry.name} names the code {name!r}, which is not in its registry: it is not imported.")
     keys = "`builder`, `recipe`, `evaluate` or the code"
     cure = "." if entry.package == "zoo" else f"; {entry.package} has to correct {keys}."
     if module not in sys.modules and not _is_registered(module):

@@ -91,20 +91,20 @@ def from_mirror(url: str, entry: Entry) -> Path:
     path = mirror_path(entry)
     if path is None:
         lacks = (
-            f"{entry.name} has no sha256 on record"
+            f"{entry.name} has no sha256 in the registry"
             if cache_folder()
-            else f"nobody has a home here: set {CACHE_VARIABLE}"
+            else f"this user has no home folder: set {CACHE_VARIABLE}"
         )
         raise WeightsError(f"{url} cannot be used: {lacks}.")
     if constants.HF_HUB_OFFLINE:
-        raise WeightsError(f"{url} is not asked: HF_HUB_OFFLINE is set.")
+        raise WeightsError(f"{url} is not used: HF_HUB_OFFLINE is set.")
     try:
         with atomic_write(path) as aside:
             with aside.open("wb") as file:
                 http_get(url, file, expected_size=entry.bytes, displayed_filename=entry.name)
             check(aside, entry, anew=True)
     except WeightsError:
-        raise WeightsError(f"{url} has another file than {entry.name}.") from None
+        raise WeightsError(f"{url} is not the file of {entry.name}: its size or sha256 differs.") from None
     except Exception as error:  # which ones depends on the HTTP library behind huggingface_hub
         first = str(error).strip().splitlines()
         raise WeightsError(f"{url} could not be downloaded: {first[0] if first else type(error).__name__}.") from None
@@ -170,7 +170,7 @@ def download(
                 if path is None:
                     raise WeightsError(_absent(repo, file, revision, what, entry, name)) from error
         if path is None and constants.HF_HUB_CACHE.startswith("~"):
-            raise WeightsError(f"{what} cannot be kept, as this user has no home: set HF_HOME to a folder.")
+            raise WeightsError(f"{what} cannot be stored, as this user has no home folder: set HF_HOME to a folder.")
         path = path or Path(hf_hub_download(repo, file, revision=revision, force_download=force))
     except WeightsError:
         raise
@@ -178,12 +178,12 @@ def download(
         raise WeightsError(f"{repo!r} is no name of a repository: use owner/name.") from None
     except GatedRepoError:
         raise WeightsError(
-            f"{repo} is open to those only who have agreed to its terms: do so at {constants.ENDPOINT}/{repo}, and log "
+            f"{repo} is open only to users who have agreed to its terms: do so at {constants.ENDPOINT}/{repo}, and log "
             "in with `hf auth login`."
         ) from None
     except (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError):
         raise WeightsError(
-            f"The Hub has no {what}, or not for you: check the name, or log in with `hf auth login`."
+            f"The Hub has no {what}, or you have no access: check the name, or log in with `hf auth login`."
         ) from None
     except Exception as error:  # which ones depends on the HTTP library behind huggingface_hub
         first = str(error).strip().splitlines()
@@ -193,10 +193,10 @@ def download(
             check(path, entry)
         except WeightsError as error:
             reason = str(error).partition("; delete")[0].rstrip(".")
-            raise WeightsError(f"{what} is not what is on record: {reason}. {set_aside(path)}") from None
+            raise WeightsError(f"{what} is not the file in the registry: {reason}. {set_aside(path)}") from None
         if not entry.sha256:
             warnings.warn(
-                f"{entry.address} has no sha256 on record: {what} has {sha256_of(path)}, "
+                f"{entry.address} has no sha256 in the registry: {what} has {sha256_of(path)}, "
                 f"{path.stat().st_size:,} bytes.",
                 stacklevel=2,
             )

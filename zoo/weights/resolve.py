@@ -74,7 +74,7 @@ def fetch(entry: Entry, weights: str | os.PathLike[str] | None = None, *, force:
         InputError: if ``weights`` does not exist.
     """
     if not entry.checkpoint:
-        raise WeightsError(f"{entry.name} has no weights here: `zoo import {entry.name} FILE -o FOLDER` takes yours.")
+        raise WeightsError(f"{entry.name} has no weights: `zoo import {entry.name} FILE -o FOLDER` imports yours.")
     if local := _local_folder(entry):
         path = local / WEIGHTS_FILE
         if not is_file(path):
