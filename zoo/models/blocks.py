@@ -84,9 +84,10 @@ def timm_encoder(name: str, channels_in: int = 3, depths: Sequence[int] | None =
         hint = near(name, timm.list_models()) or ": `timm.list_models()` names them all."
         raise InputError(f"timm has no network {name!r}{hint}")
     try:
-        # Maps of each depth before what comes next, and no classifier. Nothing is downloaded.
+        # The getter drops the layers behind the last map. Nothing is downloaded.
+        indices = {} if depths is None else {"out_indices": tuple(depths)}
         network = timm.create_model(
-            name, pretrained=False, features_only=True, in_chans=channels_in, out_indices=depths and tuple(depths)
+            name, pretrained=False, features_only=True, feature_cls="getter", in_chans=channels_in, **indices
         )
     except (RuntimeError, AttributeError, AssertionError, IndexError, KeyError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
