@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-import numpy as np
 from PIL import Image
 
 from zoo.arrays import Array
@@ -151,8 +150,12 @@ class Processor(ABC, Generic[S]):
     # From samples to a network.
 
     @abstractmethod
-    def read(self, source: Any) -> S:
+    def read(self, source: Any, **limits: Any) -> S:
         """Samples of anything that holds them, with all that :meth:`restore` needs of them, such as transparency.
+
+        Args:
+            source: as for ``of`` of the samples.
+            limits: as for ``of`` of the samples: ``max_pixels`` of images.
 
         Raises:
             InputError: for what holds none, with the reason.
@@ -252,19 +255,22 @@ class Processor(ABC, Generic[S]):
         """Positions of a generated sample; None if the registry does not say."""
         return None
 
-    # Made-up inputs.
+    def held(self, sample: S) -> int:
+        """Positions of a sample as it lies in memory, by which files are read ahead; 0 for what is read as it goes."""
+        return 0
 
-    @abstractmethod
-    def examples(self, n: int, rng: np.random.Generator) -> Any:
-        """Random inputs of the network, ``n`` in a batch; of another size for another ``n`` if it takes any size."""
-
-    def probes(self, rng: np.random.Generator) -> list[Any]:
-        """Batches of the kinds of input that occur, by which two ways to compute are compared."""
-        return [self.examples(4, rng)]
+    # Made-up samples.
 
     @abstractmethod
     def example_samples(self, n: int) -> S:
-        """Made-up samples that the model takes, all different: smooth, so that a trained network has a hold on them."""
+        """Made-up samples that the model takes, all different: smooth, so that a trained network has a hold on them.
+
+        They are of another size for another ``n``, if the network takes any size.
+        """
+
+    def probe_samples(self) -> list[S]:
+        """Groups of samples of the kinds that occur, by which two ways to compute are compared; one size in a group."""
+        return [self.example_samples(4)]
 
 
 # Imported where a model needs it: soundfile, PyAV and RDKit are no business of a model of images.
