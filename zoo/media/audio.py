@@ -204,7 +204,7 @@ class Audio(Samples):
 
     def _repr_html_(self) -> str:
         """Players for a notebook: the first half minute of each of the first eight sounds, over its spectrogram."""
-        parts = []
+        parts: list[str] = []
         for array, rate, name, seconds in zip(self.arrays, self.rates, self.names, self.seconds, strict=True):
             if len(parts) == _SHOWN:
                 parts.append(f"<p>{len(self) - _SHOWN} more</p>")
