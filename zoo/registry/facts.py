@@ -11,7 +11,13 @@ from zoo.errors import InputError
 
 FORMATS = ("safetensors", "safetensors-fp16", "state-dict", "onnx")  # that a model can be exported in
 VERBS = ("generate", "reconstruct")
-KINDS = ("image", "audio", "video", "molecules")
+FORMAT_KEYS = {  # what a format of each kind may say
+    "image": ("channels", "size", "multiple", "scale"),
+    "audio": ("channels", "rate", "length", "multiple"),
+    "video": ("channels", "size", "fps", "frames", "multiple", "scale"),
+    "molecules": ("elements", "atoms"),
+}
+KINDS = tuple(FORMAT_KEYS)
 CONDITION_KINDS = ("choice", "integer", "number", "text", "image")
 
 
@@ -20,11 +26,17 @@ class Format:
     """What goes into a model or comes out of it.
 
     Attributes:
-        kind: image, audio, video or molecules.
-        channels: 1 for grey, 3 for RGB, None where it does not apply.
-        size: height and width in pixels, None for any size.
-        multiple: height and width of an input must be divisible by this; others are padded.
+        kind: image, audio, video or molecules; each has the attributes that :data:`FORMAT_KEYS` names.
+        channels: of images and video: 1 for grey, 3 for RGB; of audio: 1 for mono, 2 for stereo. None for any.
+        size: height and width in pixels; None for any size.
+        multiple: height and width, or the length of audio, must be divisible by this in an input; others are padded.
         scale: how many times larger the output is than the input.
+        rate: of audio, in hertz.
+        length: of audio, in samples for each channel; None for any length.
+        fps: of video, frames in a second; None for any.
+        frames: of video, how many; None for any number.
+        elements: of molecules, the symbols of the atoms there may be, in the order of the network's numbers.
+        atoms: of molecules, the most that one may have.
     """
 
     kind: str = "image"
@@ -32,6 +44,12 @@ class Format:
     size: tuple[int, int] | None = None
     multiple: int = 1
     scale: int = 1
+    rate: int | None = None
+    length: int | None = None
+    fps: float | None = None
+    frames: int | None = None
+    elements: tuple[str, ...] | None = None
+    atoms: int | None = None
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import InputError, RegistryError
 from zoo.files import read_text
-from zoo.registry.facts import CONDITION_KINDS, KINDS, VERBS, Condition, Data, Entry, Format, Hub, Metric, Origin
+from zoo.registry.facts import (
+    CONDITION_KINDS,
+    FORMAT_KEYS,
+    KINDS,
+    VERBS,
+    Condition,
+    Data,
+    Entry,
+    Format,
+    Hub,
+    Metric,
+    Origin,
+)
 from zoo.registry.values import FILE, LINK, NAME, REPO, REQUIRED, REVISION, Facts, Loader, bounded, load, number, show
 
 OF_MODEL = ("model", "package", "folder", "builder", "summary", "paper", "aliases", "verbs", "conditions")
@@ -32,9 +44,28 @@ def _format(facts: Facts | None) -> Format | None:
         size=(size[0], size[1]) if size else None,
         multiple=facts.positive("multiple", 1),
         scale=facts.positive("scale", 1),
+        rate=facts.positive("rate", None),
+        length=facts.positive("length", None),
+        fps=facts.positive_number("fps", None),
+        frames=facts.positive("frames", None),
+        elements=facts.list_of("elements", (str,), ()) or None,
+        atoms=facts.positive("atoms", None),
     )
     facts.done()
+    for item in fields(Format):
+        if item.name not in ("kind", *FORMAT_KEYS[made.kind]) and getattr(made, item.name) != item.default:
+            allowed = ", ".join(FORMAT_KEYS[made.kind])
+            raise RegistryError(f"{facts.where}: {item.name}: {made.kind} has no such key, but {allowed}.")
+    for key in {"audio": ("rate",), "molecules": ("elements", "atoms")}.get(made.kind, ()):
+        if getattr(made, key) is None:
+            raise RegistryError(f"{facts.where}: the key {key!r} is missing: {made.kind} needs it.")
     return made
+
+
+def _format_facts(format: Format) -> dict[str, Any]:
+    """What a ``config.json`` says of a format."""
+    keys = ("kind", *FORMAT_KEYS[format.kind])
+    return {key: getattr(format, key) for key in keys if getattr(format, key) is not None}
 
 
 def _condition(facts: Facts, name: str) -> Condition:
@@ -246,7 +277,9 @@ def to_config(entry: Entry) -> str:
     facts: dict[str, Any] = {"model": entry.model, "checkpoint": entry.checkpoint, "config": dict(entry.config)}
     for key in ("input", "output", "data", "origin"):
         value = getattr(entry, key)
-        if value is not None:
+        if isinstance(value, Format):
+            facts[key] = _format_facts(value)
+        elif value is not None:
             facts[key] = {k: v for k, v in asdict(value).items() if v is not None}
     choices = {condition.name: list(condition.choices) for condition in entry.conditions if condition.choices}
     if choices:
