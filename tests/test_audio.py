@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.errors import InputError, MediaError, ZooError
+from zoo.errors import InputError, MediaError, RegistryError, ZooError
 from zoo.media import audio_decode
 from zoo.media.audio import Audio, resample
+from zoo.media.audio_processor import AudioProcessor
+from zoo.registry.facts import Format
 
 RATE = 16_000
 
@@ -277,3 +280,88 @@ def test_a_notebook_shows_players_and_spectrograms() -> None:
         "silence, and shorter than a window"
     )
     assert Audio([], []).preview().size
+
+
+def through(processor: AudioProcessor, sound: Audio, network: Callable[[np.ndarray], np.ndarray]) -> Audio:
+    """A sound by way of a processor and a network that takes one array."""
+    prepared = processor.prepare(sound)
+    arrays = list(prepared.arrays)
+    assert all(array.dtype == np.float32 and np.abs(array).max() <= 1 for array in arrays)
+    return processor.restore([network(array) for array in arrays], prepared)
+
+
+def processor(**facts: Any) -> AudioProcessor:
+    facts_of_both = Format(kind="audio", **{"rate": RATE, **facts})
+    return AudioProcessor(facts_of_both, facts_of_both)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 3000),
+    st.sampled_from([1, 2, 3, 8]),
+    st.sampled_from([None, 1, 2]),
+    st.sampled_from([None, 64, 500]),
+    st.sampled_from([1, 7, 256]),
+)
+def test_what_a_network_leaves_alone_comes_back(
+    time: int, channels: int, taken: int | None, length: int | None, multiple: int
+) -> None:
+    array = np.random.default_rng(time).uniform(-1, 1, (channels, time)).astype(np.float32)
+    subject = processor(channels=taken, length=length, multiple=multiple)
+    prepared = subject.prepare(Audio([array], RATE, ["a"]))
+    for x in prepared.arrays:
+        assert x.shape[0] == (taken or channels)
+        assert x.shape[1] == (length or -(-time // multiple) * multiple)
+    made = through(subject, Audio([array], RATE, ["a"]), lambda x: x)
+    assert (made.arrays[0].shape, made.rate, made.names) == (array.shape, RATE, ["a"])
+    np.testing.assert_allclose(made.arrays[0], array, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 48_000, 192_000])
+def test_rate_length_and_channels_come_back(rate: int) -> None:
+    sound = Audio([tone(0.3, rate, 2)], rate, ["a"])
+    made = through(processor(channels=1), sound, lambda x: x)
+    assert (made.arrays[0].shape, made.rate) == (sound.arrays[0].shape, rate)
+    middle = slice(rate // 20, -rate // 20)
+    np.testing.assert_allclose(made.arrays[0][:, middle], sound.arrays[0][:, middle], atol=5e-3)
+
+
+def test_a_network_for_mono_keeps_stereo_apart() -> None:
+    sound = Audio([np.stack([np.full(900, 0.5), np.zeros(900)]).astype(np.float32)], RATE)
+    made = through(processor(channels=1, length=256), sound, lambda x: x / 2)
+    np.testing.assert_allclose(made.arrays[0], sound.arrays[0] / 2, atol=1e-6)
+
+
+def test_windows_fade_into_each_other() -> None:
+    sound = Audio([np.zeros((1, 1000), np.float32)], RATE)
+    answers = iter(np.linspace(-1, 1, 100, dtype=np.float32))
+    made = through(processor(length=200), sound, lambda x: x + next(answers))
+    steps = np.abs(np.diff(made.arrays[0]))
+    assert steps.max() < 2 / 99 / 25, "no step between windows that answer otherwise"
+    assert made.arrays[0][0, -1] > made.arrays[0][0, 0]
+
+
+def test_a_network_may_raise_the_rate() -> None:
+    low, high = Format(kind="audio", rate=8_000), Format(kind="audio", rate=16_000)
+    for sound in (tone(0.25, 8_000), tone(0.25, 32_000)):
+        rate = sound.shape[1] * 4
+        made = through(AudioProcessor(low, high), Audio([sound], rate), lambda x: np.repeat(x, 2, 1))
+        assert (made.rate, made.arrays[0].shape) == (16_000, (2, 4000))
+    with pytest.raises(RegistryError, match="must be a multiple"):
+        AudioProcessor(high, low)
+
+
+def test_what_a_network_overshoots_is_clipped() -> None:
+    made = through(processor(), Audio([tone()], RATE), lambda x: 9 * x)
+    assert np.abs(made.arrays[0]).max() == 1
+
+
+def test_examples_are_what_the_network_takes() -> None:
+    for facts in ({}, {"length": 300}, {"channels": 2, "multiple": 100}):
+        subject = processor(**facts)
+        for n in (1, 2):
+            made = subject.example_samples(n)
+            assert len({array.tobytes() for array in made.arrays}) == n
+            assert all(array.shape[1] % facts.get("multiple", 1) == 0 for array in made.arrays)
+        for group in subject.probe_samples():
+            assert len({array.shape for array in group.arrays}) == 1
