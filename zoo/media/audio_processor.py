@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,6 +38,7 @@ class AudioProcessor(Processor[Audio]):
     part = 1 << 18
     whole = 1 << 20
     unit = "moments"
+    layout = "(N, C, T)"
 
     def __init__(self, input: Format, output: Format) -> None:
         super().__init__(input, output)
@@ -116,9 +118,14 @@ class AudioProcessor(Processor[Audio]):
             groups.append((total / weight)[:, : length * scale])
         return groups
 
-    def check_target(self, prepared: Prepared[Any], path: Any, **options: Any) -> None:
+    def check_target(self, sample: Audio, path: str | os.PathLike[str], **options: Any) -> None:
         """Refuse a file whose name or bits are none of sound."""
         check_output(path, **options)
+
+    def lengths(self, sample: Audio) -> tuple[int, ...]:
+        """Moments at the network's rate."""
+        length = round(sample.arrays[0].shape[1] * self.rate / sample.rates[0]) or 1
+        return (self.input.length or length,)
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -141,6 +148,15 @@ class AudioProcessor(Processor[Audio]):
     def held(self, sample: Audio) -> int:
         """Values of a sound in memory."""
         return sum(array.size for array in sample.arrays)
+
+    def mismatch(self, sample: Audio) -> str:
+        """Whether a sound has other channels, another length or rate than are declared."""
+        channels, length = sample.arrays[0].shape
+        if self.output.channels not in (None, channels):
+            return f"A sound has {channels} channels."
+        if self.output.length not in (None, length):
+            return f"A sound has {length} moments."
+        return f"A sound has {sample.rates[0]} Hz." if sample.rates[0] != self.result_rate else ""
 
     def example_samples(self, n: int) -> Audio:
         """Chords, each of other notes, that swell and fade."""

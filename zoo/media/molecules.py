@@ -134,13 +134,14 @@ class Molecules(Samples):
         rdkit = load_rdkit("To say whether molecules are valid needs")
         return [bool(text) and rdkit.mol(text) is not None for text in self.smiles]
 
-    def save(self, path: str | os.PathLike[str], *, format: str | None = None) -> None:
+    def save(self, path: str | os.PathLike[str], *, format: str | None = None, bits: int = 8) -> None:
         """Write to a file, or into a folder, one file each, under their names; nothing is left half written.
 
         Args:
             path: a file ends in .smi (SMILES and name on each line), .sdf, or .png and other endings of images for a
                 drawing; a folder exists, has no ending, or ends in /.
             format: smi, sdf, png or another of images, for the files in a folder; smi by default.
+            bits: of each value of a drawing, 8.
 
         Raises:
             InputError: for another ending, and for SDF of a molecule that cannot be.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.arrays import Array
 from zoo.errors import InputError, RegistryError
 from zoo.media.base import Prepared, Processor
 from zoo.media.molecules import Molecules
@@ -84,6 +85,15 @@ class MoleculesProcessor(Processor[Molecules]):
         there = np.flatnonzero(atoms).tolist()
         pairs = [(i, j, int(bonds[a, b])) for i, a in enumerate(there) for j, b in enumerate(there) if i < j]
         return Graph(tuple(self.elements[atoms[a] - 1] for a in there), tuple(pair for pair in pairs if pair[2]))
+
+    def lengths(self, sample: Molecules) -> tuple[int, ...]:
+        """None: a molecule goes through the network whole."""
+        return ()
+
+    def values(self, samples: Molecules) -> list[Array]:
+        """The tensors of each molecule."""
+        arrays = [next(iter(self.prepare(one).arrays)) for one in samples]
+        return [np.concatenate([atoms.ravel(), bonds.ravel()]) for atoms, bonds in arrays]
 
     def positions(self, lengths: Sequence[int]) -> int:
         """Pairs of atoms, on which a network's memory depends."""

@@ -159,19 +159,22 @@ class Video(Samples):
         )
         write_frames(timed, Path(path), loop=loop, sound=sound.clip.sound if sound else None)
 
-    def save(self, path: str | os.PathLike[str], *, format: str | None = None) -> None:
+    def save(self, path: str | os.PathLike[str], *, format: str | None = None, bits: int = 8) -> None:
         """Write to a file, or into a folder, each clip under its name; nothing is left half written.
 
         Args:
             path: a file ends in .gif, .apng, .webp, .mp4, .mov or .webm; a folder exists, has no ending, or ends in /.
             format: gif, apng, webp, mp4, mov or webm for files of these in a folder; by default each clip becomes a
                 folder of PNG images in it.
+            bits: of each value, 8.
 
         Raises:
             InputError: for an ending that is no format of videos, several clips for one file, and what the format
                 cannot hold.
             MediaError: where the disk does not take it.
         """
+        if bits != 8:
+            raise InputError(f"{path}: videos have 8 bits, not {bits!r}: leave bits out.")
         folder, target = check_output(path, format=format), Path(path)
         if not folder:
             if len(self) != 1:
