@@ -187,6 +187,7 @@ def write_av(frames: Iterator[Frame], path: Path, container: str, sound: Source 
             stream = output.add_stream(codec, rate=rate, options=options)
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.codec_context.time_base = Fraction(1, _SECOND)
+            stream.codec_context.flags |= av.codec.context.Flags.frame_duration  # each frame has its own
             stream.codec_context.colorspace, stream.codec_context.color_range = _BT709, 1
             stream.codec_context.color_primaries, stream.codec_context.color_trc = _BT709, _BT709
             packets = _sound_packets(stack, sound, output, name)

@@ -49,14 +49,14 @@ class Clip(ABC):
         what: what messages call it.
         size: height and width in pixels, upright.
         fps: frames in a second, on average; of an animation, by its first frame.
-        loop: how often it is shown again and again: 0 for ever, 1 once.
+        loop: how many times players show it, one after the other; 0 for ever.
         sound: the file whose sound belongs to it; None for silent ones.
     """
 
     what: str
     size: tuple[int, int]
     fps: float
-    loop: int = 1
+    loop: int = 0
     sound: Source | None = None
 
     @abstractmethod
@@ -161,7 +161,10 @@ class AnimatedClip(Clip):
             pixels, limit = image.width * image.height, Image.MAX_IMAGE_PIXELS
             if limit and pixels > limit:
                 raise MediaError(f"{what}: more than {limit:,} pixels, as in a decompression bomb: shrink it.")
-            self.loop = int(image.info.get("loop", 1 if kind == "GIF" else 0))
+            stated = image.info.get("loop")
+            self.loop = int(stated or 0)
+            if kind == "GIF":  # says how many times it is shown again, and nothing where it is shown once
+                self.loop = 1 if stated is None else self.loop and self.loop + 1
         first = next(self.frames())
         self.size, self.fps = (first.array.shape[1], first.array.shape[2]), 1 / first.seconds
         if len(list(itertools.islice(self.frames(), 2))) < 2:
@@ -195,7 +198,10 @@ class FolderClip(Clip):
 
     def __init__(self, folder: Path, fps: float | None) -> None:
         self.what, self.fps = str(folder), fps or FPS
-        self.files = sorted(image_files(folder), key=_natural)
+        try:
+            self.files = sorted(image_files(folder), key=_natural)
+        except InputError:
+            raise InputError(f"{folder} holds no videos, and no images as frames: give {CLIPS.formats}.") from None
         first, _ = read_path(self.files[0], alpha=True)
         self.size = (first.shape[1], first.shape[2])
 

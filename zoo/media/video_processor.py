@@ -13,6 +13,7 @@ from zoo.arrays import Array
 from zoo.errors import InputError
 from zoo.media.base import Prepared, Processor
 from zoo.media.image_fit import fit
+from zoo.media.image_names import file_names
 from zoo.media.image_processor import ImageProcessor
 from zoo.media.images import Images
 from zoo.media.video import Video, checked
@@ -90,10 +91,10 @@ class FrameProcessor(Processor[Video]):
         self, outputs: Iterator[Array], prepared: Prepared[Any], path: str | os.PathLike[str], **options: Any
     ) -> None:
         """Write frames as they come: the sound of the clip goes with them where the format holds it."""
-        sample, format = prepared.sample, options.get("format")
-        target = Path(path)
-        if check_output(path, format=format):
-            target /= f"{sample.names[0]}{ending(format)}"
+        sample, target = prepared.sample, Path(path)
+        if check_output(path, format=options.get("format")):
+            (name,) = file_names(sample.names, ending(options.get("format")))
+            target /= name
         frames = self._frames(outputs, sample, prepared.lengths)
         write_frames(frames, target, loop=sample.clip.loop, sound=sample.clip.sound)
 
