@@ -16,7 +16,9 @@ from PIL import Image
 
 from zoo.errors import InputError, MediaError, ZooError
 from zoo.media import video
+from zoo.media.audio import Audio
 from zoo.media.images import Images
+from zoo.media.molecules import Molecules
 from zoo.media.video import Video
 from zoo.media.video_av import upright
 from zoo.media.video_decode import Frame, moves
@@ -449,3 +451,17 @@ def test_a_film_strip(clip: Callable[..., Path]) -> None:
     assert made.preview().size == (8 * 42 - 2, 64)
     assert made._repr_png_().startswith(b"\x89PNG")
     assert Video([]).preview().size
+
+
+def test_no_kind_is_taken_for_another(clip: Callable[..., Path]) -> None:
+    kinds = [
+        Images([next(frames())]),
+        Audio([np.zeros((1, 9), np.float32)], 8000),
+        Video.of(clip("gif")),
+        Molecules(["C"]),
+    ]
+    for one in kinds:
+        for other in {type(kind) for kind in kinds} - {type(one)}:
+            if (type(one), other) != (Images, Video):  # which are frames
+                with pytest.raises(InputError, match=f"{type(one).__name__} holds {one.noun}, and no "):
+                    other.of(one)

@@ -241,6 +241,10 @@ def _read(source: Any, rate: int | None, item: str = "") -> Iterator[tuple[str, 
     """Name (may be empty), rate and array of every sound in the source; errors call what has no name ``item``."""
     if isinstance(source, Audio):
         yield from zip(source.names, source.rates, source.arrays, strict=True)
+    elif isinstance(source, Samples):
+        raise InputError(
+            f"{item or type(source).__name__} holds {source.noun}, and no sounds: give a path, or an array."
+        )
     elif isinstance(source, (str, os.PathLike)):
         for name, path in named_files(check_path(source, "a sound"), SOUNDS):
             with opened(path, SOUNDS) as file:

@@ -269,6 +269,10 @@ def _read(source: Any, item: str = "") -> Iterator[tuple[str, str | Graph]]:
     """Name (may be empty) and SMILES or graph of every molecule in the source; errors call it ``item``."""
     if isinstance(source, Molecules):
         yield from zip(source.names, source.smiles, strict=True)
+    elif isinstance(source, Samples):
+        raise InputError(
+            f"{item or type(source).__name__} holds {source.noun}, and no molecules: give SMILES, or a path."
+        )
     elif isinstance(source, str) and Path(source).suffix.lower() not in _FILES.suffixes:
         text = source.strip()
         try:

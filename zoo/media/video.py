@@ -249,6 +249,8 @@ def _read(source: Any, fps: float | None, item: str = "") -> Iterator[tuple[str,
         yield "", _of_bytes(bytes(source), item or "The bytes")
     elif isinstance(source, Images):
         yield "", ArrayClip(source.arrays, fps, item or "The video")
+    elif isinstance(source, Samples):
+        raise InputError(f"{item or type(source).__name__} holds {source.noun}, and no videos: give a path, or frames.")
     elif hasattr(source, "detach") and hasattr(source, "movedim"):  # a torch tensor, torch not imported
         if source.ndim not in (4, 5):
             raise InputError(
