@@ -44,7 +44,7 @@ class Paints(Model):
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, 3, 3, padding=1, padding_mode="replicate")
-        self.reach = 1
+        self.receptive_radius = 1
 
     def forward(self, x: Tensor) -> Tensor:
         """Images ``(N, 3, H, W)`` to as many."""
@@ -132,7 +132,7 @@ class Output(Draws):
         return F.pad(super().decode(z, digit), (0, 0, 0, 1))
 
 
-class Range(Draws):
+class ValueRange(Draws):
     """Pixels from -255 to 255."""
 
     def decode(self, z: Tensor, digit: Tensor) -> Tensor:
@@ -156,7 +156,7 @@ class InputsKept(Paints):
         return super().forward(x.mul_(0.5))
 
 
-class AnyImage(Paints):
+class AnySize(Paints):
     """At most 32 pixels wide."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -169,7 +169,7 @@ class Tiles(Paints):
 
     def __init__(self) -> None:
         super().__init__()
-        self.reach = 0
+        self.receptive_radius = 0
 
 
 class Codes(Copies):
@@ -288,9 +288,9 @@ class Memory(Draws):
 class WrongConditions(Draws):
     """Takes whatever comes."""
 
-    def checked(self, given: Any, n: int, call: str) -> dict[str, Any]:
+    def prepare_conditions(self, given: Any, n: int, call: str) -> dict[str, Any]:
         digit = given.get("digit", 0)
-        return super().checked({"digit": digit if isinstance(digit, int) else 0}, n, call)
+        return super().prepare_conditions({"digit": digit if isinstance(digit, (int, list)) else 0}, n, call)
 
 
 class ConditionsMatter(Draws):
@@ -302,7 +302,7 @@ class ConditionsMatter(Draws):
 
 
 def name_of(cls: type) -> str:
-    """``AnyImage`` to ``any-image``."""
+    """``AnySize`` to ``any-size``."""
     return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in cls.__name__).strip("-")
 
 

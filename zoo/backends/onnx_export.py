@@ -97,7 +97,7 @@ def _export(model: Model, call: str, path: Path) -> None:
     try:
         with atomic_write(path) as aside:
             assert program is not None
-            facts = {"name": model.entry.name, "reach": model.reach, "latent_shape": model.latent_shape}
+            facts = {"name": model.entry.name, "reach": model.receptive_radius, "latent_shape": model.latent_shape}
             program.model.metadata_props["zoo"] = json.dumps(facts)
             program.save(str(aside))
             session = onnxruntime.InferenceSession(str(aside), providers=["CPUExecutionProvider"])

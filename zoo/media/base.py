@@ -79,7 +79,7 @@ class Samples(ABC):
         return self._chosen(slice(number, number + 1 or None))
 
     @abstractmethod
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, format: str | None = None, bits: int = 8) -> None:
         """Write to a file, or to a folder, one file each, under their names; nothing is left half written."""
 
     @abstractmethod
@@ -136,9 +136,11 @@ class Processor(ABC, Generic[S]):
         part: length of a part along each axis, by default.
         whole: positions (pixels, moments) that still go through a network at once.
         unit: what a position is called in messages, in the plural.
+        layout: of a batch, in words; empty where a network takes several arrays.
     """
 
     kind: ClassVar[str]
+    layout: ClassVar[str] = ""
     axes: ClassVar[tuple[int, ...]] = ()
     part: ClassVar[int] = 0
     whole: ClassVar[int] = 0
@@ -170,22 +172,25 @@ class Processor(ABC, Generic[S]):
     def seen(self, samples: S) -> S:
         """Samples as the network sees them, in the range of samples and without padding; to show beside results."""
 
-    def align(self, samples: S, prepared: Prepared[S], nearest: bool = False) -> Sequence[Input]:
+    def align(
+        self, samples: Any, prepared: Prepared[S], *, channels: int | None = None, nearest: bool = False
+    ) -> Sequence[Input]:
         """Another sample put through the crop, resizing and padding of ``prepared``: one array for each of its arrays.
 
         Args:
             samples: of length 1 and of the size of ``prepared.sample``: an image or a mask beside the input.
             prepared: what it must fit.
+            channels: of the result; None for those of ``samples``.
             nearest: whether values are taken as they are and not mixed, as for masks.
 
         Raises:
-            InputError: for another size.
+            InputError: for another size: the rest of a sentence that begins with the name of a condition.
         """
-        raise InputError(f"Nothing can be aligned with {prepared.sample.noun}.")
+        raise InputError(f"nothing can be aligned with {prepared.sample.noun}.")
 
     def align_points(self, points: Array, prepared: Prepared[S]) -> Array:
         """Points ``(K, 2)``, x and y in the pixels of ``prepared.sample``, in the pixels of what the network takes."""
-        raise InputError(f"There are no points in {prepared.sample.noun}.")
+        raise InputError(f"there are no points in {prepared.sample.noun}.")
 
     # From a network to samples.
 
@@ -212,18 +217,22 @@ class Processor(ABC, Generic[S]):
         """
         raise NotImplementedError
 
-    def streams(self, prepared: Prepared[Any], path: str | os.PathLike[str], **options: Any) -> bool:
-        """Whether a result of ``prepared`` can be written to this file in parts, by :meth:`write`."""
+    def streams(self, sample: S, path: str | os.PathLike[str], **options: Any) -> bool:
+        """Whether the result of a sample can be written to this file in parts, by :meth:`write`."""
         return False
 
-    def check_target(self, prepared: Prepared[Any], path: str | os.PathLike[str], **options: Any) -> None:
-        """Refuse a file whose format does not hold the result of ``prepared``, before any time is spent on it.
+    def check_target(self, sample: S, path: str | os.PathLike[str], **options: Any) -> None:
+        """Refuse a file whose format does not hold the result of a sample, before any time is spent on it.
 
         Raises:
             InputError: with the cure.
         """
 
     # Sizes.
+
+    @abstractmethod
+    def lengths(self, sample: S) -> tuple[int, ...]:
+        """As :attr:`Prepared.lengths`, without preparing the sample."""
 
     @property
     def multiples(self) -> tuple[int, ...]:
@@ -259,6 +268,22 @@ class Processor(ABC, Generic[S]):
         """Positions of a sample as it lies in memory, by which files are read ahead; 0 for what is read as it goes."""
         return 0
 
+    # What the contract of a model looks at.
+
+    def mismatch(self, sample: S, original: S | None = None) -> str:
+        """What of a result is not as the formats say, as a sentence; empty if all is.
+
+        Args:
+            sample: the result.
+            original: what it was made of, where its size is to be looked at.
+        """
+        return ""
+
+    def values(self, samples: S) -> list[Array]:
+        """The numbers of each sample, by which results are compared."""
+        arrays: list[Array] = getattr(samples, "arrays")  # noqa: B009 - where they are called so
+        return arrays
+
     # Made-up samples.
 
     @abstractmethod
@@ -268,6 +293,14 @@ class Processor(ABC, Generic[S]):
         They are of another size for another ``n``, if the network takes any size.
         """
 
+    def odd_samples(self) -> list[S]:
+        """One sample each of unusual sizes, which a model must take."""
+        return []
+
+    def noise_sample(self, lengths: Sequence[int]) -> S:
+        """Noise of these lengths along :attr:`axes`; only for kinds that can go through in parts."""
+        raise NotImplementedError
+
     def probe_samples(self) -> list[S]:
         """Groups of samples of the kinds that occur, by which two ways to compute are compared; one size in a group."""
         return [self.example_samples(4)]
@@ -275,7 +308,7 @@ class Processor(ABC, Generic[S]):
 
 # Imported where a model needs it: soundfile, PyAV and RDKit are no business of a model of images.
 _PROCESSORS = {
-    "image": "zoo.media.images:ImageProcessor",
+    "image": "zoo.media.image_processor:ImageProcessor",
     "audio": "zoo.media.audio:AudioProcessor",
     "video": "zoo.media.video:VideoProcessor",
     "molecules": "zoo.media.molecules:MoleculesProcessor",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,18 @@ FORMAT_KEYS = {  # what a format of each kind may say
     "molecules": ("elements", "atoms"),
 }
 KINDS = tuple(FORMAT_KEYS)
-CONDITION_KINDS = ("choice", "integer", "number", "text", "image")
+# Kinds of conditions, and of what kind of format they are, if they are samples.
+CONDITION_KINDS = {
+    "choice": "",
+    "integer": "",
+    "number": "",
+    "text": "",
+    "keypoints": "",
+    "image": "image",
+    "mask": "image",
+    "audio": "audio",
+    "video": "video",
+}
 
 
 @dataclass(frozen=True)
@@ -58,11 +70,19 @@ class Condition:
 
     Attributes:
         name: the keyword.
-        kind: choice, integer, number, text or image.
+        kind: a key of :data:`CONDITION_KINDS`.
         choices: the allowed values of a choice; the network gets their index.
         default: what is used when nothing is given.
         required: whether something must be given.
         help: one line for users.
+        minimum: the least that an integer or a number may be.
+        maximum: the most.
+        format: of an image, a mask, audio or video: what the network takes.
+        aligned: whether an image, a mask or keypoints belong to places of the input, and so go through the same crop,
+            resizing, padding and tiles.
+        count: the least and the most values of one sample, as several images for few-shot; None for one value. Of
+            keypoints, how many points.
+        per: "sample", or "frame" for one value for each frame of a video.
     """
 
     name: str
@@ -71,9 +91,15 @@ class Condition:
     default: Any = None
     required: bool = False
     help: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    format: Format | None = None
+    aligned: bool = False
+    count: tuple[int, int] | None = None
+    per: str = "sample"
 
     def check(self, value: Any) -> Any:
-        """The value as the network takes it, or :class:`~zoo.errors.InputError` that says what it may be."""
+        """A choice, integer, number or text, or :class:`~zoo.errors.InputError` that says what it may be."""
         if self.kind == "choice":
             for choice in self.choices:
                 if str(choice) == str(value):
@@ -81,12 +107,24 @@ class Condition:
             allowed = ", ".join(map(str, self.choices))
             raise InputError(f"{self.name} cannot be {value!r}: choose one of {allowed}.")
         if self.kind in ("integer", "number"):
-            number, kind = (int, "a whole number") if self.kind == "integer" else (float, "a number")
-            try:
-                return number(value)
-            except (TypeError, ValueError):
-                raise InputError(f"{self.name} must be {kind}, not {value!r}.") from None
+            return self._check_number(value)
+        if not isinstance(value, str):
+            raise InputError(f"{self.name} must be a text, not {value!r}.")
         return value
+
+    def _check_number(self, value: Any) -> float:
+        to_number, word = (int, "a whole number") if self.kind == "integer" else (float, "a number")
+        try:
+            number = to_number(value)
+            if not math.isfinite(number):
+                raise ValueError
+        except (TypeError, ValueError, OverflowError):
+            raise InputError(f"{self.name} must be {word}, not {value!r}.") from None
+        if (self.minimum is not None and number < self.minimum) or (self.maximum is not None and number > self.maximum):
+            bounds = [f"from {self.minimum:g}"] * (self.minimum is not None)
+            bounds += [f"to {self.maximum:g}"] * (self.maximum is not None)
+            raise InputError(f"{self.name} must be {word} {' '.join(bounds)}, not {value!r}.")
+        return number
 
 
 @dataclass(frozen=True)
