@@ -13,14 +13,20 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from conftest import Registry
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn.functional import conv1d
 
+import zoo
 from zoo.errors import InputError, MediaError, RegistryError, ZooError
 from zoo.media import audio_decode
 from zoo.media.audio import Audio, resample
 from zoo.media.audio_processor import AudioProcessor
+from zoo.model import Autoencoder, Generator
 from zoo.registry.facts import Format
+from zoo.testing import complaints
 
 RATE = 16_000
 
@@ -365,3 +371,70 @@ def test_examples_are_what_the_network_takes() -> None:
             assert all(array.shape[1] % facts.get("multiple", 1) == 0 for array in made.arrays)
         for group in subject.probe_samples():
             assert len({array.shape for array in group.arrays}) == 1
+
+
+class Denoiser(Autoencoder):
+    """Toy: a quarter of the samples as code, by averages; sound ``(N, 1, T)`` in [-1, 1] of any length."""
+
+    receptive_radius = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.full((1, 1, 4), 0.25))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Sound ``(N, 1, T)`` in [-1, 1] to codes ``(N, 1, T / 4)``."""
+        return conv1d(x, self.weight, stride=4)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Codes ``(N, 1, T / 4)`` to sound ``(N, 1, T)`` in [-1, 1]."""
+        return z.repeat_interleave(4, 2)
+
+
+class Drums(Generator):
+    """Toy: beats of 512 samples, ``(N, 2, 512)`` in [-1, 1]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latent_shape = (3,)
+        self.linear = torch.nn.Linear(3, 1024)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Latents ``(N, 3)`` to sound ``(N, 2, 512)`` in [-1, 1]."""
+        return torch.tanh(self.linear(z)).unflatten(1, (2, 512))
+
+
+@pytest.fixture
+def sounds(toys: Registry) -> None:
+    torch.manual_seed(0)
+    mono = {"kind": "audio", "channels": 1, "rate": RATE}
+    toys.add(
+        "denoiser", Denoiser(), verbs=["reconstruct"], checkpoint={"input": {**mono, "multiple": 4}, "output": mono}
+    )
+    beat = {"kind": "audio", "channels": 2, "rate": 8000, "length": 512}
+    toys.add("drums", Drums(), verbs=["generate"], checkpoint={"output": beat})
+
+
+@pytest.mark.parametrize("name", ["denoiser", "drums"])
+def test_models_of_sound_keep_the_contract(sounds: None, name: str) -> None:
+    left_out = ("no paper", "import_time")
+    assert not [one for one in complaints(name) if not one.startswith(left_out)]
+
+
+def test_a_model_of_sound(sounds: None, tmp_path: Path) -> None:
+    model = zoo.load("denoiser")
+    for sound in (Audio([tone(0.2, RATE, 2)], RATE, ["a"]), Audio([tone(0.2, 44_100, 8)], 44_100, ["a"])):
+        made = model.reconstruct(sound)
+        assert (made.names, made.rate) == (["a"], sound.rate)
+        assert made.arrays[0].shape == sound.arrays[0].shape
+    long = Audio([np.random.default_rng(0).uniform(-1, 1, (1, 20_001)).astype(np.float32)], RATE)
+    whole, parts = (model.reconstruct(long, tile=tile).arrays[0] for tile in (None, 1000))
+    np.testing.assert_allclose(whole, parts, atol=1e-6)
+    model.reconstruct_to(long, tmp_path / "long.flac")
+    np.testing.assert_allclose(Audio.of(tmp_path / "long.flac").arrays[0], whole, atol=1 / 32_000)
+    with pytest.raises(InputError, match="Images holds images, and no sounds"):
+        model.reconstruct(zoo.Images.of(np.zeros((4, 4, 3), np.uint8)))
+    with pytest.raises(InputError, match="has no rate"):
+        model.reconstruct(tone())
+    beats = zoo.load("drums").generate(5, seed=3)
+    assert (len(beats), beats.seed, beats.rate, beats.numpy().shape) == (5, 3, 8000, (5, 2, 512))

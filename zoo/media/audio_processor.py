@@ -16,6 +16,7 @@ from zoo.media.audio_encode import check_output
 from zoo.media.base import Prepared, Processor
 from zoo.registry.facts import Format
 
+_UNITS = ("channels", "moments", "Hz")
 RATE = 16_000  # of a network that was built by hand, about which no registry says anything
 
 
@@ -149,14 +150,19 @@ class AudioProcessor(Processor[Audio]):
         """Values of a sound in memory."""
         return sum(array.size for array in sample.arrays)
 
-    def mismatch(self, sample: Audio) -> str:
-        """Whether a sound has other channels, another length or rate than are declared."""
+    def mismatch(self, sample: Audio, original: Audio | None = None) -> str:
+        """Whether a sound has other channels, another length or rate than are declared, or than its original."""
         channels, length = sample.arrays[0].shape
-        if self.output.channels not in (None, channels):
-            return f"A sound has {channels} channels."
-        if self.output.length not in (None, length):
-            return f"A sound has {length} moments."
-        return f"A sound has {sample.rates[0]} Hz." if sample.rates[0] != self.result_rate else ""
+        wanted = (self.output.channels, self.output.length, self.result_rate)
+        if original is not None:
+            (array,), (rate,) = original.arrays, original.rates
+            wanted = (len(array) if self.output.channels == self.input.channels else None, array.shape[1], rate)
+            if self.result_rate != self.rate:
+                wanted = (wanted[0], round(self.lengths(original)[0] * self.scales[0]), self.result_rate)
+        for value, right, unit in zip((channels, length, sample.rates[0]), wanted, _UNITS, strict=True):
+            if right not in (None, value):
+                return f"A sound has {value:,} {unit} instead of {right:,}."
+        return ""
 
     def example_samples(self, n: int) -> Audio:
         """Chords, each of other notes, that swell and fade."""
@@ -169,6 +175,17 @@ class AudioProcessor(Processor[Audio]):
             [np.stack([chord * swell / (1 + c) for c in range(channels)]).astype(np.float32) for chord in chords],
             self.rate,
         )
+
+    def odd_samples(self) -> list[Audio]:
+        """One moment, stereo of a compact disc, and three channels as of a telephone."""
+        random = np.random.default_rng(0)
+        shapes = (((1, 1), self.rate), ((2, 997), 44_100), ((3, 500), 8_000))
+        return [Audio([random.uniform(-1, 1, shape).astype(np.float32)], rate) for shape, rate in shapes]
+
+    def noise_sample(self, lengths: Sequence[int]) -> Audio:
+        """Noise at the network's rate."""
+        shape = (self.input.channels or 1, *lengths)
+        return Audio([np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)], self.rate)
 
     def probe_samples(self) -> list[Audio]:
         """Chords, noise, clicks, a square, something quiet, silence and the loudest there is, in one length."""

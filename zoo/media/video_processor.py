@@ -247,12 +247,17 @@ class VideoProcessor(Processor[Video]):
         size, frames = self.output.size, self.output.frames
         return size[0] * size[1] * frames if size and frames else None
 
-    def mismatch(self, sample: Video) -> str:
-        """Whether a clip has other channels, another size or number of frames than are declared."""
-        shape = sample.numpy().shape
-        if self.output.size not in (None, shape[2:]):
-            return f"A video has {shape[2:]} pixels."
-        return f"A video has {shape[0]} frames." if self.output.frames not in (None, shape[0]) else ""
+    def mismatch(self, sample: Video, original: Video | None = None) -> str:
+        """Whether a clip has another size or number of frames than are declared, or than its original."""
+        count, _, *size = sample.numpy().shape
+        wanted, frames = self.output.size, self.output.frames
+        if original is not None:
+            height, width = original.size
+            wanted = wanted or (height * self.output.scale, width * self.output.scale)
+            frames = sum(1 for _ in self._timed(_without_pixels(original)))
+        if wanted not in (None, tuple(size)):
+            return f"A video has {tuple(size)} pixels."
+        return f"A video has {count} frames." if frames not in (None, count) else ""
 
     def values(self, samples: Video) -> list[Array]:
         """The frames of each clip."""
@@ -270,6 +275,19 @@ class VideoProcessor(Processor[Video]):
             frames = [np.repeat(wave[None], self.input.channels or 3, 0).astype(np.float32) for wave in waves]
             clips.append(ArrayClip(frames, self.input.fps))
         return Video(clips)
+
+    def odd_samples(self) -> list[Video]:
+        """One frame, and narrow ones."""
+        return [_noise(1, 9, 9), _noise(3, 7, 50)]
+
+    def noise_sample(self, lengths: Sequence[int]) -> Video:
+        """Colourful noise."""
+        return _noise(*lengths)
+
+
+def _noise(frames: int, height: int, width: int) -> Video:
+    random = np.random.default_rng(0)
+    return Video([ArrayClip([random.random((3, height, width), dtype=np.float32) for _ in range(frames)])])
 
 
 def _to_frames(output: Array) -> Array:
