@@ -321,12 +321,12 @@ class Processor(ABC, Generic[S]):
 # Imported where a model needs it: soundfile, PyAV and RDKit are no business of a model of images.
 _PROCESSORS = {
     "image": "zoo.media.image_processor:ImageProcessor",
-    "audio": "zoo.media.audio:AudioProcessor",
-    "video": "zoo.media.video:VideoProcessor",
-    "molecules": "zoo.media.molecules:MoleculesProcessor",
+    "audio": "zoo.media.audio_processor:AudioProcessor",
+    "video": "zoo.media.video_processor:VideoProcessor",
+    "molecules": "zoo.media.molecules_processor:MoleculesProcessor",
 }
 # For samples of one kind given to a network of another: frame by frame.
-_ADAPTERS = {("video", "image"): "zoo.media.video:FrameProcessor"}
+_ADAPTERS = {("video", "image"): "zoo.media.video_processor:FrameProcessor"}
 
 
 def processors(input: Format | None, output: Format, given: str | None = None) -> tuple[Processor[Any], Processor[Any]]:
