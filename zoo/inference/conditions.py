@@ -65,9 +65,9 @@ class Space(ABC):
         self._check_number(len(values), n)
         return values
 
-    def _check_number(self, found: int, n: int) -> None:
-        if found != n:
-            raise InputError(f"{self.condition.name} has {found} values for {n} samples: give one, or one for each.")
+    def _check_number(self, values: int, n: int) -> None:
+        if values != n:
+            raise InputError(f"{self.condition.name} has {values} values for {n} samples: give one, or one for each.")
 
     def check_given(self, value: Any, n: int) -> None:
         """Refuse what :meth:`each` would, but read no file.
