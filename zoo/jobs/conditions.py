@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import InputError
-from zoo.inference.conditions import Space, space
 from zoo.jobs.files import Each
 from zoo.registry.facts import Entry
+
+if TYPE_CHECKING:
+    from zoo.inference.conditions import Space
 
 
 def parse_pairs(pairs: Sequence[str]) -> dict[str, list[str]]:
@@ -46,6 +48,8 @@ def values_of(entry: Entry | None, texts: Mapping[str, Sequence[str]], names: Se
     Raises:
         InputError: for what cannot be read, another number of values, or a folder that lacks one for an input.
     """
+    from zoo.inference.conditions import space  # numpy, which listing does without
+
     declared = {condition.name: condition for condition in entry.conditions} if entry else {}
     values: dict[str, Any] = {}
     for name, typed in texts.items():
