@@ -12,7 +12,6 @@ import numpy as np
 from zoo.arrays import Array
 from zoo.errors import RegistryError
 from zoo.media.audio import Audio, resample
-from zoo.media.audio_encode import check_output
 from zoo.media.base import Prepared, Processor
 from zoo.registry.facts import Format
 
@@ -121,7 +120,7 @@ class AudioProcessor(Processor[Audio]):
 
     def check_target(self, sample: Audio, path: str | os.PathLike[str], **options: Any) -> None:
         """Refuse a file whose name or bits are none of sound."""
-        check_output(path, **options)
+        Audio.check_output(path, **options)
 
     def lengths(self, sample: Audio) -> tuple[int, ...]:
         """Moments at the network's rate."""
