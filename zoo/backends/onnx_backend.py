@@ -51,6 +51,7 @@ class OnnxModel(Verbs):
 
     def _run(self, call: str, x: Any, conditions: Mapping[str, Any]) -> Any:
         session = self.sessions[call]
-        given = {session.get_inputs()[0].name: np.ascontiguousarray(x), **conditions}
-        made: Array = session.run(None, given)[0]
-        return made
+        given = {session.get_inputs()[0].name: x, **conditions}
+        given = {name: np.ascontiguousarray(value) for name, value in given.items()}
+        output: Array = session.run(None, given)[0]
+        return output

@@ -531,6 +531,14 @@ class Verbs:
         reader, _ = self.processors()
         return self._sample_batch(reader, reader.example_samples(n), rng)
 
+    def smallest_batch(self, call: str) -> tuple[Any, dict[str, Any]]:
+        """As :meth:`example_batch` for one sample, of the smallest size that tells whether formats are right."""
+        rng = np.random.default_rng(0)
+        if call == "decode":
+            return self._latent_batch(self.draw(rng)[None], rng)
+        reader, _ = self.processors()
+        return self._sample_batch(reader, reader.smallest_sample(), rng)
+
     def probe_batches(self, call: str) -> list[tuple[Any, dict[str, Any]]]:
         """Batches of the kinds of input that occur, by which two ways to compute are compared.
 

@@ -289,6 +289,14 @@ class Processor(ABC, Generic[S]):
 
     # What the contract of a model looks at.
 
+    def output_shape(self, lengths: Sequence[int] | None) -> tuple[int | None, ...] | None:
+        """Shape of what a network gives for one input, None where it is free; None if nothing is declared.
+
+        Args:
+            lengths: of the input along :attr:`axes`; None for a latent, or an input of another kind.
+        """
+        return None
+
     def mismatch(self, sample: S, original: S | None = None) -> str:
         """What of a result is not as the formats say, as a sentence; empty if all is.
 
@@ -311,6 +319,10 @@ class Processor(ABC, Generic[S]):
 
         They are of another size for another ``n``, if the network takes any size.
         """
+
+    def smallest_sample(self) -> S:
+        """One sample, as small as tells whether the formats are right."""
+        return self.example_samples(1)[:1]
 
     def odd_samples(self) -> list[S]:
         """One sample each of unusual sizes, which a model must take."""

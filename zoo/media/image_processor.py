@@ -122,6 +122,12 @@ class ImageProcessor(Processor[Images]):
         height, width = sample.arrays[0].shape[1:]
         return int(height * width)
 
+    def output_shape(self, lengths: Sequence[int] | None) -> tuple[int | None, ...] | None:
+        """Channels, height and width."""
+        if self.output.size:
+            return (self.output.channels, *self.output.size)
+        return (self.output.channels, *(length * self.output.scale for length in lengths or ())) if lengths else None
+
     def mismatch(self, sample: Images, original: Images | None = None) -> str:
         """Whether an image has other channels or another size than are declared."""
         (array,), wanted = sample.arrays, self.output.size
@@ -140,6 +146,11 @@ class ImageProcessor(Processor[Images]):
         y, x = np.mgrid[0:height, 0:width]
         waves = [np.sin(x / (3 + i)) * np.cos(y / (4 + i)) / 2 + 0.5 for i in range(n)]
         return Images([np.repeat(wave[None], self._channels, 0).astype(np.float32) for wave in waves])
+
+    def smallest_sample(self) -> Images:
+        """Noise; its sides are odd multiples, and two different ones, so that no more than is declared divides them."""
+        multiple = self.input.multiple
+        return self.noise_sample(self.input.size or [multiple * (4 // multiple * 2 + odd) for odd in (1, 3)])
 
     def odd_samples(self) -> list[Images]:
         """One pixel high, narrow, and partly transparent."""
