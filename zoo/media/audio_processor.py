@@ -149,6 +149,11 @@ class AudioProcessor(Processor[Audio]):
         """Values of a sound in memory."""
         return sum(array.size for array in sample.arrays)
 
+    def output_shape(self, lengths: Sequence[int] | None) -> tuple[int | None, ...] | None:
+        """Channels and length."""
+        length = self.output.length or (lengths[0] * self.scales[0] if lengths else None)
+        return (self.output.channels, length) if length else None
+
     def mismatch(self, sample: Audio, original: Audio | None = None) -> str:
         """Whether a sound has other channels, another length or rate than are declared, or than its original."""
         channels, length = sample.arrays[0].shape

@@ -244,6 +244,14 @@ class VideoProcessor(Processor[Video]):
         size, frames = self.output.size, self.output.frames
         return size[0] * size[1] * frames if size and frames else None
 
+    def output_shape(self, lengths: Sequence[int] | None) -> tuple[int | None, ...] | None:
+        """Frames, channels, height and width."""
+        frames, size = self.output.frames, self.output.size
+        if lengths:
+            count, height, width = lengths
+            frames, size = frames or count, size or (height * self.output.scale, width * self.output.scale)
+        return (frames, self.output.channels, *size) if size else None
+
     def mismatch(self, sample: Video, original: Video | None = None) -> str:
         """Whether a clip has another size or number of frames than are declared, or than its original."""
         count, _, *size = sample.numpy().shape
