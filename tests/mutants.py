@@ -78,7 +78,28 @@ class CopiesAndDraws(Copies):
         return torch.tanh(self.decoder(z) + digit.to(z.dtype)[:, None] / 10).unflatten(1, (1, 8, 8))
 
 
-GOOD: tuple[type[Model], ...] = (Draws, Paints, Copies, CopiesAndDraws)
+class Fills(Model):
+    """Parts of an image from others, with conditions of several kinds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 3, 3, padding=1, padding_mode="replicate")
+        self.receptive_radius = 1
+
+    def forward(self, x: Tensor, mask: Tensor, examples: Tensor, strength: Tensor) -> Tensor:
+        """Images ``(N, 3, H, W)``, masks ``(N, 1, H, W)``, examples ``(N, K, 3, 4, 4)`` and numbers to as many."""
+        filled = torch.tanh(self.conv(torch.cat([x * (1 - mask), mask], 1)) + examples.mean((1, 3, 4))[..., None, None])
+        part = mask * strength.to(x.dtype)[:, None, None, None]
+        return x * (1 - part) + filled * part
+
+
+GOOD: tuple[type[Model], ...] = (Draws, Paints, Copies, CopiesAndDraws, Fills)
+# What the registry says of the conditions of Fills.
+FILLS = {
+    "mask": {"kind": "mask", "aligned": True, "required": True},
+    "examples": {"kind": "image", "size": [4, 4], "count": [1, 3], "required": True},
+    "strength": {"kind": "number", "minimum": 0, "maximum": 1, "default": 0.5},
+}
 
 
 class Verbs(Draws):
@@ -319,6 +340,8 @@ def stanza(classes: Iterable[type[Model]], folder: Path) -> dict[str, Any]:
         }
         if issubclass(cls, Generator | CopiesAndDraws):
             model["conditions"] = {"digit": {"choices": list(range(10)), "default": 0}}
+        if issubclass(cls, Fills):
+            model["conditions"] = FILLS
         if not issubclass(cls, Generator):
             model["verbs"] = ["generate", "reconstruct"] if issubclass(cls, CopiesAndDraws) else ["reconstruct"]
             facts["output"] = image if issubclass(cls, Autoencoder) else {"kind": "image", "channels": 3}

@@ -21,8 +21,8 @@ pytest.importorskip("onnxruntime")
 Command = Callable[..., Result]
 PROGRAM = """
 import sys
-from zoo.onnx_runtime import load
-model = load("cdcgan")
+import zoo
+model = zoo.load("cdcgan", runtime="onnx")
 made = model.generate(5, seed=3, digit=[1, 2, 3, 4, 5])
 print(made.numpy().sum(), "torch" in sys.modules)
 """

@@ -121,8 +121,11 @@ class Condition:
         except (TypeError, ValueError, OverflowError):
             raise InputError(f"{self.name} must be {word}, not {value!r}.") from None
         if (self.minimum is not None and number < self.minimum) or (self.maximum is not None and number > self.maximum):
-            bounds = [f"from {self.minimum:g}"] * (self.minimum is not None)
-            bounds += [f"to {self.maximum:g}"] * (self.maximum is not None)
+            bounds = [
+                f"{side} {bound:g}"
+                for side, bound in (("from", self.minimum), ("to", self.maximum))
+                if bound is not None
+            ]
             raise InputError(f"{self.name} must be {word} {' '.join(bounds)}, not {value!r}.")
         return number
 
