@@ -181,7 +181,7 @@ class Verbs:
         with _Progress(len(samples), progress) as tick:
             stream = self._outputs(reader, samples, values, int(batch_size), tile, overlap)
             for _, group in groupby(stream, key=lambda each: each[0].number):
-                outputs = list(group)
+                outputs = list(_in_memory(group))
                 results.append(writer.restore([output for _, output in outputs], outputs[0][0].prepared))
                 tick(1)
         return type(results[0]).concat(results) if results else samples
@@ -581,6 +581,23 @@ def _check_memory(n: int, writer: Processor[Any]) -> None:
             f"{n:,} samples need {n * each / 1e9:,.1f} GB of memory and {free / 1e9:,.1f} GB are free: "
             f"ask for at most {free // each:,} at a time."
         )
+
+
+def _in_memory(results: Iterable[tuple[Row, Any]]) -> Iterator[tuple[Row, Any]]:
+    """The results of one sample, which are kept until it is whole, as long as there is room for them: and for it.
+
+    Raises:
+        InputError: where there is none.
+    """
+    held, free = 0, free_memory()
+    for row, output in results:
+        held += 3 * sum(part.nbytes for part in (output if isinstance(output, tuple) else (output,)))
+        if held > free:
+            raise InputError(
+                f"The result for {row.name} needs more memory than is free ({free / 1e9:,.1f} GB): write it to a file "
+                "as it comes, with the command or reconstruct_to."
+            )
+        yield row, output
 
 
 class _Progress:

@@ -29,7 +29,9 @@ class Worker:
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """The numbers of what was done, and why the rest was not."""
         (row,) = batch["jobs"]
-        jobs = [Job(number, Path(source), Path(target)) for number, source, target in json.loads(str(row))]
+        jobs = [
+            Job(number, Path(source), Path(target), *facts) for number, source, target, *facts in json.loads(str(row))
+        ]
         failed: list[str] = []
         if self.verb == "generate":
             done = self._samples(jobs, failed)
@@ -136,5 +138,8 @@ def _run(
 def _row(jobs: Sequence[Job]) -> str:
     """Jobs for Arrow, which takes no halves of characters: as JSON, with absolute paths, since workers have others."""
     return json.dumps(
-        [(job.number, str(job.source.absolute()), str((job.target or Path()).absolute())) for job in jobs]
+        [
+            (job.number, str(job.source.absolute()), str((job.target or Path()).absolute()), job.film, job.frames)
+            for job in jobs
+        ]
     )
