@@ -60,6 +60,11 @@ def values_of(entry: Entry | None, texts: Mapping[str, Sequence[str]], names: Se
     return values
 
 
+def keywords(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What :func:`values_of` gives as keywords of a verb for all inputs."""
+    return {name: value.values if isinstance(value, Each) else value for name, value in values.items()}
+
+
 def _value(each: Space, texts: Sequence[str], names: Sequence[str]) -> Any:
     several = each.condition.count is not None and each.condition.kind != "keypoints"
     folder = Path(texts[0])
