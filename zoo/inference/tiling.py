@@ -15,11 +15,11 @@ Window = Mapping[int, slice]  # what is taken of an array, by axis; axes count f
 
 
 def cut(array: Array, window: Window) -> Array:
-    """The part of an array inside a window."""
+    """A copy of the part of an array inside a window: parts overlap, and a network may write on what it gets."""
     index = [slice(None)] * array.ndim
     for axis, chosen in window.items():
         index[axis] = chosen
-    return array[tuple(index)]
+    return array[tuple(index)].copy()
 
 
 def check_tiles(tile: int | str | None, overlap: int | None, receptive_radius: int | None, name: str) -> None:
