@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.errors import InputError, MediaError, ZooError, check_count, check_natural
-from zoo.jobs.conditions import files_in, parse_pairs, values_of
-from zoo.jobs.files import STANDARD, Each, Job, Work, ready, results, to_files
+from zoo.jobs.conditions import files_in, keywords, parse_pairs, values_of
+from zoo.jobs.files import STANDARD, Job, Work, ready, results, to_files
 from zoo.weights.resolve import entry_of
 
 from .catalog import complete_names, entries_of, table
@@ -113,8 +113,7 @@ def generate(
         done = _on_ray("generate", n, sample_names(n), out, loading, Work(format=format, bits=bits), texts, seed)[0]
         return report(json_, out, len(done), seed=seed)
     model = ready(verb="generate", **loading)
-    values = values_of(model.entry, texts, sample_names(n))
-    given: dict[str, Any] = {name: value.values if isinstance(value, Each) else value for name, value in values.items()}
+    given = keywords(values_of(model.entry, texts, sample_names(n)))
     model.check_conditions(given, n, "decode")  # before they become keywords, beside n and seed
     size = model.entry.output.size if model.entry else None
     if size and kind == "image" and not out.folder:
@@ -278,8 +277,7 @@ def _finish(json_: bool, out: Output, done: list[Job], failed: list[str], n: int
 def _with_conditions(model: Verbs, work: Work, texts: dict[str, list[str]], names: Sequence[str], call: str) -> Work:
     """The work with the conditions that were typed, if the model takes them."""
     values = values_of(model.entry, texts, names)
-    given = {name: value.values if isinstance(value, Each) else value for name, value in values.items()}
-    model.check_conditions(given, len(names), call)
+    model.check_conditions(keywords(values), len(names), call)
     return replace(work, conditions=values)
 
 

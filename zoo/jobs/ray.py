@@ -113,7 +113,7 @@ def _run(
         workers = gpus or max(1, int(there.get("CPU", 1)))
         items = [{"jobs": _row(jobs[start : start + at_once])} for start in range(0, len(jobs), at_once)]
         # Items that lie in memory need no tasks of their own, which would wait for the processors that workers hold.
-        found = (
+        rows = (
             ray.data.from_items(items, override_num_blocks=min(len(items), 4 * workers))
             .map_batches(
                 Worker,
@@ -130,8 +130,8 @@ def _run(
         if started:
             ray.shutdown()
     return (
-        sorted(number for row in found for number in json.loads(row["done"])),
-        [line for row in found for line in json.loads(row["failed"])],
+        sorted(number for row in rows for number in json.loads(row["done"])),
+        [line for row in rows for line in json.loads(row["failed"])],
     )
 
 

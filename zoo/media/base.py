@@ -354,17 +354,17 @@ _PROCESSORS = {
 _ADAPTERS = {("video", "image"): "zoo.media.video_processor:FrameProcessor"}
 
 
-def processors(input: Format | None, output: Format, given: str | None = None) -> tuple[Processor[Any], Processor[Any]]:
+def processors(input: Format | None, output: Format, kind: str | None = None) -> tuple[Processor[Any], Processor[Any]]:
     """The processors of a model for its input and its output; the same one where both are of one kind.
 
     Args:
         input: None for a model that only generates.
         output: what the network gives.
-        given: the kind of the samples that a user gave; a video goes through a network for images frame by frame.
+        kind: of the samples that a user gave; a video goes through a network for images frame by frame.
     """
     taken = input or output
-    if given and (given, taken.kind) in _ADAPTERS and taken.kind == output.kind:
-        both = _class(_ADAPTERS[given, taken.kind])(taken, output)
+    if kind and (kind, taken.kind) in _ADAPTERS and taken.kind == output.kind:
+        both = _class(_ADAPTERS[kind, taken.kind])(taken, output)
         return both, both
     first = _class(_PROCESSORS[taken.kind])(taken, output)
     return first, first if output.kind == taken.kind else _class(_PROCESSORS[output.kind])(taken, output)
@@ -372,8 +372,8 @@ def processors(input: Format | None, output: Format, given: str | None = None) -
 
 def samples_class(kind: str) -> type[Samples]:
     """The class of the samples of a kind."""
-    found: type[Samples] = _class(_SAMPLES[kind])
-    return found
+    samples: type[Samples] = _class(_SAMPLES[kind])
+    return samples
 
 
 def _class(name: str) -> Any:
