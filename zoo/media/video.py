@@ -16,19 +16,23 @@ from zoo.errors import InputError, MediaError
 from zoo.media.base import Samples
 from zoo.media.image_encode import to_pil
 from zoo.media.image_names import file_names
+from zoo.media.image_paths import HEAD, format_of
 from zoo.media.images import Images
 from zoo.media.sources import check_head, check_path, opened, read_object
+from zoo.media.video_av import AvClip
 from zoo.media.video_decode import (
     CLIPS,
+    AnimatedClip,
     ArrayClip,
     Clip,
     FolderClip,
     Frame,
     Source,
     clip_name,
-    clip_of,
     clips_below,
+    container_of,
     from_value,
+    open_source,
 )
 from zoo.media.video_encode import check_output, ending, on_white, write_frames
 from zoo.memory import free_memory
@@ -294,6 +298,20 @@ def _read(source: Any, fps: float | None, item: str = "") -> Iterator[tuple[str,
         raise InputError(
             f"{item or type(source).__name__} holds no videos: give a path, bytes, an array, or a list of images."
         )
+
+
+def clip_of(source: Source, what: str) -> Clip:
+    """The clip of a file: its header and its first frame are read.
+
+    Raises:
+        InputError: for an image that does not move.
+        MediaError: for what is no video, or damaged.
+    """
+    with open_source(source) as file:
+        head = file.read(HEAD)
+    if container := container_of(head):
+        return AvClip(source, what, container)
+    return AnimatedClip(source, what, format_of(head))
 
 
 def _of_file(path: Path) -> Clip:

@@ -155,22 +155,6 @@ def is_film(path: Path) -> bool:
         return False
 
 
-def clip_of(source: Source, what: str) -> Clip:
-    """The clip of a file: its header and its first frame are read.
-
-    Raises:
-        InputError: for an image that does not move.
-        MediaError: for what is no video, or damaged.
-    """
-    with open_source(source) as file:
-        head = file.read(HEAD)
-    if container := container_of(head):
-        from zoo.media.video_av import AvClip
-
-        return AvClip(source, what, container)
-    return AnimatedClip(source, what, format_of(head))
-
-
 class AnimatedClip(Clip):
     """A GIF, APNG or animated WebP, read by Pillow, which lays each frame over those before as the file says."""
 
