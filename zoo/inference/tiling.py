@@ -19,7 +19,8 @@ def cut(array: Array, window: Window) -> Array:
     index = [slice(None)] * array.ndim
     for axis, chosen in window.items():
         index[axis] = chosen
-    return array[tuple(index)].copy()
+    part: Array = array[tuple(index)].copy()
+    return part
 
 
 def check_tiles(tile: int | str | None, overlap: int | None, receptive_radius: int | None, name: str) -> None:
