@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import secrets
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.errors import InputError, MediaError, ZooError, check_count, check_natural
+from zoo.jobs.conditions import files_in, keywords, parse_pairs, values_of
 from zoo.jobs.files import STANDARD, Job, Work, ready, results, to_files
+from zoo.weights.resolve import entry_of
 
-from .catalog import as_json, complete_names, entries_of, table
-from .console import say
+from .catalog import complete_names, entries_of, table
 from .names import (
     RECORD,
     PathType,
@@ -30,10 +30,11 @@ from .names import (
     sample_names,
     settle,
 )
+from .output import FORMATS, Output, report
 
 if TYPE_CHECKING:
     from zoo.inference.verbs import Verbs
-    from zoo.media.images import Images
+    from zoo.media.base import Samples
 
 Command = Any  # a function or what click made of it
 
@@ -42,13 +43,19 @@ def model_options(command: Command) -> Command:
     """The options that every command with a model takes; those of :func:`ready` come as one argument, ``loading``."""
     options: tuple[Command, ...] = (
         click.option("--json", "json_", is_flag=True, help="Print what was written as JSON."),
-        click.option("-c", "conditions", multiple=True, metavar="NAME=VALUE", help="A condition; again for more."),
+        click.option(
+            "-c",
+            "conditions",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="A condition: one value, one for each input (-c again, in order), or a folder whose file names match.",
+        ),
         click.option(
             "--format",
-            type=click.Choice(["png", "jpeg", "webp", "tiff", "bmp", "gif"], case_sensitive=False),
-            help="Of the images; by default what OUTPUT ends in, and png for a folder.",
+            type=click.Choice(FORMATS, case_sensitive=False),
+            help="Of the results; by default what OUTPUT ends in, and png, wav or smi for a folder.",
         ),
-        click.option("--bits", type=int, default=8, show_default=True, help="16 for PNG with 16 bits."),
+        click.option("--bits", type=int, help="16 for PNG with 16 bits; 24 for sound [default: 8, and 16 for sound]."),
         click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True),
         click.option("--runtime", type=click.Choice(["torch", "onnx"]), default="torch", show_default=True),
         click.option("--weights", type=PathType(), help="A folder or file with the weights."),
@@ -72,101 +79,11 @@ def model_options(command: Command) -> Command:
     return made
 
 
-def parse_conditions(given: Sequence[str]) -> dict[str, Any]:
-    """``NAME=VALUE`` to keywords; a name that comes more than once has one value for each sample."""
-    made: dict[str, list[str]] = {}
-    for item in given:
-        name, equals, value = item.partition("=")
-        if not equals or not name:
-            raise InputError(f"-c takes NAME=VALUE, not {item!r}.")
-        made.setdefault(name.replace("-", "_"), []).append(value)
-    return {name: values[0] if len(values) == 1 else values for name, values in made.items()}
-
-
-@dataclass(frozen=True)
-class Output:
-    """Where images go.
-
-    Attributes:
-        path: a file, a folder, or ``-`` for the standard output.
-        folder: whether it is a folder.
-        format: of the files; None to go by their names.
-        bits: of each value in them.
-    """
-
-    path: Path
-    folder: bool
-    format: str | None
-    bits: int
-
-    @classmethod
-    def of(cls, text: str, format: str | None, bits: int) -> Output:
-        """What a user typed, if it can work: that is said before any time is spent on it."""
-        from zoo.media.image_encode import check_output, ending, is_folder
-
-        if text == "-":
-            if not sys.stdout.writable():
-                raise MediaError("The standard output is closed: redirect it to a file.")
-            if sys.stdout.isatty():
-                raise InputError("The standard output is a terminal, which shows no images: redirect it to a file.")
-            check_output(f"image{ending(format)}", format=format, bits=bits)
-            return cls(STANDARD, False, format, bits)
-        check_output(text, format=format, bits=bits)
-        folder = is_folder(text)
-        if folder and Path(text).exists() and not Path(text).is_dir():
-            raise InputError(f"{text} is a file and no folder: choose another output.")
-        return cls(Path(text), folder, format, bits)
-
-    @property
-    def standard(self) -> bool:
-        """Whether images go to the standard output."""
-        return not self.folder and self.path == STANDARD
-
-    @property
-    def ending(self) -> str:
-        """What files in a folder end in."""
-        from zoo.media.image_encode import ending
-
-        return ending(self.format)
-
-    def check_sheet(self, n: int, size: tuple[int, ...]) -> None:
-        """Refuse a grid of ``n`` images of this height and width if the format cannot hold it."""
-        from zoo.media.image_encode import check_output
-        from zoo.media.images import grid_size
-
-        path = f"image{self.ending}" if self.standard else self.path
-        check_output(path, size=grid_size(n, *size), format=self.format, bits=self.bits)
-
-    def deliver(self, images: Images) -> None:
-        """Write images to the file, into the folder, or to the standard output."""
-        if not self.standard:
-            return images.save(f"{self.path}/" if self.folder else self.path, format=self.format, bits=self.bits)
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / f"image{self.ending}"
-            images.save(file, format=self.format, bits=self.bits)
-            content = file.read_bytes()
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-        return None
-
-
-def report(json_: bool, output: Output, n: int, **facts: Any) -> None:
-    """Say what was written: as JSON on the standard output, or in words on the standard error."""
-    if json_ and not output.standard:
-        as_json({"output": str(output.path), "images": n, **facts})
-        return
-    more = "".join(f", {name.replace('_', ' ')} {value}" for name, value in facts.items() if isinstance(value, int))
-    if left_out := facts.get("left_out"):
-        some = ", ".join(f"{Path(one['file']).name} ({one['reason']})" for one in left_out[:3])
-        more += f", left out {len(left_out)} file{'s' * (len(left_out) > 1)}: {some}{', ...' * (len(left_out) > 3)}"
-    say(f"{output.path}: {n} image{'s' * (n != 1)}{more}")
-
-
 @click.command()
 @click.argument("name", shell_complete=complete_names)
 @click.option("-n", "n", type=int, default=16, show_default=True, help="Number of samples.")
 @click.option("--seed", type=int, help="The same seed gives the same images; by default another each time.")
-@click.option("-o", "--output", type=click.Path(), help="An image, a folder, or - [default: NAME.png]")
+@click.option("-o", "--output", type=click.Path(), help="A file, a folder, or - [default: NAME.png, or .wav, ...]")
 @click.option("--batch-size", type=int, default=64, show_default=True, help="How many at once, if memory holds them.")
 @model_options
 def generate(
@@ -179,7 +96,7 @@ def generate(
     engine: str,
     conditions: Sequence[str],
     format: str | None,
-    bits: int,
+    bits: int | None,
     json_: bool,
 ) -> None:
     """Draw new samples: one grid if OUTPUT is a file, one file each if it is a folder."""
@@ -187,36 +104,38 @@ def generate(
     check_count("batch_size", batch_size)
     if seed is not None:
         check_natural("seed", seed)
-    out = Output.of(_default(name, format) if output is None else output, format, bits)
-    given = parse_conditions(conditions)
-    keep_inputs([out.path], _images_of(given))
+    kind = entry_of(name).output.kind
+    out = Output.of(_default(name, kind, format) if output is None else output, format, bits, kind)
+    texts = parse_pairs(conditions)
+    keep_inputs([out.path], files_in(texts))
     if engine == "ray":
         seed = secrets.randbits(32) if seed is None else seed
-        done = _on_ray("generate", n, out, loading, Work(conditions=given, format=format, bits=bits), seed)[0]
+        done = _on_ray("generate", n, sample_names(n), out, loading, Work(format=format, bits=bits), texts, seed)[0]
         return report(json_, out, len(done), seed=seed)
     model = ready(verb="generate", **loading)
-    model.checked(given, n, "decode")  # before they become keywords, beside n and seed
+    given = keywords(values_of(model.entry, texts, sample_names(n)))
+    model.check_conditions(given, n, "decode")  # before they become keywords, beside n and seed
     size = model.entry.output.size if model.entry else None
-    if size and not out.folder:
+    if size and kind == "image" and not out.folder:
         out.check_sheet(n, size)
     shown = sys.stderr.isatty() and n > batch_size
-    images = model.generate(n, seed=seed, batch_size=batch_size, progress=shown, **given)
-    images.names = sample_names(n)
-    out.deliver(images)
-    return report(json_, out, n, seed=images.seed)
+    samples = model.generate(n, seed=seed, batch_size=batch_size, progress=shown, **given)
+    samples.names = sample_names(n)
+    out.deliver(samples)
+    return report(json_, out, n, seed=samples.seed)
 
 
-def _default(name: str, format: str | None) -> str:
+def _default(name: str, kind: str, format: str | None) -> str:
     """The output where none is named."""
-    from zoo.media.image_encode import ending
+    from zoo.media.base import samples_class
 
-    return default_output(name, ending(format))
+    return default_output(name, samples_class(kind).ending(format))
 
 
 @click.command()
 @click.argument("name", shell_complete=complete_names)
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=PathType())
-@click.option("-o", "--output", type=click.Path(), required=True, help="An image, a folder, or -.")
+@click.option("-o", "--output", type=click.Path(), required=True, help="A file, a folder, or -.")
 @click.option("--compare", is_flag=True, help="Put each input, as the model sees it, before its result.")
 @click.option("--skip-existing", is_flag=True, help="Skip inputs that already have a result in the folder OUTPUT.")
 @click.option("--tile", default="auto", show_default=True, help="Side of tiles in pixels of the input, auto, or none.")
@@ -238,46 +157,62 @@ def reconstruct(
     engine: str,
     conditions: Sequence[str],
     format: str | None,
-    bits: int,
+    bits: int | None,
     json_: bool,
 ) -> None:
-    """Process images with a model: files, folders, or - for the standard input.
+    """Process images, sound or video with a model: files, folders, or - for the standard input.
 
-    If OUTPUT is a folder, each result has the name of its input; if it is a file, several results become one
-    grid. Inputs that fail are named at the end, and the others are written.
+    If OUTPUT is a folder, each result has the name of its input; if it is a file, several images become one
+    grid. Inputs that fail are named at the end, and the others are written. A model for images processes films
+    frame by frame, and animations if OUTPUT can move: .gif, .webp, .apng, .mp4, .mov or .webm.
     """
     check_count("batch_size", batch_size)
     if max_pixels is not None:
         check_count("max_pixels", max_pixels)
-    out = Output.of(output, format, bits)
+    entry = entry_of(name)
+    taken = entry.input.kind if entry.input else "image"
+    out = Output.of(output, format, bits, entry.output.kind, films=taken == "image")
     if skip_existing and not out.folder:
         raise InputError("--skip-existing needs a folder as OUTPUT.")
     if engine == "ray" and STANDARD in inputs:
         raise InputError("--engine ray reads no standard input: give files or folders.")
     left_out: list[tuple[Path, str]] = []
-    sources = list(_sources(inputs, out, left_out))
-    given = parse_conditions(conditions)
+    sources = list(_sources(inputs, out, taken, left_out))
+    films = {path for _, path in sources if taken == "image" and _is_film(path, out)}
+    _check_films(films, len(sources), out, compare)
+    texts = parse_pairs(conditions)
+    numbers: dict[Path, int] = {}
+    for number, (_, path) in enumerate(sources):
+        numbers.setdefault(path, number)
     there: list[tuple[Path, Path]] = []
     if out.folder:
-        files, there = settle(sources, out.path, out.ending, skip_existing)
-        jobs = [Job(number, path, file) for number, (path, file) in enumerate(files)]
+        # Films among images may become folders of images, which have no ending.
+        endings = {path: out.film_ending if path in films else out.ending for _, path in sources}
+        files: list[tuple[Path, Path]] = []
+        for ending in dict.fromkeys(endings.values()):
+            chosen = [(label, path) for label, path in sources if endings[path] == ending]
+            some, kept = settle(chosen, out.path, ending, skip_existing)
+            files, there = files + some, there + kept
+        jobs = [Job(numbers[path], path, file, path in films, not endings[path]) for path, file in files]
     else:
         target = out.path if len(sources) == 1 and not out.standard else None
-        jobs = [Job(number, path, target) for number, (_, path) in enumerate(sources)]
+        jobs = [Job(number, path, target, path in films) for number, (_, path) in enumerate(sources)]
     targets = [file for _, file in there] + [job.target or out.path for job in jobs]
-    keep_inputs(targets, [path for _, path in sources] + _images_of(given))
+    keep_inputs(targets, [path for _, path in sources] + files_in(texts))
     facts: dict[str, Any] = {"skipped": len(there)} if skip_existing else {}
     if left_out:
         facts["left_out"] = [{"file": str(path), "reason": reason} for path, reason in left_out]
     if not jobs:
         return _finish(json_, out, [], [], 0, facts)
-    work = Work({"tile": _tile(tile), "overlap": overlap}, given, batch_size, compare, format, bits, max_pixels)
+    limits = {} if max_pixels is None else {"max_pixels": max_pixels}
+    work = Work({"tile": _tile(tile), "overlap": overlap}, {}, batch_size, compare, format, bits, limits)
     failed: list[str] = []
+    names = [name for name, _ in sources]
     if engine == "ray":
-        done, failed = _on_ray("reconstruct", jobs, out, loading, work)
+        done, failed = _on_ray("reconstruct", jobs, names, out, loading, work, texts)
     else:
         model = ready(verb="reconstruct", **loading)
-        model.checked(given, len(jobs), "forward")
+        work = _with_conditions(model, work, texts, names, "forward")
         model.check_tiles(work.options["tile"], overlap)
         with _progress(len(jobs), name) as tick:
             if jobs[0].target:
@@ -304,21 +239,23 @@ def _onto_a_sheet(
     model: Verbs, jobs: Sequence[Job], out: Output, work: Work, failed: list[str], tick: Callable[[int], object]
 ) -> list[Job]:
     """All results on one grid, or the only one on the standard output."""
-    from zoo.media.images import Images
-
     n = len(jobs) * (2 if work.compare else 1)
-    sheet: list[Images] = []
+    sheet: list[Samples] = []
     done = []
 
-    def check(size: tuple[int, ...]) -> None:
-        out.check_sheet(n, model.result_size(size))
+    reader, writer = model.processors()
 
-    for job, made in results(model, jobs, work, failed, tick, check):
-        assert made is not None
-        sheet.append(made)
+    def check(sample: Samples) -> None:
+        if sample.kind == writer.kind == reader.kind == "image":
+            height, width = reader.lengths(sample)
+            out.check_sheet(n, (height * reader.scales[0], width * reader.scales[1]))
+
+    for job, result in results(model, jobs, work, failed, tick, check):
+        assert result is not None
+        sheet.append(result)
         done.append(job)
     if sheet:
-        out.deliver(Images.of(sheet, alpha=True))
+        out.deliver(type(sheet[0]).concat(sheet))
     return done
 
 
@@ -328,26 +265,41 @@ def _finish(json_: bool, out: Output, done: list[Job], failed: list[str], n: int
         more = f" (the first of {len(failed)} that failed)" if len(failed) > 1 else ""
         raise MediaError(f"{failed[0]}{more}")
     made = [{"input": str(job.source), "output": str(job.target or out.path)} for job in done]
-    report(json_, out, len(done), failed=failed, **facts, results=made)
+    films = sum(job.film for job in done)
+    noun = "videos" if films and films == len(done) else "files" if films else out.samples.noun
+    report(json_, out, len(done), noun, failed=failed, **facts, results=made)
     if failed:
         reasons = "".join(f"\n  {reason}" for reason in failed)
         raise ZooError(f"{len(failed)} of {n} inputs failed, the rest is written:{reasons}")
 
 
+def _with_conditions(model: Verbs, work: Work, texts: dict[str, list[str]], names: Sequence[str], call: str) -> Work:
+    """The work with the conditions that were typed, if the model takes them."""
+    values = values_of(model.entry, texts, names)
+    model.check_conditions(keywords(values), len(names), call)
+    return replace(work, conditions=values)
+
+
 def _on_ray(
-    verb: str, rows: Any, out: Output, loading: dict[str, Any], work: Work, seed: int = 0
+    verb: str,
+    rows: Any,
+    names: Sequence[str],
+    out: Output,
+    loading: dict[str, Any],
+    work: Work,
+    texts: dict[str, list[str]],
+    seed: int = 0,
 ) -> tuple[list[Any], list[str]]:
     """The work of a verb on a cluster; what the local engine would refuse is refused here, too."""
     if not out.folder:
         raise InputError("--engine ray needs a folder as OUTPUT.")
     model = ready(verb=verb, **loading)
-    n, call = (rows, "decode") if isinstance(rows, int) else (len(rows), "forward")
-    model.checked(work.conditions, n, call)
+    work = _with_conditions(model, work, texts, names, "decode" if isinstance(rows, int) else "forward")
     model.check_tiles(work.options.get("tile"), work.options.get("overlap"))
     from zoo.jobs.ray import generate, reconstruct
 
     if verb == "generate":
-        files = [out.path / f"{name}{out.ending}" for name in sample_names(rows)]
+        files = [out.path / f"{name}{out.ending}" for name in names]
         return generate(files, loading, work, seed), []
     remember([(job.source, job.target) for job in rows], out.path)
     try:
@@ -361,34 +313,76 @@ def _tile(text: str) -> int | str | None:
     return None if text == "none" else int(text) if text.isdecimal() else text
 
 
-def _sources(inputs: Sequence[Path], out: Output, left_out: list[tuple[Path, str]]) -> Iterator[tuple[str, Path]]:
+def _sources(
+    inputs: Sequence[Path], out: Output, kind: str, left_out: list[tuple[Path, str]]
+) -> Iterator[tuple[str, Path]]:
     """Name for the result and path of every input, folders opened; what they hold else goes to ``left_out``."""
-    from zoo.media.image_paths import named_files
+    from zoo.media.inputs import named_inputs
 
     made = results_in(out.path) if out.folder else set()
     for path in inputs:
         if path == STANDARD:
             yield "stdin", path
         elif path.is_dir():
-            found = [(name, file) for name, file in named_files(path, left_out) if not made or _real(file) not in made]
+            found = [(name, file) for name, file in _inside(path, out, kind, left_out) if _real(file) not in made]
             left_out[:] = [one for one in left_out if one[0].name != RECORD]  # which is ours, and nobody's image
             if not found:
-                raise InputError(f"{path} holds no images but results: give another folder.")
+                raise InputError(f"{path} holds no {kind}s but results: give another folder.")
             yield from found
         elif path.exists():
-            yield from named_files(path)
+            yield from named_inputs("video" if kind == "image" and _is_film(path, out) else kind, path)
         else:
             raise InputError(f"{path} does not exist.")
 
 
+def _inside(folder: Path, out: Output, kind: str, left_out: list[tuple[Path, str]]) -> list[tuple[str, Path]]:
+    """Name and path of each input in a folder; of a model for images, the films among them, too."""
+    from zoo.media.inputs import films_below, named_inputs
+
+    if kind != "image":
+        return named_inputs(kind, folder, left_out)
+    if out.samples.kind == "video":  # the images of a folder are the frames of one
+        return named_inputs("video", folder)
+    films = films_below(folder)
+    try:
+        images = named_inputs(kind, folder, left_out)
+    except InputError:
+        if not films:
+            raise
+        images = []
+    left_out[:] = [one for one in left_out if one[0] not in {path for _, path in films}]
+    there = {path for _, path in images}
+    return images + [(name, path) for name, path in films if path not in there]
+
+
+def _is_film(path: Path, out: Output) -> bool:
+    """Whether an input goes through a model for images frame by frame."""
+    from zoo.media.video_decode import is_film, moves
+
+    if out.samples.kind == "video":  # the result can do nothing but move
+        return True
+    return path != STANDARD and (moves(path) if out.moves else is_film(path))
+
+
+def _check_films(films: Collection[Path], n: int, out: Output, compare: bool) -> None:
+    """Refuse what cannot be done with films.
+
+    Raises:
+        InputError: with the cure.
+    """
+    if not films:
+        return
+    first = next(iter(films))
+    if compare:
+        raise InputError("--compare is for images: leave it out where videos go through.")
+    if not out.folder and n > 1:
+        raise InputError(f"{out.path} takes one video, and these are {n} inputs: give a folder as OUTPUT.")
+    if not out.folder and not out.moves:
+        raise InputError(f"{first} is a video: write it as .mp4, .mov, .webm, .gif, .webp or .apng, or into a folder.")
+
+
 def _real(path: Path) -> Path:
     return path.parent.resolve() / path.name
-
-
-def _images_of(conditions: dict[str, Any]) -> list[Path]:
-    """The files that conditions name, which are inputs, too."""
-    values = [one for value in conditions.values() for one in (value if isinstance(value, list) else [value])]
-    return [Path(value) for value in values if isinstance(value, str) and "\0" not in value]
 
 
 @contextmanager

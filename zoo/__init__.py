@@ -19,14 +19,34 @@ from zoo.registry.index import info, list_models, register
 from zoo.version import __version__
 
 if TYPE_CHECKING:
+    from zoo.media.audio import Audio
     from zoo.media.images import Images
+    from zoo.media.molecules import Molecules
+    from zoo.media.video import Video
     from zoo.training.launch import train
 
-__all__ = ["Entry", "Images", "ZooError", "__version__", "info", "list_models", "load", "register", "train"]
-
-
+__all__ = [
+    "Audio",
+    "Entry",
+    "Images",
+    "Molecules",
+    "Video",
+    "ZooError",
+    "__version__",
+    "info",
+    "list_models",
+    "load",
+    "register",
+    "train",
+]
 # What needs numpy or more is imported when it is first asked for: `zoo list` must start fast.
-_LAZY = {"Images": "zoo.media.images", "train": "zoo.training.launch"}
+_LAZY = {
+    "Audio": "zoo.media.audio",
+    "Images": "zoo.media.images",
+    "Molecules": "zoo.media.molecules",
+    "Video": "zoo.media.video",
+    "train": "zoo.training.launch",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as parse
@@ -25,8 +24,8 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 
 from zoo.backends.torch_backend import TorchBackend
-from zoo.errors import InputError, RegistryError, WeightsError
-from zoo.model import Model
+from zoo.errors import InputError, RegistryError, WeightsError, ZooError
+from zoo.model import Model, to_arrays
 from zoo.registry.facts import Entry, Format
 from zoo.registry.index import code_of
 from zoo.weights.verify import read_header
@@ -36,25 +35,25 @@ MOST_VALUES = 3 * LARGEST**2  # of such an image
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
-def to_dtype(given: Any) -> torch.dtype:
+def to_dtype(wanted: Any) -> torch.dtype:
     """One of :data:`DTYPES`, or its name, as torch's."""
     for dtype in DTYPES:
-        if given == dtype or (isinstance(given, str) and given.removeprefix("torch.") == str(dtype)[6:]):
+        if wanted == dtype or (isinstance(wanted, str) and wanted.removeprefix("torch.") == str(dtype)[6:]):
             return dtype
-    raise InputError(f"dtype cannot be {given!r}: choose float32, bfloat16, float16 or float64.")
+    raise InputError(f"dtype cannot be {wanted!r}: choose float32, bfloat16, float16 or float64.")
 
 
-def to_device(given: Any) -> torch.device:
+def to_device(wanted: Any) -> torch.device:
     """A device, or its name, that holds numbers."""
     try:
-        if not isinstance(given, (str, torch.device)):
+        if not isinstance(wanted, (str, torch.device)):
             raise TypeError("give a name such as cpu, cuda or mps")
-        device = torch.device(given)
+        device = torch.device(wanted)
         if device.type == "meta":
             raise TypeError("it holds no numbers; give cpu, cuda or mps")
         return device
     except (RuntimeError, TypeError) as error:
-        raise InputError(f"The device {str(given)!r} cannot be used: {str(error).splitlines()[0]}") from None
+        raise InputError(f"The device {str(wanted)!r} cannot be used: {str(error).splitlines()[0]}") from None
 
 
 @torch.inference_mode(False)  # or its tensors could never learn
@@ -118,9 +117,9 @@ def build(entry: Entry, tensors: int | None = None) -> Model:
     _check_types(builder, entry)
     try:
         with torch.device("meta"), _NoInit(), _Bounded(tensors):
-            made: Any = builder(**entry.config)
-            if not isinstance(made, Model):  # as a class may decide
-                raise TypeError(f"it made {type(made).__name__}")
+            network: Any = builder(**entry.config)
+            if not isinstance(network, Model):  # as a class may decide
+                raise TypeError(f"it made {type(network).__name__}")
     except _TooLargeError:
         raise WeightsError(
             f"{entry.name}: the configuration makes a network of far more than the {tensors:,} tensors of the file: "
@@ -133,7 +132,7 @@ def build(entry: Entry, tensors: int | None = None) -> Model:
             f"{entry.name}: the builder {entry.builder} failed: {type(error).__name__}: {said}"
             + ("." if entry.package == "zoo" else f"; {entry.package} has to correct `builder`, `config` or the code.")
         ) from error
-    return made
+    return network
 
 
 class _TooLargeError(BaseException):  # which no builder catches
@@ -203,7 +202,7 @@ def described(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: if it is no safetensors file.
     """
-    made = {}
+    tensors = {}
     for key, facts in read_header(path).items():
         if key == "__metadata__":
             continue
@@ -212,8 +211,8 @@ def described(path: Path) -> dict[str, Tensor]:
                 f"{path}: {key} has the type {facts['dtype']}, which is not supported: "
                 "save the weights in float32 or float16."
             )
-        made[key] = torch.empty(facts["shape"], dtype=_STORED[facts["dtype"]], device="meta")
-    return made
+        tensors[key] = torch.empty(facts["shape"], dtype=_STORED[facts["dtype"]], device="meta")
+    return tensors
 
 
 # By their names in safetensors.
@@ -289,10 +288,9 @@ def check_fit(model: Model, state: Mapping[str, Tensor], path: Path) -> None:
 
 @torch.inference_mode()
 def check_formats(model: Model, entry: Entry) -> None:
-    """Make sure that a network takes and gives the images that its ``config.json`` declares.
+    """Make sure that a network takes and gives what its ``config.json`` declares.
 
-    Each of its calls is run once on the smallest input; one with conditions that are texts or images is taken at its
-    word.
+    Each of its calls is run once, on the smallest input.
 
     Args:
         model: in eval mode.
@@ -302,37 +300,46 @@ def check_formats(model: Model, entry: Entry) -> None:
         WeightsError: saying what was declared, and what the network does.
     """
     where = f"{entry.name}: config.json"
-    given, made = entry.input or Format(), entry.output
-    if not {given.kind, made.kind} <= {"image"} or any(c.kind not in ("choice", "number") for c in entry.conditions):
-        return
-    if max(given.multiple, *(given.size or (0,)), *(made.size or (0,))) > LARGEST:
-        raise WeightsError(f"{where} has a size or multiple of more than {LARGEST:,} pixels: correct it.")
-    area = math.prod(given.size or (10 * given.multiple,) * 2)
-    if area * (given.channels or 3) > MOST_VALUES:
-        raise WeightsError(f"{where} declares images of more than {MOST_VALUES:,} values: correct `input`.")
-    conditions = {c.name: np.zeros(1, np.int64 if c.kind == "choice" else np.float32) for c in entry.conditions}
-    keywords = {name: model.tensor(value) for name, value in conditions.items()}
+    _check_bounds(entry, where)
+    reader, writer = model.processors()
     for call in model.calls:
-        size: tuple[int, ...] = made.size or ()
-        if call == "forward":
-            # Odd numbers of blocks, and two different ones: sides that are divisible by no more than is declared.
-            height, width = given.size or (given.multiple * (4 // given.multiple * 2 + odd) for odd in (1, 3))
-            x = np.zeros((1, given.channels or 3, height, width), np.float32)
-            size = size or (height * made.scale, width * made.scale)
-        elif model.latent_shape is not None:
-            x = np.zeros((1, *model.latent_shape), np.float32)
-        else:
+        if call == "decode" and model.latent_shape is None:
             continue
         try:
-            found = tuple(getattr(model, call)(model.tensor(x), **keywords).shape)
+            x, conditions = model.smallest_batch(call)
+        except ZooError as error:
+            raise WeightsError(f"{where} declares what cannot be: {error}") from None
+        keywords = {name: model.tensor(value) for name, value in conditions.items()}
+        try:
+            outputs = to_arrays(getattr(model, call)(model.tensor(x), **keywords))
         except Exception as error:  # whatever a network's code makes of it
             said = next(iter(str(error).splitlines()), type(error).__name__)[:200]
-            raise WeightsError(f"{where} declares an input that the network does not take, {x.shape}: {said}") from None
-        wanted = (1, made.channels or found[1], *(size or found[2:])) if len(found) == 4 else ("N", "C", "H", "W")
-        if found != wanted:
+            taken = getattr(x, "shape", None)
+            raise WeightsError(f"{where} declares an input that the network does not take, {taken}: {said}") from None
+        lengths = [x.shape[axis + 1] for axis in reader.axes] if call == "forward" and reader is writer else None
+        wanted = writer.output_shape(lengths)
+        if wanted is None or isinstance(outputs, tuple):
+            continue
+        shape = outputs.shape[1:]
+        fits = len(shape) == len(wanted) and all(b in (None, a) for a, b in zip(shape, wanted, strict=True))
+        if not fits:
+            declared = (1, *("any" if length is None else length for length in wanted))
             raise WeightsError(
-                f"{where} does not fit the network: for {x.shape} it returns {found}, and `output` declares {wanted}."
+                f"{where} does not fit the network: for {x.shape} it returns {outputs.shape}, and `output` declares "
+                f"{declared}."
             )
+
+
+def _check_bounds(entry: Entry, where: str) -> None:
+    """Refuse sizes that no network has, before memory is taken for them."""
+    formats = [entry.input or Format(), entry.output, *(c.format for c in entry.conditions if c.format)]
+    for one in formats:
+        sides = (*(one.size or ()), one.frames or 0)
+        if max(one.multiple, *sides) > LARGEST or max(one.length or 0, one.multiple) > MOST_VALUES:
+            raise WeightsError(f"{where} has a size or multiple of more than {LARGEST:,} pixels: correct it.")
+        area = math.prod(one.size or (10 * one.multiple,) * 2) if one.kind != "audio" else one.length or 1
+        if area * (one.channels or 3) * (one.frames or 1) > MOST_VALUES:
+            raise WeightsError(f"{where} declares inputs of more than {MOST_VALUES:,} values: correct `input`.")
 
 
 def assign(model: Model, state: dict[str, Tensor], path: Path, dtype: torch.dtype) -> None:

@@ -1,6 +1,6 @@
-"""Many images on many machines: the work of the verbs on Ray Data, with a model on each device.
+"""Many files on many machines: the work of the verbs on Ray Data, with a model on each device.
 
-Every image is a file of its own in a folder that all machines see. It is whole or not there, so what a lost worker
+Every result is a file of its own in a folder that all machines see. It is whole or not there, so what a lost worker
 had begun is done again by another.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 from zoo.errors import ZooError
 from zoo.jobs.files import Job, Work, ready, said, to_files
 
-IMAGES, SAMPLES = 16, 64  # that a worker takes at once
+INPUTS, SAMPLES = 16, 64  # that a worker takes at once
 
 
 class Worker:
@@ -29,7 +29,9 @@ class Worker:
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """The numbers of what was done, and why the rest was not."""
         (row,) = batch["jobs"]
-        jobs = [Job(number, Path(source), Path(target)) for number, source, target in json.loads(str(row))]
+        jobs = [
+            Job(number, Path(source), Path(target), *facts) for number, source, target, *facts in json.loads(str(row))
+        ]
         failed: list[str] = []
         if self.verb == "generate":
             done = self._samples(jobs, failed)
@@ -42,9 +44,9 @@ class Worker:
         first, n = jobs[0].number, len(jobs)
         conditions: dict[str, Any] = self.work.of(jobs)
         try:
-            made = self.model.generate(n, seed=self.seed, first=first, **conditions)
+            samples = self.model.generate(n, seed=self.seed, first=first, **conditions)
             for number, job in enumerate(jobs):
-                made[number].save(job.target, format=self.work.format, bits=self.work.bits)  # type: ignore[arg-type]
+                samples[number].save(job.target, **self.work.saving)
         except Exception as error:  # said by the command, not by the machinery between
             failed.append(said(error))
             return []
@@ -74,7 +76,7 @@ def generate(files: Sequence[Path], loading: dict[str, Any], work: Work, seed: i
 
 
 def reconstruct(jobs: Sequence[Job], loading: dict[str, Any], work: Work) -> tuple[list[Job], list[str]]:
-    """Images through a model, likewise.
+    """Files through a model, likewise.
 
     Args:
         jobs: whose files all machines see under these paths.
@@ -87,7 +89,7 @@ def reconstruct(jobs: Sequence[Job], loading: dict[str, Any], work: Work) -> tup
     Raises:
         ZooError: if Ray is not installed.
     """
-    done, failed = _run("reconstruct", jobs, loading, work, 0, IMAGES)
+    done, failed = _run("reconstruct", jobs, loading, work, 0, INPUTS)
     numbers = set(done)
     return [job for job in jobs if job.number in numbers], failed
 
@@ -111,7 +113,7 @@ def _run(
         workers = gpus or max(1, int(there.get("CPU", 1)))
         items = [{"jobs": _row(jobs[start : start + at_once])} for start in range(0, len(jobs), at_once)]
         # Items that lie in memory need no tasks of their own, which would wait for the processors that workers hold.
-        found = (
+        rows = (
             ray.data.from_items(items, override_num_blocks=min(len(items), 4 * workers))
             .map_batches(
                 Worker,
@@ -128,13 +130,16 @@ def _run(
         if started:
             ray.shutdown()
     return (
-        sorted(number for row in found for number in json.loads(row["done"])),
-        [line for row in found for line in json.loads(row["failed"])],
+        sorted(number for row in rows for number in json.loads(row["done"])),
+        [line for row in rows for line in json.loads(row["failed"])],
     )
 
 
 def _row(jobs: Sequence[Job]) -> str:
     """Jobs for Arrow, which takes no halves of characters: as JSON, with absolute paths, since workers have others."""
     return json.dumps(
-        [(job.number, str(job.source.absolute()), str((job.target or Path()).absolute())) for job in jobs]
+        [
+            (job.number, str(job.source.absolute()), str((job.target or Path()).absolute()), job.film, job.frames)
+            for job in jobs
+        ]
     )

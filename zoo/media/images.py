@@ -220,6 +220,17 @@ class Images(Samples):
         """The image, or the grid of several, as the bytes of a PNG file."""
         return encode(self.preview(), "PNG", Info())
 
+    @classmethod
+    def check_output(cls, path: str | os.PathLike[str], *, format: str | None = None, bits: int | None = None) -> bool:
+        """Refuse what :meth:`save` would, before any time is spent on it, and say whether the path is a folder."""
+        check_output(path, format=format, bits=8 if bits is None else bits)
+        return is_folder(path)
+
+    @classmethod
+    def ending(cls, format: str | None = None) -> str:
+        """With the dot, what files in a folder end in: .png by default."""
+        return ending(format)
+
     def preview(self) -> Image.Image:
         """The image, or the grid of several."""
         return to_pil(self.arrays[0]) if len(self) == 1 else self.grid()
@@ -239,6 +250,10 @@ def _read(source: Any, alpha: bool, max_pixels: int | None, item: str = "") -> I
     if isinstance(source, Images):
         made = Images.of(source, alpha)
         yield from zip(made.names, made.arrays, made._infos(), strict=True)
+    elif isinstance(source, Samples):
+        raise InputError(
+            f"{item or type(source).__name__} holds {source.noun}, and no images: give a path, or an array."
+        )
     elif isinstance(source, str) and source.startswith(("http://", "https://")):
         raise InputError(f"{source} is an address, and nothing is fetched from the network here: download it first.")
     elif isinstance(source, (str, os.PathLike)):
