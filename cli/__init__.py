@@ -15,7 +15,7 @@ from zoo import __version__
 from zoo.errors import ZooError
 from zoo.jobs.files import said
 
-from . import authoring, catalog, interop, training, verbs
+from . import authoring, catalog, interop, tasks, training, verbs
 from .console import say
 
 
@@ -127,6 +127,8 @@ for _command in (
     catalog.licenses_,
     verbs.generate,
     verbs.reconstruct,
+    tasks.interpolate,
+    tasks.project,
     training.train,
     training.evaluate,
     catalog.download,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from zoo.errors import InputError, MediaError, ZooError, check_count, check_natural
 from zoo.jobs.files import STANDARD, Job, Work, ready, results, to_files
@@ -38,8 +39,13 @@ if TYPE_CHECKING:
 Command = Any  # a function or what click made of it
 
 
-def model_options(command: Command) -> Command:
-    """The options that every command with a model takes; those of :func:`ready` come as one argument, ``loading``."""
+def model_options(command: Command, leave_out: Sequence[str] = ()) -> Command:
+    """The options that every command with a model takes; those of :func:`ready` come as one argument, ``loading``.
+
+    Args:
+        command: a function.
+        leave_out: of them, by name, what it does not take.
+    """
     options: tuple[Command, ...] = (
         click.option("--json", "json_", is_flag=True, help="Say what was written as JSON on the standard output."),
         click.option("-c", "conditions", multiple=True, metavar="NAME=VALUE", help="A condition; again for more."),
@@ -62,13 +68,16 @@ def model_options(command: Command) -> Command:
     )
 
     @wraps(command)
-    def loads(name: str, weights: Path | None, device: str, precision: str, runtime: str, **others: Any) -> Any:
+    def loads(
+        name: str, weights: Path | None, device: str, precision: str, runtime: str = "torch", **others: Any
+    ) -> Any:
         loading = {"name": name, "weights": weights, "device": device, "precision": precision, "runtime": runtime}
         return command(name=name, loading=loading, **others)
 
     made: Command = loads
     for option in options:
         made = option(made)
+    made.__click_params__ = [option for option in made.__click_params__ if option.name not in leave_out]
     return made
 
 
@@ -166,6 +175,7 @@ def report(json_: bool, output: Output, n: int, **facts: Any) -> None:
 @click.argument("name", shell_complete=complete_names)
 @click.option("-n", "n", type=int, default=16, show_default=True, help="How many.")
 @click.option("--seed", type=int, help="The same seed gives the same images; by default another each time.")
+@click.option("--latents", type=PathType(), help="A .npy file of latents, in place of -n and --seed.")
 @click.option("-o", "--output", type=click.Path(), help="An image, a folder, or - [default: NAME.png]")
 @click.option("--batch-size", type=int, default=64, show_default=True, help="How many at once, if memory holds them.")
 @model_options
@@ -173,6 +183,7 @@ def generate(
     name: str,
     n: int,
     seed: int | None,
+    latents: Path | None,
     output: str | None,
     batch_size: int,
     loading: dict[str, Any],
@@ -183,27 +194,38 @@ def generate(
     json_: bool,
 ) -> None:
     """Draw new samples: one grid if OUTPUT is a file, one file each if it is a folder."""
+    from zoo.inference.latents import to_latents
+
     check_count("n", n)
     check_count("batch_size", batch_size)
     if seed is not None:
         check_natural("seed", seed)
     out = Output.of(_default(name, format) if output is None else output, format, bits)
     given = parse_conditions(conditions)
-    keep_inputs([out.path], _images_of(given))
+    keep_inputs([out.path], [*condition_files(given), *([latents] if latents else [])])
+    if latents:
+        if seed is not None or click.get_current_context().get_parameter_source("n") is ParameterSource.COMMANDLINE:
+            raise InputError("--latents says how many and which: leave out -n and --seed.")
+        if engine == "ray":
+            raise InputError("--engine ray takes no --latents: leave out one of them.")
     if engine == "ray":
         seed = secrets.randbits(32) if seed is None else seed
         done = _on_ray("generate", n, out, loading, Work(conditions=given, format=format, bits=bits), seed)[0]
         return report(json_, out, len(done), seed=seed)
     model = ready(verb="generate", **loading)
+    values = None
+    if latents and model.latent_shape is not None:
+        values = to_latents(latents, model.latent_shape)
+        n = len(values)
     model.checked(given, n, "decode")  # before they become keywords, beside n and seed
     size = model.entry.output.size if model.entry else None
     if size and not out.folder:
         out.check_sheet(n, size)
     shown = sys.stderr.isatty() and n > batch_size
-    images = model.generate(n, seed=seed, batch_size=batch_size, progress=shown, **given)
+    images = model.generate(n, seed=seed, latents=values, batch_size=batch_size, progress=shown, **given)
     images.names = sample_names(n)
     out.deliver(images)
-    return report(json_, out, n, seed=images.seed)
+    return report(json_, out, n, **({"latents": str(latents)} if latents else {"seed": images.seed}))
 
 
 def _default(name: str, format: str | None) -> str:
@@ -265,7 +287,7 @@ def reconstruct(
         target = out.path if len(sources) == 1 and not out.standard else None
         jobs = [Job(number, path, target) for number, (_, path) in enumerate(sources)]
     targets = [file for _, file in there] + [job.target or out.path for job in jobs]
-    keep_inputs(targets, [path for _, path in sources] + _images_of(given))
+    keep_inputs(targets, [path for _, path in sources] + condition_files(given))
     facts: dict[str, Any] = {"skipped": len(there)} if skip_existing else {}
     if left_out:
         facts["left_out"] = [{"file": str(path), "reason": reason} for path, reason in left_out]
@@ -385,7 +407,7 @@ def _real(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
-def _images_of(conditions: dict[str, Any]) -> list[Path]:
+def condition_files(conditions: dict[str, Any]) -> list[Path]:
     """The files that conditions name, which are inputs, too."""
     values = [one for value in conditions.values() for one in (value if isinstance(value, list) else [value])]
     return [Path(value) for value in values if isinstance(value, str) and "\0" not in value]

@@ -18,6 +18,7 @@ from PIL import Image
 
 from zoo.arrays import Array
 from zoo.errors import InputError, UnknownNameError, ZooError, check_count, check_natural, near, out_of_memory
+from zoo.inference.latents import to_latents
 from zoo.inference.tiling import SIDE, bands, check_tiles, tile_side
 from zoo.media.image_encode import check_output, is_folder, write_bands
 from zoo.media.image_fit import colours, fit
@@ -84,6 +85,7 @@ class Verbs:
         *,
         seed: int | None = None,
         first: int = 0,
+        latents: Any = None,
         batch_size: int = 64,
         progress: bool = False,
         **conditions: Any,
@@ -95,6 +97,8 @@ class Verbs:
             seed: a whole number from 0; the same seed gives the same images on every device, and the first of
                 many images are the same as few. By default another one each time, found in ``.seed`` of the result.
             first: number of the first sample: ``generate(4, seed=7, first=100)`` are samples 100 to 103 of that seed.
+            latents: in place of ``n`` and ``seed``: an array or tensor ``(N, *latent_shape)``, or the path of a .npy
+                file with one, as ``zoo project`` writes.
             batch_size: samples that go through the network at once, fewer where memory is short; the result does not
                 depend on it.
             progress: whether to show a bar.
@@ -110,6 +114,11 @@ class Verbs:
         """
         if self.latent_shape is None or (self.entry and "generate" not in self.entry.verbs):
             raise refusal(self._name, "generate")
+        if latents is not None:
+            latents = to_latents(latents, self.latent_shape)
+            if seed is not None or n not in (1, len(latents)):
+                raise InputError(f"{len(latents)} latents make as many samples: leave out n and seed.")
+            n, seed = len(latents), 0
         check_count("n", n)
         check_count("batch_size", batch_size)
         if seed is None:
@@ -127,11 +136,14 @@ class Verbs:
         made: list[Array] = []
         with _Progress(n, progress) as tick:
             for rows in _chunks(range(n), at_once):
-                z = np.stack([self.draw(np.random.default_rng((int(seed), int(first) + i))) for i in rows])
-                names = [f"sample {int(first) + i} of seed {int(seed)}" for i in rows]
+                if latents is None:
+                    z = np.stack([self.draw(np.random.default_rng((int(seed), int(first) + i))) for i in rows])
+                    names = [f"sample {int(first) + i} of seed {int(seed)}" for i in rows]
+                else:
+                    z, names = latents[rows[0] : rows[-1] + 1], [f"latent {i}" for i in rows]
                 made += _to_arrays(self._checked_run("decode", z, _take(values, rows), names))
                 tick(len(rows))
-        return Images(made, seed=int(seed))
+        return Images(made, seed=int(seed) if latents is None else None)
 
     def reconstruct(
         self,

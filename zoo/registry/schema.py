@@ -13,7 +13,7 @@ from zoo.files import read_text
 from zoo.registry.facts import CONDITION_KINDS, KINDS, VERBS, Condition, Data, Entry, Format, Hub, Metric, Origin
 from zoo.registry.values import FILE, LINK, NAME, REPO, REQUIRED, REVISION, Facts, Loader, bounded, load, number, show
 
-OF_MODEL = ("model", "package", "folder", "builder", "summary", "paper", "aliases", "verbs", "conditions")
+OF_MODEL = ("model", "package", "folder", "builder", "summary", "paper", "aliases", "verbs", "conditions", "encoder")
 
 
 for _tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float"):
@@ -102,6 +102,20 @@ def _metric(raw: Any, where: str) -> Metric:
     return made
 
 
+def _tasks(facts: Facts | None) -> dict[str, dict[str, Any]]:
+    """Constants of tasks; whether there is such a task, and takes them, is for the contract."""
+    if facts is None:
+        return {}
+    made = {_check_name(task, facts.where): dict(facts.get(task, dict)) for task in list(facts.raw)}
+    for task, constants in made.items():
+        for name, value in constants.items():
+            if not isinstance(value, (str, int, float)):
+                raise RegistryError(
+                    f"{facts.where}: {task}: {name}: expected a text, a number, true or false, got {show(value)}."
+                )
+    return made
+
+
 def _check_name(name: Any, where: str) -> str:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise RegistryError(
@@ -128,6 +142,7 @@ def _model(name: str, raw: Any, file: str, package: str, folder: Path) -> list[E
         )
         if conditions
         else (),
+        "encoder": facts.get("encoder", bool, False),
     }
     if not shared["verbs"] or set(shared["verbs"]) - set(VERBS):
         raise RegistryError(
@@ -178,6 +193,7 @@ def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any]) -> En
         verified=facts.get("verified", bool, True),
         origin=_origin(facts.inner("origin")),
         training=facts.get("training", dict, {}),
+        tasks=_tasks(facts.inner("tasks")),
     )
     if "reconstruct" in made.verbs and made.input is None:
         raise RegistryError(f"{facts.where}: the key 'input' is missing: reconstruct needs it.")
@@ -258,6 +274,8 @@ def to_config(entry: Entry) -> str:
         facts["verified"] = False
     if entry.training:
         facts["training"] = dict(entry.training)
+    if entry.tasks:
+        facts["tasks"] = {task: dict(constants) for task, constants in entry.tasks.items()}
     facts["metrics"] = [
         {k: getattr(metric, k) for k in ("name", "value", "protocol", "fingerprint") if getattr(metric, k) != ""}
         for metric in entry.metrics
