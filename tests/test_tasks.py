@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from click.testing import Result
-from conftest import Registry, sample_image
+from conftest import Doubler, Dots, Registry, sample_image
 from PIL import Image
 from torch import Tensor
 
@@ -20,6 +20,7 @@ from zoo.errors import InputError, RegistryError, VerbError, ZooError
 from zoo.inference.latents import save_latents, to_latents
 from zoo.media.animation import to_animation
 from zoo.model import Autoencoder, Generator, Model
+from zoo.registry import index
 from zoo.registry.index import info, registry
 from zoo.registry.schema import parse
 from zoo.tasks import TASKS, tasks_of
@@ -82,9 +83,12 @@ class Uniform(Generator):
 GREY = {"kind": "image", "channels": 1, "size": [8, 8]}
 
 
-@pytest.fixture
-def tiny(toys: Registry) -> None:
-    """`tiny`, `tiny-vae`, `any-size` and `uniform` beside the toys."""
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The registry with toys: `tiny`, `tiny-vae`, `any-size`, `uniform`, `dots` with conditions, and `doubler`."""
+    torch.manual_seed(0)
+    toys = Registry(tmp_path_factory.mktemp("toys") / "toys")
+    index.registry.cache_clear()
     both = {"input": GREY, "output": GREY}
     toys.add("tiny", Tiny(), verbs=["reconstruct"], encoder=True, checkpoint=both)
     constants = {"tasks": {"project": {"steps": 7, "restarts": 2}}}
@@ -92,6 +96,12 @@ def tiny(toys: Registry) -> None:
     free = {"input": {"kind": "image", "channels": 3, "multiple": 2}, "output": {"kind": "image", "channels": 3}}
     toys.add("any-size", AnySize(), verbs=["reconstruct"], encoder=True, checkpoint=free)
     toys.add("uniform", Uniform(), verbs=["generate"], checkpoint={"output": GREY})
+    conditions = {"digit": {"choices": list(range(10))}, "strength": {"kind": "number", "required": True}}
+    toys.add("dots", Dots(), verbs=["generate"], conditions=conditions, checkpoint={"output": GREY})
+    larger = {"input": {**free["input"], "multiple": 4}, "output": {**free["output"], "scale": 2}}
+    toys.add("doubler", Doubler(), verbs=["reconstruct"], conditions={"mask": {"kind": "image"}}, checkpoint=larger)
+    yield
+    index.registry.cache_clear()
 
 
 def grey(n: int, seed: int = 0) -> zoo.Images:
@@ -210,7 +220,7 @@ def test_latents_that_are_not_normal_go_straight(tiny: None) -> None:
     assert np.allclose(images.arrays[1].ravel(), np.clip(((a + b) / 2 - 2) / 2, 0, 1), atol=1e-5)
 
 
-def test_conditions_pass_through_an_interpolation(toys: Registry) -> None:
+def test_conditions_pass_through_an_interpolation(tiny: None) -> None:
     model = zoo.load("dots")
     images = interpolate(model, seeds=[1, 2], steps=3, digit=7, strength=0.5)
     assert np.allclose(images.arrays[0], model.generate(1, seed=1, digit=7, strength=0.5).arrays[0], atol=1e-5)
@@ -309,7 +319,7 @@ def test_a_photo_is_cut_and_resized_as_for_a_network(tiny: None) -> None:
     assert found.images.infos[0].exif is None or not found.images.infos[0].exif
 
 
-def test_conditions_pass_through_a_projection(toys: Registry) -> None:
+def test_conditions_pass_through_a_projection(tiny: None) -> None:
     model = zoo.load("dots")
     sample = model.generate(1, seed=5, digit=7, strength=0.5)
     right, wrong = (project(model, sample, steps=2, restarts=2, digit=d, strength=0.5).error for d in (7, 0))

@@ -119,20 +119,19 @@ def spherical(a: Array, b: Array, t: Places) -> Array:
         circle is shorter than others, those on the straight line.
     """
     x, y = a.astype(np.float64), b.astype(np.float64)
-    t = t.reshape(-1, *[1] * a.ndim)
     length = np.linalg.norm(x) * np.linalg.norm(y)
     angle = math.acos(np.clip((x * y).sum() / length, -1, 1)) if length else 0.0
     if math.sin(angle) < 1e-6:
-        return linear(a, b, t.ravel())
-    made: Array = (np.sin((1 - t) * angle) * x + np.sin(t * angle) * y) / math.sin(angle)
-    return made.astype(np.float32)
+        return linear(a, b, t)
+    t = t.reshape(-1, *[1] * a.ndim)
+    made = (np.sin((1 - t) * angle) * x + np.sin(t * angle) * y) / math.sin(angle)
+    return np.asarray(made, np.float32)
 
 
 def linear(a: Array, b: Array, t: Places) -> Array:
     """Points on the straight line from one latent to another, with the arguments of :func:`spherical`."""
     t = t.reshape(-1, *[1] * a.ndim)
-    made: Array = (1 - t) * a + t * b
-    return made.astype(np.float32)
+    return np.asarray((1 - t) * a + t * b, np.float32)
 
 
 def _between(a: Array, b: Array, steps: int, mode: str) -> Array:
