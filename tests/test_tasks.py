@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import Result
-from conftest import Doubler, Dots, Registry, sample_image
+from conftest import Dots, Doubler, Registry, sample_image
 from PIL import Image
 from torch import Tensor
 
@@ -224,7 +224,7 @@ def test_conditions_pass_through_an_interpolation(tiny: None) -> None:
     model = zoo.load("dots")
     images = interpolate(model, seeds=[1, 2], steps=3, digit=7, strength=0.5)
     assert np.allclose(images.arrays[0], model.generate(1, seed=1, digit=7, strength=0.5).arrays[0], atol=1e-5)
-    with pytest.raises(InputError, match="needs the condition strength"):
+    with pytest.raises(InputError, match="dots needs the condition digit"):
         interpolate(model, seeds=[1, 2])
 
 
@@ -324,7 +324,7 @@ def test_conditions_pass_through_a_projection(tiny: None) -> None:
     sample = model.generate(1, seed=5, digit=7, strength=0.5)
     right, wrong = (project(model, sample, steps=2, restarts=2, digit=d, strength=0.5).error for d in (7, 0))
     assert right != wrong
-    with pytest.raises(InputError, match="needs the condition strength"):
+    with pytest.raises(InputError, match="dots needs the condition digit"):
         project(model, sample)
 
 
