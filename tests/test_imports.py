@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # From the lowest floor to the highest. A room may import rooms of lower floors, and modules of its own.
 FLOORS = (
-    {"zoo.errors", "zoo.arrays", "zoo.version", "zoo.checkpoints"},
+    {"zoo.errors", "zoo.arrays", "zoo.version", "zoo.hooks", "zoo.checkpoints"},
     {"zoo.files", "zoo.memory"},
     {"zoo.registry", "zoo.media"},
     {"zoo.weights", "zoo.inference"},

@@ -8,8 +8,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from zoo import hooks
 from zoo.errors import ZooError
 from zoo.loading import load
 from zoo.registry.facts import Entry
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from zoo.media.images import Images
 
 __all__ = ["Entry", "Images", "ZooError", "__version__", "info", "list_models", "load", "register"]
+
+hooks.pretrained = partial(import_module, "zoo.authoring.pretrained")
 
 
 def __getattr__(name: str) -> Any:
