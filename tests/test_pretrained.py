@@ -101,8 +101,8 @@ def test_facts_of_ones_own(tmp_path: Path) -> None:
     [
         ({"sha256": "0" * 64}, InputError, "sha256 follows from the model: leave it out"),
         ({"config": {}}, InputError, "config follows from the model"),
-        ({"licence": "MIT"}, RegistryError, "save_pretrained: licence: unknown key"),
-        ({"license": 3}, RegistryError, "save_pretrained: license: expected a text"),
+        ({"licence": "MIT"}, RegistryError, "licence: unknown key"),
+        ({"license": 3}, RegistryError, "license: expected a text"),
         ({"data": {1, 2}}, InputError, "data, cannot be written as JSON"),
         ({"dtype": "int8"}, InputError, "dtype cannot be 'int8'"),
         ({"output": {"kind": "image", "channels": 3, "size": [9, 9]}}, WeightsError, "does not fit the network"),
