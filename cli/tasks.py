@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.errors import InputError
-from zoo.jobs.files import STANDARD, ready
+from zoo.files import STANDARD
+from zoo.jobs.files import ready
 from zoo.registry.index import info
 
 from .catalog import as_json, complete_names

@@ -16,7 +16,8 @@ import click
 from click.core import ParameterSource
 
 from zoo.errors import InputError, MediaError, ZooError, check_count, check_natural
-from zoo.jobs.files import STANDARD, Job, Work, ready, results, to_files
+from zoo.files import STANDARD
+from zoo.jobs.files import Job, Work, ready, results, to_files
 
 from .catalog import as_json, complete_names, entries_of, table
 from .console import say

@@ -177,7 +177,7 @@ def test_formats_that_are_found_out_and_those_that_are_said(toys: Registry, tmp_
     assert entry
     assert entry.input
     assert (entry.output.scale, entry.input.multiple) == (2, 4)
-    with pytest.raises(InputError, match="srgan does not take .*: say what it takes and gives, with `input`"):
+    with pytest.raises(InputError, match=r"srgan does not take .*: say what it takes and gives, with `input`"):
         SRGAN().save_pretrained(tmp_path / "wrong", input={"kind": "image", "channels": 1})
     assert not (tmp_path / "wrong").exists()
 
