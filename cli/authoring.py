@@ -14,13 +14,16 @@ from .catalog import complete_names
 from .names import PathType
 
 # The kinds of each verb; the first is what the verb alone means.
-KINDS = {"generate": ("generator", "conditional"), "reconstruct": ("image-to-image", "autoencoder")}
+KINDS = {
+    "generate": ("generator", "conditional", "text", "vae"),
+    "reconstruct": ("image-to-image", "autoencoder", "masked", "audio", "vae"),
+}
 
 
 @click.command()
 @click.argument("name")
 @click.option("--verb", type=click.Choice(VERBS), help="What it does: generate [default], or reconstruct.")
-@click.option("--kind", type=click.Choice([kind for kinds in KINDS.values() for kind in kinds]), help="Which network.")
+@click.option("--kind", type=click.Choice(list(dict.fromkeys(sum(KINDS.values(), ())))), help="Which network.")
 @click.option("--to", "folder", type=PathType(), help="Where; by default a new folder of that name.")
 def new(name: str, verb: str | None, kind: str | None, folder: Path | None) -> None:
     """Write a plugin for a model called NAME: a package that installs, loads and passes its tests.

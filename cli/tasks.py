@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,13 +14,14 @@ import click
 
 from zoo.errors import InputError
 from zoo.files import STANDARD
-from zoo.jobs.files import ready
+from zoo.jobs.conditions import files_in, parse_pairs, values_of
+from zoo.jobs.files import Each, ready
 from zoo.registry.index import info
 
 from .catalog import as_json, complete_names
 from .console import say
 from .names import PathType, default_output, keep_inputs, remember, sample_names, settle
-from .verbs import Output, condition_files, model_options, parse_conditions, report
+from .verbs import Output, model_options, report
 
 if TYPE_CHECKING:
     from zoo.inference.verbs import Verbs
@@ -54,53 +56,67 @@ def interpolate(
 ) -> None:
     """Walk from one key to the next: seeds, images for a model with an encoder, or latents of `zoo project`.
 
-    OUTPUT is an animation if it ends in .gif, .apng or .webp, one grid if it is another image, and one file each if
-    it is a folder.
+    OUTPUT is an animation if it ends in .gif, .apng, .webp, .mp4, .mov or .webm, one grid if it is another image, and
+    one file each if it is a folder.
 
     \b
     zoo interpolate dcgan.flowers --seeds 3 7 19 -o walk.gif
     zoo interpolate conv-ae a.png b.png -o walk.gif
     zoo interpolate dcgan.flowers rose.npy tulip.npy -o walk.gif
     """  # noqa: D301 - click takes the character itself
-    from zoo.media.animation import check_fps, is_animated, to_animation, write_animation
+    from zoo.media.video import Video
+    from zoo.media.video_encode import WRITES
 
-    check_fps(fps)
+    if not 0.1 <= fps <= 100:
+        raise InputError(f"fps must be a number from 0.1 to 100, not {fps}.")
     keys = _keys(inputs, seeds)
     text = default_output(name, ".gif") if output is None else output
-    apng = text.lower().endswith(".apng") and not format  # which the images' own formats do not have
-    out = Output.of(text[:-4] + "png" if apng else text, format, bits)
-    out = replace(out, path=Path(text)) if apng else out
-    animated = is_animated(f"image{out.ending}" if out.standard else out.path) and not out.folder
+    moves = WRITES.keys() - {""}
+    suffix = f".{format}" if text == "-" and format else Path(text).suffix.lower()
+    animated = suffix in moves and not text.endswith("/") and not Path(text).is_dir()
     if animated and bits != 8:
         raise InputError("An animation has 8 bits: leave out --bits, or write images into a folder.")
-    given = parse_conditions(conditions)
-    keep_inputs([out.path], [*inputs, *condition_files(given)])
+    if animated and text != "-":
+        from zoo.media.video_encode import check_output
+
+        check_output(text)
+        out = Output(Path(text), False, None, 8)
+    else:
+        out = Output.of(text, format, bits)
+    texts = parse_pairs(conditions)
+    keep_inputs([out.path], [*inputs, *files_in(texts)])
     verb = "generate" if "seeds" in keys or ":" in name else info(name).verbs[0]
     model = ready(verb=verb, **loading)
     from zoo.tasks.latent import interpolate as walk
 
-    _check_conditions(model, given)
-
-    images = walk(model, **keys, steps=steps, mode=mode, batch_size=batch_size, progress=sys.stderr.isatty(), **given)
-    images.names = sample_names(len(images))
+    given = _conditions(model, texts)
+    samples = walk(model, **keys, steps=steps, mode=mode, batch_size=batch_size, progress=sys.stderr.isatty(), **given)
+    samples.names = sample_names(len(samples))
     if not animated:
-        if not out.folder:
-            out.check_sheet(len(images), images.arrays[0].shape[1:])
-        out.deliver(images)
+        if not out.folder and samples.kind == "image":
+            out.check_sheet(len(samples), samples.arrays[0].shape[1:])
+        out.deliver(samples)
+    elif samples.kind != "image":
+        raise InputError(f"{name} gives {samples.noun}, which make no animation: choose a folder as OUTPUT.")
     elif out.standard:
-        sys.stdout.buffer.write(to_animation(images, out.ending, fps))
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"walk{suffix}"
+            Video.write(samples.arrays, file, fps)
+            sys.stdout.buffer.write(file.read_bytes())
         sys.stdout.buffer.flush()
     else:
-        write_animation(images, out.path, fps)
+        Video.write(samples.arrays, out.path, fps)
     facts = {"seeds": keys["seeds"]} if "seeds" in keys else {}
-    report(json_, out, len(images), **facts)
+    report(json_, out, len(samples), **facts)
 
 
-def _check_conditions(model: Verbs, given: dict[str, Any]) -> None:
-    """Refuse wrong conditions before they become keywords, beside those of a task."""
+def _conditions(model: Verbs, texts: dict[str, list[str]]) -> dict[str, Any]:
+    """Conditions, one value each; they are checked before they become keywords, beside those of a task."""
+    values = values_of(model.entry, texts, sample_names(1))
+    given = {name: value.values[0] if isinstance(value, Each) else value for name, value in values.items()}
     if given:
-        first = {name: value[0] if isinstance(value, list) else value for name, value in given.items()}
-        model.checked(first, 1, "decode")
+        model.check_conditions(given, 1, "decode")
+    return given
 
 
 def _keys(inputs: Sequence[Path], seeds: Sequence[str]) -> dict[str, Any]:
@@ -160,13 +176,13 @@ def project(
     stem = "stdin" if image == STANDARD else image.stem
     text = f"{stem}-{default_output(name, ending(format))}" if output is None else output
     out = Output.of(text, format, bits)
-    given = parse_conditions(conditions)
+    texts = parse_pairs(conditions)
     if out.folder:
         ((_, target),), _ = settle([(stem, image)], out.path, out.ending, False)
     else:
         target = out.path
     latents = None if out.standard else target.with_suffix(LATENTS)
-    keep_inputs([target, *([latents] if latents else [])], [image, *condition_files(given)])
+    keep_inputs([target, *([latents] if latents else [])], [image, *files_in(texts)])
     model = ready(verb="generate", **loading)
     from zoo.inference.latents import save_latents, to_latents
     from zoo.tasks.latent import project as search
@@ -176,7 +192,7 @@ def project(
             to_latents(latents, model.latent_shape)
         except InputError:
             raise InputError(f"{latents} is there and is no latent of {name}: choose another output.") from None
-    _check_conditions(model, given)
+    given = _conditions(model, texts)
     source = Images.of(sys.stdin.buffer if image == STANDARD else image)
     found = search(model, source, steps=steps, restarts=restarts, seed=seed, progress=sys.stderr.isatty(), **given)
     shown = Images.concat([found.target, found.images]) if compare else found.images

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,8 @@ from click.core import ParameterSource
 
 from zoo.errors import InputError, MediaError, ZooError, check_count, check_natural
 from zoo.files import STANDARD
-from zoo.jobs.files import Job, Work, ready, results, to_files
+from zoo.jobs.conditions import files_in, parse_pairs, values_of
+from zoo.jobs.files import Each, Job, Work, ready, results, to_files
 
 from .catalog import as_json, complete_names, entries_of, table
 from .console import say
@@ -35,7 +36,7 @@ from .names import (
 
 if TYPE_CHECKING:
     from zoo.inference.verbs import Verbs
-    from zoo.media.images import Images
+    from zoo.media.base import Samples
 
 Command = Any  # a function or what click made of it
 
@@ -49,7 +50,13 @@ def model_options(command: Command, leave_out: Sequence[str] = ()) -> Command:
     """
     options: tuple[Command, ...] = (
         click.option("--json", "json_", is_flag=True, help="Say what was written as JSON on the standard output."),
-        click.option("-c", "conditions", multiple=True, metavar="NAME=VALUE", help="A condition; again for more."),
+        click.option(
+            "-c",
+            "conditions",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="A condition: one value, one for each input (-c again, in order), or a folder whose file names match.",
+        ),
         click.option(
             "--format",
             type=click.Choice(["png", "jpeg", "webp", "tiff", "bmp", "gif"], case_sensitive=False),
@@ -80,17 +87,6 @@ def model_options(command: Command, leave_out: Sequence[str] = ()) -> Command:
         made = option(made)
     made.__click_params__ = [option for option in made.__click_params__ if option.name not in leave_out]
     return made
-
-
-def parse_conditions(given: Sequence[str]) -> dict[str, Any]:
-    """``NAME=VALUE`` to keywords; a name that comes more than once has one value for each sample."""
-    made: dict[str, list[str]] = {}
-    for item in given:
-        name, equals, value = item.partition("=")
-        if not equals or not name:
-            raise InputError(f"-c takes NAME=VALUE, not {item!r}.")
-        made.setdefault(name.replace("-", "_"), []).append(value)
-    return {name: values[0] if len(values) == 1 else values for name, values in made.items()}
 
 
 @dataclass(frozen=True)
@@ -147,7 +143,7 @@ class Output:
         path = f"image{self.ending}" if self.standard else self.path
         check_output(path, size=grid_size(n, *size), format=self.format, bits=self.bits)
 
-    def deliver(self, images: Images) -> None:
+    def deliver(self, images: Samples) -> None:
         """Write images to the file, into the folder, or to the standard output."""
         if not self.standard:
             return images.save(f"{self.path}/" if self.folder else self.path, format=self.format, bits=self.bits)
@@ -195,15 +191,13 @@ def generate(
     json_: bool,
 ) -> None:
     """Draw new samples: one grid if OUTPUT is a file, one file each if it is a folder."""
-    from zoo.inference.latents import to_latents
-
     check_count("n", n)
     check_count("batch_size", batch_size)
     if seed is not None:
         check_natural("seed", seed)
     out = Output.of(_default(name, format) if output is None else output, format, bits)
-    given = parse_conditions(conditions)
-    keep_inputs([out.path], [*condition_files(given), *([latents] if latents else [])])
+    texts = parse_pairs(conditions)
+    keep_inputs([out.path], [*files_in(texts), *([latents] if latents else [])])
     if latents:
         if seed is not None or click.get_current_context().get_parameter_source("n") is ParameterSource.COMMANDLINE:
             raise InputError("--latents says how many and which: leave out -n and --seed.")
@@ -211,19 +205,23 @@ def generate(
             raise InputError("--engine ray takes no --latents: leave out one of them.")
     if engine == "ray":
         seed = secrets.randbits(32) if seed is None else seed
-        done = _on_ray("generate", n, out, loading, Work(conditions=given, format=format, bits=bits), seed)[0]
+        done = _on_ray("generate", n, sample_names(n), out, loading, Work(format=format, bits=bits), texts, seed)[0]
         return report(json_, out, len(done), seed=seed)
     model = ready(verb="generate", **loading)
-    values = None
+    z = None
     if latents and model.latent_shape is not None:
-        values = to_latents(latents, model.latent_shape)
-        n = len(values)
-    model.checked(given, n, "decode")  # before they become keywords, beside n and seed
+        from zoo.inference.latents import to_latents
+
+        z = to_latents(latents, model.latent_shape)
+        n = len(z)
+    values = values_of(model.entry, texts, sample_names(n))
+    given: dict[str, Any] = {name: value.values if isinstance(value, Each) else value for name, value in values.items()}
+    model.check_conditions(given, n, "decode")  # before they become keywords, beside n and seed
     size = model.entry.output.size if model.entry else None
     if size and not out.folder:
         out.check_sheet(n, size)
     shown = sys.stderr.isatty() and n > batch_size
-    images = model.generate(n, seed=seed, latents=values, batch_size=batch_size, progress=shown, **given)
+    images = model.generate(n, seed=seed, latents=z, batch_size=batch_size, progress=shown, **given)
     images.names = sample_names(n)
     out.deliver(images)
     return report(json_, out, n, **({"latents": str(latents)} if latents else {"seed": images.seed}))
@@ -279,28 +277,33 @@ def reconstruct(
         raise InputError("--engine ray reads no standard input: give files or folders.")
     left_out: list[tuple[Path, str]] = []
     sources = list(_sources(inputs, out, left_out))
-    given = parse_conditions(conditions)
+    texts = parse_pairs(conditions)
+    numbers: dict[Path, int] = {}
+    for number, (_, path) in enumerate(sources):
+        numbers.setdefault(path, number)
     there: list[tuple[Path, Path]] = []
     if out.folder:
         files, there = settle(sources, out.path, out.ending, skip_existing)
-        jobs = [Job(number, path, file) for number, (path, file) in enumerate(files)]
+        jobs = [Job(numbers[path], path, file) for path, file in files]
     else:
         target = out.path if len(sources) == 1 and not out.standard else None
         jobs = [Job(number, path, target) for number, (_, path) in enumerate(sources)]
     targets = [file for _, file in there] + [job.target or out.path for job in jobs]
-    keep_inputs(targets, [path for _, path in sources] + condition_files(given))
+    keep_inputs(targets, [path for _, path in sources] + files_in(texts))
     facts: dict[str, Any] = {"skipped": len(there)} if skip_existing else {}
     if left_out:
         facts["left_out"] = [{"file": str(path), "reason": reason} for path, reason in left_out]
     if not jobs:
         return _finish(json_, out, [], [], 0, facts)
-    work = Work({"tile": _tile(tile), "overlap": overlap}, given, batch_size, compare, format, bits, max_pixels)
+    limits = {} if max_pixels is None else {"max_pixels": max_pixels}
+    work = Work({"tile": _tile(tile), "overlap": overlap}, {}, batch_size, compare, format, bits, limits)
     failed: list[str] = []
+    names = [name for name, _ in sources]
     if engine == "ray":
-        done, failed = _on_ray("reconstruct", jobs, out, loading, work)
+        done, failed = _on_ray("reconstruct", jobs, names, out, loading, work, texts)
     else:
         model = ready(verb="reconstruct", **loading)
-        model.checked(given, len(jobs), "forward")
+        work = _with_conditions(model, work, texts, names, "forward")
         model.check_tiles(work.options["tile"], overlap)
         with _progress(len(jobs), name) as tick:
             if jobs[0].target:
@@ -327,21 +330,23 @@ def _onto_a_sheet(
     model: Verbs, jobs: Sequence[Job], out: Output, work: Work, failed: list[str], tick: Callable[[int], object]
 ) -> list[Job]:
     """All results on one grid, or the only one on the standard output."""
-    from zoo.media.images import Images
-
     n = len(jobs) * (2 if work.compare else 1)
-    sheet: list[Images] = []
+    sheet: list[Samples] = []
     done = []
 
-    def check(size: tuple[int, ...]) -> None:
-        out.check_sheet(n, model.result_size(size))
+    reader, writer = model.processors()
 
-    for job, made in results(model, jobs, work, failed, tick, check):
-        assert made is not None
-        sheet.append(made)
+    def check(sample: Samples) -> None:
+        if writer.kind == reader.kind == "image":
+            height, width = reader.lengths(sample)
+            out.check_sheet(n, (height * reader.scales[0], width * reader.scales[1]))
+
+    for job, result in results(model, jobs, work, failed, tick, check):
+        assert result is not None
+        sheet.append(result)
         done.append(job)
     if sheet:
-        out.deliver(Images.of(sheet, alpha=True))
+        out.deliver(type(sheet[0]).concat(sheet))
     return done
 
 
@@ -357,20 +362,34 @@ def _finish(json_: bool, out: Output, done: list[Job], failed: list[str], n: int
         raise ZooError(f"{len(failed)} of {n} inputs failed, the rest is written:{reasons}")
 
 
+def _with_conditions(model: Verbs, work: Work, texts: dict[str, list[str]], names: Sequence[str], call: str) -> Work:
+    """The work with the conditions that were typed, if the model takes them."""
+    values = values_of(model.entry, texts, names)
+    given = {name: value.values if isinstance(value, Each) else value for name, value in values.items()}
+    model.check_conditions(given, len(names), call)
+    return replace(work, conditions=values)
+
+
 def _on_ray(
-    verb: str, rows: Any, out: Output, loading: dict[str, Any], work: Work, seed: int = 0
+    verb: str,
+    rows: Any,
+    names: Sequence[str],
+    out: Output,
+    loading: dict[str, Any],
+    work: Work,
+    texts: dict[str, list[str]],
+    seed: int = 0,
 ) -> tuple[list[Any], list[str]]:
     """The work of a verb on a cluster; what the local engine would refuse is refused here, too."""
     if not out.folder:
         raise InputError("--engine ray needs a folder as OUTPUT.")
     model = ready(verb=verb, **loading)
-    n, call = (rows, "decode") if isinstance(rows, int) else (len(rows), "forward")
-    model.checked(work.conditions, n, call)
+    work = _with_conditions(model, work, texts, names, "decode" if isinstance(rows, int) else "forward")
     model.check_tiles(work.options.get("tile"), work.options.get("overlap"))
     from zoo.jobs.ray import generate, reconstruct
 
     if verb == "generate":
-        files = [out.path / f"{name}{out.ending}" for name in sample_names(rows)]
+        files = [out.path / f"{name}{out.ending}" for name in names]
         return generate(files, loading, work, seed), []
     remember([(job.source, job.target) for job in rows], out.path)
     try:
@@ -406,12 +425,6 @@ def _sources(inputs: Sequence[Path], out: Output, left_out: list[tuple[Path, str
 
 def _real(path: Path) -> Path:
     return path.parent.resolve() / path.name
-
-
-def condition_files(conditions: dict[str, Any]) -> list[Path]:
-    """The files that conditions name, which are inputs, too."""
-    values = [one for value in conditions.values() for one in (value if isinstance(value, list) else [value])]
-    return [Path(value) for value in values if isinstance(value, str) and "\0" not in value]
 
 
 @contextmanager

@@ -44,7 +44,7 @@ class Paints(Model):
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, 3, 3, padding=1, padding_mode="replicate")
-        self.reach = 1
+        self.receptive_radius = 1
 
     def forward(self, x: Tensor) -> Tensor:
         """Images ``(N, 3, H, W)`` to as many."""
@@ -78,7 +78,28 @@ class CopiesAndDraws(Copies):
         return torch.tanh(self.decoder(z) + digit.to(z.dtype)[:, None] / 10).unflatten(1, (1, 8, 8))
 
 
-GOOD: tuple[type[Model], ...] = (Draws, Paints, Copies, CopiesAndDraws)
+class Fills(Model):
+    """Parts of an image from others, with conditions of several kinds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 3, 3, padding=1, padding_mode="replicate")
+        self.receptive_radius = 1
+
+    def forward(self, x: Tensor, mask: Tensor, examples: Tensor, strength: Tensor) -> Tensor:
+        """Images ``(N, 3, H, W)``, masks ``(N, 1, H, W)``, examples ``(N, K, 3, 4, 4)`` and numbers to as many."""
+        filled = torch.tanh(self.conv(torch.cat([x * (1 - mask), mask], 1)) + examples.mean((1, 3, 4))[..., None, None])
+        part = mask * strength.to(x.dtype)[:, None, None, None]
+        return x * (1 - part) + filled * part
+
+
+GOOD: tuple[type[Model], ...] = (Draws, Paints, Copies, CopiesAndDraws, Fills)
+# What the registry says of the conditions of Fills.
+FILLS = {
+    "mask": {"kind": "mask", "aligned": True, "required": True},
+    "examples": {"kind": "image", "size": [4, 4], "count": [1, 3], "required": True},
+    "strength": {"kind": "number", "minimum": 0, "maximum": 1, "default": 0.5},
+}
 
 
 class Verbs(Draws):
@@ -136,7 +157,7 @@ class Output(Draws):
         return F.pad(super().decode(z, digit), (0, 0, 0, 1))
 
 
-class Range(Draws):
+class ValueRange(Draws):
     """Pixels from -255 to 255."""
 
     def decode(self, z: Tensor, digit: Tensor) -> Tensor:
@@ -160,7 +181,7 @@ class InputsKept(Paints):
         return super().forward(x.mul_(0.5))
 
 
-class AnyImage(Paints):
+class AnySize(Paints):
     """At most 32 pixels wide."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -173,7 +194,7 @@ class Tiles(Paints):
 
     def __init__(self) -> None:
         super().__init__()
-        self.reach = 0
+        self.receptive_radius = 0
 
 
 class Codes(Copies):
@@ -292,9 +313,9 @@ class Memory(Draws):
 class WrongConditions(Draws):
     """Takes whatever comes."""
 
-    def checked(self, given: Any, n: int, call: str) -> dict[str, Any]:
+    def prepare_conditions(self, given: Any, n: int, call: str) -> dict[str, Any]:
         digit = given.get("digit", 0)
-        return super().checked({"digit": digit if isinstance(digit, int) else 0}, n, call)
+        return super().prepare_conditions({"digit": digit if isinstance(digit, (int, list)) else 0}, n, call)
 
 
 class ConditionsMatter(Draws):
@@ -306,7 +327,7 @@ class ConditionsMatter(Draws):
 
 
 def name_of(cls: type) -> str:
-    """``AnyImage`` to ``any-image``."""
+    """``AnySize`` to ``any-size``."""
     return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in cls.__name__).strip("-")
 
 
@@ -323,6 +344,8 @@ def stanza(classes: Iterable[type[Model]], folder: Path) -> dict[str, Any]:
         }
         if issubclass(cls, Generator | CopiesAndDraws):
             model["conditions"] = {"digit": {"choices": list(range(10)), "default": 0}}
+        if issubclass(cls, Fills):
+            model["conditions"] = FILLS
         if not issubclass(cls, Generator):
             model["verbs"] = ["generate", "reconstruct"] if issubclass(cls, CopiesAndDraws) else ["reconstruct"]
             facts["output"] = image if issubclass(cls, Autoencoder) else {"kind": "image", "channels": 3}

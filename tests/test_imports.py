@@ -13,7 +13,8 @@ ROOT = Path(__file__).parent.parent
 FLOORS = (
     {"zoo.errors", "zoo.arrays", "zoo.version", "zoo.hooks", "zoo.checkpoints"},
     {"zoo.files", "zoo.memory"},
-    {"zoo.registry", "zoo.media"},
+    {"zoo.registry"},
+    {"zoo.media"},
     {"zoo.weights", "zoo.inference"},
     {"zoo.model"},
     {"zoo.models", "zoo.backends"},

@@ -21,8 +21,8 @@ pytest.importorskip("onnxruntime")
 Command = Callable[..., Result]
 PROGRAM = """
 import sys
-from zoo.onnx_runtime import load
-model = load("cdcgan")
+import zoo
+model = zoo.load("cdcgan", runtime="onnx")
 made = model.generate(5, seed=3, digit=[1, 2, 3, 4, 5])
 print(made.numpy().sum(), "torch" in sys.modules)
 """
@@ -52,7 +52,7 @@ def test_reconstruct_gives_the_same_images(tmp_path: Path, zoo_command: Command,
         for x in (photo, noise):
             found, wanted = (m.reconstruct(x, **options).arrays[0] for m in (model, plain))  # type: ignore[arg-type]
             assert np.abs(found - wanted).max() < 1e-4
-    assert model.reach == plain.reach
+    assert model.receptive_radius == plain.receptive_radius
     made = zoo_command("reconstruct", "srgan", photo, "-o", tmp_path / "a.png", "--runtime", "onnx", "--json")
     assert made.exit_code == 0, made.stderr
     assert json.loads(made.stdout)["images"] == 1

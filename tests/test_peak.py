@@ -54,7 +54,7 @@ def test_tiles_are_made_where_memory_is_short(sizes: list[int], monkeypatch: pyt
     whole = model.reconstruct(x).numpy()
     assert sizes == [1]
     monkeypatch.setattr("zoo.model.free_memory", lambda: 1500 * MB)
-    monkeypatch.setattr("zoo.inference.verbs.SIDE", 64)
+    monkeypatch.setattr("zoo.media.image_processor.ImageProcessor.part", 64)
     assert np.abs(model.reconstruct(x).numpy() - whole).max() < 1e-5
     assert len(sizes) > 4
 

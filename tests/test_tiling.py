@@ -62,21 +62,21 @@ def test_tiles_equal_the_whole_and_the_reach_is_no_more_than_that_takes(
     name: str, config: dict[str, Any], scale: int, multiple: int
 ) -> None:
     model = network(name, config, scale, multiple)
-    assert model.reach is not None
+    assert model.receptive_radius is not None
     side = 8 * multiple
-    x = noise(model.reach + 2 * side + 3, 27)  # no multiple of anything
+    x = noise(model.receptive_radius + 2 * side + 3, 27)  # no multiple of anything
     whole = model.reconstruct(x, tile=None).numpy()
     tiled = model.reconstruct(x, tile=side).numpy()
     assert whole.shape == tiled.shape == (1, 3, scale * x.shape[0], scale * x.shape[1])
     assert np.abs(whole - tiled).max() < 1e-6
-    less = model.reconstruct(x, tile=side, overlap=model.reach // 3).numpy()
+    less = model.reconstruct(x, tile=side, overlap=model.receptive_radius // 3).numpy()
     assert np.abs(whole - less).max() > 1e-5, "or the image is too small to tell"
 
 
 def test_auto_runs_small_images_whole_and_large_ones_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     model = network("srvgg", {"width": 4, "convs": 1, "scale": 2}, 2)
-    monkeypatch.setattr("zoo.inference.tiling.WHOLE", 32 * 32)
-    monkeypatch.setattr("zoo.inference.tiling.SIDE", 20)
+    monkeypatch.setattr("zoo.media.image_processor.ImageProcessor.whole", 32 * 32)
+    monkeypatch.setattr("zoo.media.image_processor.ImageProcessor.part", 20)
     seen: list[tuple[int, ...]] = []
     model.body.register_forward_pre_hook(lambda module, given: seen.append(tuple(given[0].shape[2:])))  # type: ignore[operator,union-attr]
     small, large = noise(32, 32), noise(40, 41)
@@ -89,7 +89,7 @@ def test_auto_runs_small_images_whole_and_large_ones_in_tiles(monkeypatch: pytes
 
 def test_what_depends_on_the_whole_image_is_run_whole_or_refused() -> None:
     model = network("cyclegan", {"width": 4, "blocks": 1}, multiple=4)
-    assert model.reach is None
+    assert model.receptive_radius is None
     x = noise(16, 20)
     assert model.reconstruct(x).numpy().shape == (1, 3, 16, 20)
     with pytest.raises(InputError, match="cyclegan cannot be run in tiles: each pixel depends on the whole image"):
@@ -134,7 +134,7 @@ def test_bands_go_to_disk_as_they_come(tmp_path: Path) -> None:
     assert np.array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "b.png"))
     model.reconstruct_to(x, tmp_path / "a.jpg", tile=16)
     assert pixels(tmp_path / "a.jpg").shape == (100, 74, 3)
-    with pytest.raises(InputError, match="One image goes into a file, not 2"):
+    with pytest.raises(InputError, match="A file takes one result, and these are 2 images"):
         model.reconstruct_to([x, x], tmp_path / "c.png")
 
     def broken() -> Any:
@@ -183,7 +183,7 @@ def test_a_folder_with_bad_large_and_finished_images(
     tmp_path: Path, zoo_command: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bad ones are named, the large one is streamed, and a second run does only what is missing."""
-    monkeypatch.setattr("zoo.inference.tiling.WHOLE", 32 * 32)
+    monkeypatch.setattr("zoo.media.image_processor.ImageProcessor.whole", 32 * 32)
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     for number in range(5):

@@ -20,17 +20,36 @@ from zoo.registry.index import info, list_models, register
 from zoo.version import __version__
 
 if TYPE_CHECKING:
+    from zoo.media.audio import Audio
     from zoo.media.images import Images
+    from zoo.media.molecules import Molecules
+    from zoo.media.video import Video
 
-__all__ = ["Entry", "Images", "ZooError", "__version__", "info", "list_models", "load", "register"]
+__all__ = [
+    "Audio",
+    "Entry",
+    "Images",
+    "Molecules",
+    "Video",
+    "ZooError",
+    "__version__",
+    "info",
+    "list_models",
+    "load",
+    "register",
+]
+_LAZY = {
+    "Audio": "zoo.media.audio",
+    "Images": "zoo.media.images",
+    "Molecules": "zoo.media.molecules",
+    "Video": "zoo.media.video",
+}
 
 hooks.pretrained = partial(import_module, "zoo.authoring.pretrained")
 
 
 def __getattr__(name: str) -> Any:
     # What needs numpy is imported when it is first asked for: `zoo list` must start fast.
-    if name == "Images":
-        from zoo.media.images import Images
-
-        return Images
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'zoo' has no attribute {name!r}")

@@ -1,15 +1,20 @@
 """The contract of a model: what a contributor writes, and the two verbs made of it.
 
-Networks take and give float tensors ``(N, C, H, W)`` in [-1, 1]; users take and give
+Networks take and give batches of float tensors: images ``(N, C, H, W)`` and audio ``(N, C, T)`` in [-1, 1], video
+``(N, T, C, H, W)`` in [-1, 1], a tuple of tensors for graphs. Users take and give samples, such as
 :class:`~zoo.media.images.Images` in [0, 1]. A contributor writes tensors in, tensors out, in one class:
 
 - :class:`Generator`: ``latent_shape`` and ``decode(z)``;
 - :class:`Autoencoder`: ``encode(x)`` and ``decode(z)``;
-- for a network from image to image, :class:`Model` with ``forward(x)``.
+- for a network from input to output, :class:`Model` with ``forward(x)``.
 
-Conditions that the registry declares arrive as keywords of ``decode`` or ``forward``, one value for each
-sample: a choice as the tensor ``(N,)`` of its index, a number as a float tensor ``(N,)``, an image as a
-tensor ``(N, C, H, W)`` in [-1, 1], a text as a list.
+Conditions that the registry declares arrive as keywords of ``decode`` or ``forward``, one value for each sample:
+
+- a choice as the tensor ``(N,)`` of its index, an integer as int64, a number as float32 ``(N,)``; ``(N, T)`` with a
+  value for each frame;
+- a text as a list of N;
+- an image, audio or video as the batch that it would be as an input; ``(N, K, ...)`` with several for a sample;
+- a mask as ``(N, 1, H, W)`` of 0 and 1, keypoints as ``(N, K, 2)``, x and y in pixels.
 """
 
 from __future__ import annotations
@@ -22,12 +27,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo import hooks
-from zoo.arrays import Array
-from zoo.errors import InputError
 from zoo.inference.verbs import Verbs
 from zoo.memory import free_memory
 
@@ -47,10 +49,17 @@ class Rewrites(NamedTuple):
     fast: tuple[str, ...] = ()
 
 
+def to_arrays(output: Any) -> Any:
+    """What a network gave as float32 arrays on the CPU: an array, or a tuple of them."""
+    if isinstance(output, tuple):
+        return tuple(map(to_arrays, output))
+    return output.float().cpu().numpy()
+
+
 class Backend(Protocol):
     """What computes the verbs of a model; see :class:`zoo.backends.torch_backend.TorchBackend`."""
 
-    def run(self, model: Model, call: str, x: Array, conditions: Mapping[str, Any]) -> Array:
+    def run(self, model: Model, call: str, x: Any, conditions: Mapping[str, Any]) -> Any:
         """The result of ``decode`` or ``forward``."""
         ...
 
@@ -87,17 +96,16 @@ class Model(nn.Module, Verbs):
         model.__dict__["arguments"] = args, keywords  # nn.Module sets attributes only after its own __init__
         return model
 
-    def _run(self, call: str, x: Array, conditions: Mapping[str, Any]) -> Array:
+    def _run(self, call: str, x: Any, conditions: Mapping[str, Any]) -> Any:
         if self.backend is None:
             return self.run_plain(call, x, conditions)
         return self.backend.run(self, call, x, conditions)
 
     @torch.inference_mode()
-    def run_plain(self, call: str, x: Array, conditions: Mapping[str, Any]) -> Array:
+    def run_plain(self, call: str, x: Any, conditions: Mapping[str, Any]) -> Any:
         """The result of ``decode`` or ``forward`` for an array and conditions, float32; the modules run as they are."""
         keywords = {name: self.tensor(value) for name, value in conditions.items()}
-        result: Array = getattr(self, call)(self.tensor(x), **keywords).float().cpu().numpy()
-        return result
+        return to_arrays(getattr(self, call)(self.tensor(x), **keywords))
 
     def train(self, mode: bool = True) -> Self:
         """As in torch; the first time, the parameters of a loaded model become trainable.
@@ -133,73 +141,29 @@ class Model(nn.Module, Verbs):
         return int(torch.cuda.mem_get_info(device)[0]) + kept
 
     def tensor(self, values: Any) -> Any:
-        """An array as the network takes it: on its device, and what are no numbers of their own in its precision."""
+        """An array as the network takes it: on its device, and floats with more than one axis in its precision.
+
+        A tuple of arrays becomes a tuple of tensors; what is no array, such as a list of texts, stays.
+        """
+        if isinstance(values, tuple):
+            return tuple(map(self.tensor, values))
         if not isinstance(values, np.ndarray):
             return values
         parameter = next(self.parameters(), torch.empty(0))
-        made = torch.from_numpy(values)
-        return made.to(parameter.device, parameter.dtype if made.ndim > 1 else made.dtype)
+        tensor = torch.from_numpy(values)
+        cast = tensor.ndim > 1 and tensor.is_floating_point()
+        return tensor.to(parameter.device, parameter.dtype if cast else tensor.dtype)
 
-    def example(self, call: str, n: int = 2) -> tuple[Tensor, dict[str, Tensor]]:
-        """Random input of ``decode`` or ``forward`` for ``n`` samples, and conditions.
+    def example(self, call: str, n: int = 2) -> tuple[Any, dict[str, Any]]:
+        """Made-up input of ``decode`` or ``forward`` for ``n`` samples, and all conditions, as tensors on the CPU.
 
-        Images are of another size for another ``n``, if the network takes any.
-
-        Raises:
-            InputError: for a condition that is no choice.
+        Inputs are of another size for another ``n``, if the network takes any.
         """
-        random = torch.Generator().manual_seed(n)
-        return self._example(call, n, random), self._choices(n, random)
+        return _tensors(self.example_batch(call, n))
 
-    def probes(self, call: str) -> list[tuple[Tensor, dict[str, Tensor]]]:
+    def probes(self, call: str) -> list[tuple[Any, dict[str, Any]]]:
         """Batches of the kinds of input that occur, by which two ways to compute are compared; as :meth:`example`."""
-        random = torch.Generator().manual_seed(0)
-        return [(x, self._choices(len(x), random)) for x in self._kinds(call, random)]
-
-    def _choices(self, n: int, random: torch.Generator) -> dict[str, Tensor]:
-        conditions = {}
-        for condition in self.entry.conditions if self.entry else ():
-            if condition.kind != "choice":
-                raise InputError(f"{self._name} has a condition that is no choice: {condition.name}.")
-            conditions[condition.name] = torch.randint(len(condition.choices), (n,), generator=random)
-        return conditions
-
-    @property
-    def _least_side(self) -> int:
-        """A side that the network takes, if it takes any size: from 16 pixels on."""
-        return -(-16 // self._input.multiple) * self._input.multiple
-
-    def _example(self, call: str, n: int, random: torch.Generator) -> Tensor:
-        if call == "decode":
-            assert self.latent_shape is not None
-            return torch.randn(n, *self.latent_shape, generator=random)
-        size = self._input.size or (self._least_side * n, self._least_side * (n + 1))
-        return torch.rand(n, self._input.channels or 3, *size, generator=random) * 2 - 1
-
-    def _kinds(self, call: str, random: torch.Generator) -> list[Tensor]:
-        """Inputs of the kinds that occur.
-
-        Latents: four, one between two of them, the mean of all, and one three times as far as usual. Images: noise, a
-        texture, edges, a gradient, low contrast, black, grey and white; the first two larger, too.
-        """
-        if call == "decode":
-            z = self._example(call, 5, random)
-            return [torch.cat([z[:4], (z[:1] + z[1:2]) / 2, torch.zeros_like(z[:1]), 3 * z[4:]])]
-        size = self._input.size
-        if size:
-            return [self._images(*size, random)]
-        return [self._images(side, side, random)[:n] for side, n in ((self._least_side, 8), (3 * self._least_side, 2))]
-
-    def _images(self, height: int, width: int, random: torch.Generator) -> Tensor:
-        noise = torch.rand(1, self._input.channels or 3, height, width, generator=random) * 2 - 1
-        y = torch.linspace(-1, 1, height)[:, None].expand(height, width)
-        x = torch.linspace(-1, 1, width).expand(height, width)
-        coarse = [F.interpolate(noise[..., ::i, ::i], (height, width), mode="bilinear") for i in (1, 2, 4, 8)]
-        texture = sum(coarse, torch.zeros_like(noise)) / 3
-        edges = (1 - 2 * ((3 * x > y) ^ (y > 0.3)).float()).expand_as(noise)
-        gradient = ((x + y) / 2).expand_as(noise)
-        flat = [torch.full_like(noise, value) for value in (-1, 0, 1)]
-        return torch.cat([noise, texture, edges, gradient, 0.02 * coarse[2] - 0.3, *flat]).clamp(-1, 1)
+        return [_tensors(batch) for batch in self.probe_batches(call)]
 
     def required_conditions(self, call: str) -> set[str]:
         """Keywords without which ``decode`` or ``forward`` cannot be called."""
@@ -298,6 +262,16 @@ class Model(nn.Module, Verbs):
         """
         commit: str = hooks.pretrained().push(self, repo, private, token, dtype, facts)
         return commit
+
+
+def _tensors(batch: tuple[Any, dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
+    def tensor(values: Any) -> Any:
+        if isinstance(values, tuple):
+            return tuple(map(tensor, values))
+        return torch.from_numpy(values) if isinstance(values, np.ndarray) else values
+
+    x, conditions = batch
+    return tensor(x), {name: tensor(value) for name, value in conditions.items()}
 
 
 class Generator(Model):

@@ -12,7 +12,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as parse
@@ -25,8 +24,8 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 
 from zoo.backends.torch_backend import TorchBackend
-from zoo.errors import InputError, RegistryError, WeightsError
-from zoo.model import Model
+from zoo.errors import InputError, RegistryError, WeightsError, ZooError
+from zoo.model import Model, to_arrays
 from zoo.registry.facts import Entry, Format
 from zoo.registry.index import code_of
 from zoo.weights.verify import read_header
@@ -289,10 +288,9 @@ def check_fit(model: Model, state: Mapping[str, Tensor], path: Path) -> None:
 
 @torch.inference_mode()
 def check_formats(model: Model, entry: Entry) -> None:
-    """Make sure that a network takes and gives the images that its ``config.json`` declares.
+    """Make sure that a network takes and gives what its ``config.json`` declares.
 
-    Each of its calls is run once on the smallest input; one with conditions that are texts or images is taken at its
-    word.
+    Each of its calls is run once, on the smallest input.
 
     Args:
         model: in eval mode.
@@ -302,37 +300,46 @@ def check_formats(model: Model, entry: Entry) -> None:
         WeightsError: saying what was declared, and what the network does.
     """
     where = f"{entry.name}: config.json"
-    given, made = entry.input or Format(), entry.output
-    if not {given.kind, made.kind} <= {"image"} or any(c.kind not in ("choice", "number") for c in entry.conditions):
-        return
-    if max(given.multiple, *(given.size or (0,)), *(made.size or (0,))) > LARGEST:
-        raise WeightsError(f"{where} has a size or multiple of more than {LARGEST:,} pixels: correct it.")
-    area = math.prod(given.size or (10 * given.multiple,) * 2)
-    if area * (given.channels or 3) > MOST_VALUES:
-        raise WeightsError(f"{where} declares images of more than {MOST_VALUES:,} values: correct `input`.")
-    conditions = {c.name: np.zeros(1, np.int64 if c.kind == "choice" else np.float32) for c in entry.conditions}
-    keywords = {name: model.tensor(value) for name, value in conditions.items()}
+    _check_bounds(entry, where)
+    reader, writer = model.processors()
     for call in model.calls:
-        size: tuple[int, ...] = made.size or ()
-        if call == "forward":
-            # Odd numbers of blocks, and two different ones: sides that are divisible by no more than is declared.
-            height, width = given.size or (given.multiple * (4 // given.multiple * 2 + odd) for odd in (1, 3))
-            x = np.zeros((1, given.channels or 3, height, width), np.float32)
-            size = size or (height * made.scale, width * made.scale)
-        elif model.latent_shape is not None:
-            x = np.zeros((1, *model.latent_shape), np.float32)
-        else:
+        if call == "decode" and model.latent_shape is None:
             continue
         try:
-            found = tuple(getattr(model, call)(model.tensor(x), **keywords).shape)
+            x, conditions = model.smallest_batch(call)
+        except ZooError as error:
+            raise WeightsError(f"{where} declares what cannot be: {error}") from None
+        keywords = {name: model.tensor(value) for name, value in conditions.items()}
+        try:
+            outputs = to_arrays(getattr(model, call)(model.tensor(x), **keywords))
         except Exception as error:  # whatever a network's code makes of it
             said = next(iter(str(error).splitlines()), type(error).__name__)[:200]
-            raise WeightsError(f"{where} declares an input that the network does not take, {x.shape}: {said}") from None
-        wanted = (1, made.channels or found[1], *(size or found[2:])) if len(found) == 4 else ("N", "C", "H", "W")
-        if found != wanted:
+            shape = getattr(x, "shape", None)
+            raise WeightsError(f"{where} declares an input that the network does not take, {shape}: {said}") from None
+        lengths = [x.shape[axis + 1] for axis in reader.axes] if call == "forward" and reader is writer else None
+        wanted = writer.output_shape(lengths)
+        if wanted is None or isinstance(outputs, tuple):
+            continue
+        found = outputs.shape[1:]
+        fits = len(found) == len(wanted) and all(b in (None, a) for a, b in zip(found, wanted, strict=True))
+        if not fits:
+            declared = (1, *("any" if length is None else length for length in wanted))
             raise WeightsError(
-                f"{where} does not fit the network: of {x.shape} it makes {found}, and `output` declares {wanted}."
+                f"{where} does not fit the network: of {x.shape} it makes {outputs.shape}, and `output` declares "
+                f"{declared}."
             )
+
+
+def _check_bounds(entry: Entry, where: str) -> None:
+    """Refuse sizes that no network has, before memory is taken for them."""
+    formats = [entry.input or Format(), entry.output, *(c.format for c in entry.conditions if c.format)]
+    for given in formats:
+        sides = (*(given.size or ()), given.frames or 0)
+        if max(given.multiple, *sides) > LARGEST or max(given.length or 0, given.multiple) > MOST_VALUES:
+            raise WeightsError(f"{where} has a size or multiple of more than {LARGEST:,} pixels: correct it.")
+        area = math.prod(given.size or (10 * given.multiple,) * 2) if given.kind != "audio" else given.length or 1
+        if area * (given.channels or 3) * (given.frames or 1) > MOST_VALUES:
+            raise WeightsError(f"{where} declares inputs of more than {MOST_VALUES:,} values: correct `input`.")
 
 
 def assign(model: Model, state: dict[str, Tensor], path: Path, dtype: torch.dtype) -> None:

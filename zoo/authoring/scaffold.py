@@ -29,6 +29,21 @@ KINDS: dict[str, tuple[str, str]] = {
         "verbs: [reconstruct]",
         "input: {kind: image, channels: 3, multiple: 2}\n      output: {kind: image, channels: 3}",
     ),
+    "vae": ("verbs: [generate, reconstruct]", f"input: {_IMAGE}\n      output: {_IMAGE}"),
+    "masked": (
+        "verbs: [reconstruct]\n"
+        "  conditions:\n    mask: {kind: mask, aligned: true, required: true, help: what to fill}",
+        "input: {kind: image, channels: 3, multiple: 2}\n      output: {kind: image, channels: 3}",
+    ),
+    "text": (
+        "verbs: [generate]\n  conditions:\n    text: {kind: text, required: true, help: what is to be seen}",
+        f"output: {_IMAGE}",
+    ),
+    "audio": (
+        "verbs: [reconstruct]",
+        "input: {kind: audio, channels: 1, rate: 16000, multiple: 4}\n"
+        "      output: {kind: audio, channels: 1, rate: 16000}",
+    ),
 }
 _STANZA = """starry:
   builder: zoo_starry.network:Starry
@@ -37,11 +52,17 @@ _STANZA = """starry:
   checkpoints:
     first:
       {checkpoint}
-      recipe: zoo_starry.recipe:train
-      license: CC0-1.0
+      {recipe}license: CC0-1.0
       sha256: "{sha256}"
       bytes: {bytes}
 """
+
+
+# What the README says of kinds that bring no recipe.
+_WITH_RECIPE = (
+    "Weights come from its recipe, `zoo_starry/recipe.py`:\n\n    zoo train starry --data images/ --out run\n"
+)
+_WITHOUT_RECIPE = "Trained weights come in with:\n\n"
 
 
 def create(name: str, kind: str = "generator", folder: Path | None = None) -> Path:
@@ -71,7 +92,8 @@ def create(name: str, kind: str = "generator", folder: Path | None = None) -> Pa
     if folder.exists():
         raise InputError(f"{folder} exists already: choose another name, or another folder with --to.")
     package = f"zoo_{name.replace('-', '_')}"
-    words = {"zoo_starry": package, "zoo-starry": f"zoo-{name}", "Starry": _class_name(name), "starry": name}
+    words = {} if (TEMPLATES / f"{kind.replace('-', '_')}_recipe.py").is_file() else {_WITH_RECIPE: _WITHOUT_RECIPE}
+    words |= {"zoo_starry": package, "zoo-starry": f"zoo-{name}", "Starry": _class_name(name), "starry": name}
     stem = kind.replace("-", "_")
     files = {
         f"{package}/network.py": f"{stem}.py",
@@ -81,11 +103,18 @@ def create(name: str, kind: str = "generator", folder: Path | None = None) -> Pa
         "README.md": "README.md",
         ".gitignore": "gitignore",
     }
+    recipe = (TEMPLATES / f"{stem}_recipe.py").is_file()
+    if not recipe:
+        del files[f"{package}/recipe.py"]
     texts = {file: _renamed((TEMPLATES / origin).read_text("utf-8"), words) for file, origin in files.items()}
     weights = _first_weights(texts[f"{package}/network.py"], words["Starry"])
     model, checkpoint = KINDS[kind]
     stanza = _STANZA.format(
-        model=model, checkpoint=checkpoint, sha256=hashlib.sha256(weights).hexdigest(), bytes=len(weights)
+        model=model,
+        checkpoint=checkpoint,
+        recipe="recipe: zoo_starry.recipe:train\n      " if recipe else "",
+        sha256=hashlib.sha256(weights).hexdigest(),
+        bytes=len(weights),
     )
     texts[f"{package}/registry.yaml"] = _renamed(stanza, words)
     texts[f"{package}/__init__.py"] = f'"""{words["Starry"]}, a model for the zoo."""\n'

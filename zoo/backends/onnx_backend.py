@@ -42,15 +42,16 @@ class OnnxModel(Verbs):
         }
         for session in self.sessions.values():  # all say the same
             facts = json.loads(session.get_modelmeta().custom_metadata_map["zoo"])
-            self.reach = facts["reach"]
+            self.receptive_radius = facts["reach"]
             self.latent_shape = tuple(facts["latent_shape"]) if facts["latent_shape"] else None
 
     def required_conditions(self, call: str) -> set[str]:
         """Inputs of the file beside the first."""
         return {given.name for given in self.sessions[call].get_inputs()[1:]}
 
-    def _run(self, call: str, x: Array, conditions: Mapping[str, Any]) -> Array:
+    def _run(self, call: str, x: Any, conditions: Mapping[str, Any]) -> Any:
         session = self.sessions[call]
-        given = {session.get_inputs()[0].name: np.ascontiguousarray(x), **conditions}
-        made: Array = session.run(None, given)[0]
-        return made
+        given = {session.get_inputs()[0].name: x, **conditions}
+        given = {name: np.ascontiguousarray(value) for name, value in given.items()}
+        output: Array = session.run(None, given)[0]
+        return output

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from zoo.backends.onnx_backend import files_of
-from zoo.errors import InputError, WeightsError, ZooError
+from zoo.errors import WeightsError, ZooError
 from zoo.files import atomic_write
+from zoo.inference.conditions import space
 from zoo.model import Model
 
 CLOSE = 1e-4  # of the largest value: as near as an answer of ONNX Runtime must come to that of torch
@@ -29,16 +30,16 @@ class _Answer(nn.Module):
         self.names = [condition.name for condition in model.entry.conditions]
 
     def forward(self, x: Tensor, *conditions: Tensor) -> Tensor:
-        made: Tensor = getattr(self.model, self.call)(x, **dict(zip(self.names, conditions, strict=True)))
-        return made
+        output: Tensor = getattr(self.model, self.call)(x, **dict(zip(self.names, conditions, strict=True)))
+        return output
 
 
 def export(model: Model, path: Path) -> list[Path]:
-    """Write a network as ONNX, for any number of samples, and images of any size where it takes them.
+    """Write a network as ONNX, for any number of samples, of any size where it takes them.
 
-    Inputs are ``z (N, ...)`` of ``decode``, ``x (N, C, H, W)`` in [-1, 1] of ``forward``, and the conditions of choice
-    as the index ``(N,)``, int64; the output is ``y (N, C, H, W)``. ONNX Runtime must give what torch gives, at two
-    sizes.
+    Inputs are ``z (N, ...)`` of ``decode``, ``x`` of ``forward``, such as ``(N, C, H, W)`` in [-1, 1], and the
+    conditions under their names, all as the network takes them; the output is ``y``. ONNX Runtime must give what torch
+    gives, at two sizes.
 
     Args:
         model: in float32, on the CPU.
@@ -62,19 +63,28 @@ def export(model: Model, path: Path) -> list[Path]:
     return list(files.values())
 
 
+def _dynamic_axes(model: Model, call: str) -> list[tuple[int, ...]]:
+    """The axes that vary, of the first input and of each condition."""
+    reader, _ = model.processors()
+    any_size = call == "forward" and not reader.fixed
+    first = (0, *(axis + 1 for axis in reader.axes)) if any_size else (0,)
+    conditions = model.entry.conditions if model.entry else ()
+    return [first, *(space(condition).dynamic_axes(any_size) for condition in conditions)]
+
+
 def _export(model: Model, call: str, path: Path) -> None:
     import onnxruntime
 
     assert model.entry
     network = _Answer(model, call)
-    try:
-        examples = (model.example(call, 2), model.example(call, 3))
-        first, second = ((x, *conditions.values()) for x, conditions in examples)
-    except InputError as error:
-        raise WeightsError(f"{model.entry.name} cannot be written as ONNX: {error}") from None
+    examples = (model.example(call, 2), model.example(call, 3))
+    first, second = ((x, *conditions.values()) for x, conditions in examples)
     names = ["z" if call == "decode" else "x", *network.names]
-    any_size = names[0] == "x" and model.entry.input is not None and not model.entry.input.size
-    dims = [dict.fromkeys((0, 2, 3) if any_size and x.ndim == 4 else (0,), torch.export.Dim.DYNAMIC) for x in first]
+    for name, value in zip(names, first, strict=True):
+        if not isinstance(value, Tensor):
+            what = "texts" if isinstance(value, list) else "several tensors"
+            raise WeightsError(f"{model.entry.name} cannot be written as ONNX: {name} is made of {what}: use torch.")
+    dims = [dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in _dynamic_axes(model, call)]
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
@@ -97,7 +107,7 @@ def _export(model: Model, call: str, path: Path) -> None:
     try:
         with atomic_write(path) as aside:
             assert program is not None
-            facts = {"name": model.entry.name, "reach": model.reach, "latent_shape": model.latent_shape}
+            facts = {"name": model.entry.name, "reach": model.receptive_radius, "latent_shape": model.latent_shape}
             program.model.metadata_props["zoo"] = json.dumps(facts)
             program.save(str(aside))
             session = onnxruntime.InferenceSession(str(aside), providers=["CPUExecutionProvider"])

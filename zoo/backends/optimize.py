@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from zoo.backends.network_state import State, UnusualError
 from zoo.backends.rewrites import FORWARDS, HALF, MIXED, WHOLE, Given, Level, rewritten, run_network
@@ -91,7 +93,7 @@ def optimize(network: Model, method: str, precision: str, probes: Callable[[], S
             return replace(plain, lasting=False)
         try:
             base = copy.deepcopy(network)
-            inputs = [(x.to(device), {name: y.to(device) for name, y in more.items()}) for x, more in probes()]
+            inputs = [tree_map(lambda value: _on(value, device), probe) for probe in probes()]
             wanted = [run_network(base, method, torch.float32, given) for given in inputs]
         except Exception:  # a network that these inputs are not for: it may have fewer classes than the registry says
             return plain
@@ -130,6 +132,10 @@ def _same_random_states(device: torch.device) -> Iterator[None]:
     finally:
         np.random.set_state(numpys)
         random.setstate(pythons)
+
+
+def _on(value: Any, device: torch.device) -> Any:
+    return value.to(device) if isinstance(value, Tensor) else value
 
 
 def _decibel(error: Tensor) -> float:

@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from zoo.arrays import Array
 from zoo.backends.optimize import OptimizedForward, optimize
 from zoo.backends.peak import OVERHEAD, peak
-from zoo.model import Model
+from zoo.model import Model, to_arrays
 
 
 class TorchBackend:
@@ -38,14 +37,13 @@ class TorchBackend:
         return known
 
     @torch.inference_mode()
-    def run(self, model: Model, call: str, x: Array, conditions: Mapping[str, Any]) -> Array:
+    def run(self, model: Model, call: str, x: Any, conditions: Mapping[str, Any]) -> Any:
         """As :meth:`zoo.model.Model.run_plain`."""
         optimized = self.optimized(model, call)
         if not optimized.run or not optimized.holds(model):
             return model.run_plain(call, x, conditions)
         given = model.tensor(x), {name: model.tensor(value) for name, value in conditions.items()}
-        answer: Array = optimized.run(given).float().cpu().numpy()
-        return answer
+        return to_arrays(optimized.run(given))
 
     def peak(self, model: Model, call: str, shape: tuple[int, ...], conditions: Mapping[str, Any]) -> int | None:
         """Bytes of memory that an input ``(1, ...)`` of this shape takes on its way; None where nobody knows."""

@@ -1,25 +1,34 @@
-"""Large images in parts: tiles that overlap so far that what comes together equals the whole."""
+"""Large inputs in parts: they overlap so far that what comes together equals the whole."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any
 
 import numpy as np
 
 from zoo.arrays import Array
 from zoo.errors import InputError, check_natural
 
-SIDE = 160  # of a tile, without its overlap, in pixels of the input
-WHOLE = 512 * 512  # pixels that still go through a network at once
+Window = Mapping[int, slice]  # what is taken of an array, by axis; axes count from the last one, which is -1
 
 
-def check_tiles(tile: int | str | None, overlap: int | None, reach: int | None, name: str) -> None:
+def cut(array: Array, window: Window) -> Array:
+    """The part of an array inside a window."""
+    index = [slice(None)] * array.ndim
+    for axis, chosen in window.items():
+        index[axis] = chosen
+    return array[tuple(index)]
+
+
+def check_tiles(tile: int | str | None, overlap: int | None, receptive_radius: int | None, name: str) -> None:
     """Refuse what a user cannot have.
 
     Args:
-        tile: a side in pixels, "auto", or None for whole.
-        overlap: pixels that a tile sees beyond its edges; None for as many as the result needs.
-        reach: of the network; None where every pixel depends on the whole image.
+        tile: a length in pixels or moments, "auto", or None for whole.
+        overlap: how far a part sees beyond its edges; None for as far as the result needs.
+        receptive_radius: of the network; None where every value depends on the whole input.
         name: of the model.
 
     Raises:
@@ -28,56 +37,63 @@ def check_tiles(tile: int | str | None, overlap: int | None, reach: int | None, 
     whole_number = hasattr(tile, "__index__") and not isinstance(tile, bool) and int(tile) > 0  # type: ignore[arg-type]
     if not whole_number and tile is not None and not (isinstance(tile, str) and tile == "auto"):
         raise InputError(f'tile must be "auto", None, or a side in pixels, not {tile!r}.')
-    if whole_number and reach is None:
+    if whole_number and receptive_radius is None:
         raise InputError(f"{name} cannot be run in tiles: each pixel depends on the whole image. Leave out `tile`.")
     if overlap is not None:
         check_natural("overlap", overlap)
 
 
-def tile_side(tile: int | str | None, reach: int | None, shape: tuple[int, ...], multiple: int) -> int:
-    """How large the tiles of an image ``(C, H, W)`` are; 0 where it goes through the network whole.
-
-    Args:
-        tile: as :func:`check_tiles` lets it pass.
-        reach: of the network.
-        shape: of the image.
-        multiple: what sides must be divisible by; tiles are rounded up to it.
-    """
-    if tile is not None and not isinstance(tile, str):
-        side = int(tile)
-    elif tile is None or reach is None or shape[1] * shape[2] <= WHOLE:
-        return 0
-    else:
-        side = max(SIDE, 2 * reach)
-    return side + -side % multiple
-
-
 def bands(
-    run: Callable[[Array], Array], array: Array, side: int, overlap: int, multiple: int, scale: int
-) -> Iterator[Array]:
-    """What a network makes of an image, in bands from top to bottom.
+    run: Callable[[Window], Any],
+    lengths: Sequence[int],
+    axes: Sequence[int],
+    side: int,
+    overlap: int,
+    multiples: Sequence[int],
+    scales: Sequence[int],
+) -> Iterator[Any]:
+    """What a network makes of an input, in bands along the first of its axes.
 
     Args:
-        run: from ``(1, C, h, w)`` in [-1, 1] to ``(1, C', scale * h, scale * w)`` in [-1, 1].
-        array: the image, ``(C, H, W)`` in [0, 1], with sides that the network takes.
-        side: of the tiles, divisible by ``multiple``.
-        overlap: how far each tile sees beyond its edges. From the network's reach on, the result is that of the whole.
-        multiple: tiles begin where this divides: there the strides of a network begin, too.
-        scale: how many times larger the result is.
+        run: the result for a window of the input.
+        lengths: of the input along each axis; the network takes them.
+        axes: which ones, counted from the last one, which is -1.
+        side: of the parts.
+        overlap: how far each part sees beyond its edges. From the network's receptive radius on, the result is that of
+            the whole.
+        multiples: for each axis: parts begin where it divides; there the strides of a network begin, too.
+        scales: for each axis: how many times longer the result is.
 
     Yields:
-        float32 ``(C', scale * h, scale * W)`` in [0, 1], each as high as a row of tiles.
+        The whole result from one part to the next of the first axis.
     """
-    overlap += -overlap % multiple
-    height, width = array.shape[1:]
-    for top in range(0, height, side):
-        y0, y1 = max(top - overlap, 0), min(top + side + overlap, height)
-        bottom = min(top + side, height)
-        row = []
-        for left in range(0, width, side):
-            x0, x1 = max(left - overlap, 0), min(left + side + overlap, width)
-            right = min(left + side, width)
-            made = run(array[None, :, y0:y1, x0:x1] * 2 - 1)[0]
-            made = made[:, scale * (top - y0) : scale * (bottom - y0), scale * (left - x0) : scale * (right - x0)]
-            row.append(np.clip((made + 1) / 2, 0, 1))
-        yield np.concatenate(row, 2)
+    parts = [
+        list(_parts(length, side + -side % multiple, overlap + -overlap % multiple))
+        for length, multiple in zip(lengths, multiples, strict=True)
+    ]
+    for first in parts[0]:
+        results = []
+        for chosen in product([first], *parts[1:]):
+            window = {axis: slice(part.start, part.stop) for axis, part in zip(axes, chosen, strict=True)}
+            kept = {
+                axis: slice(scale * (part.inner - part.start), scale * (part.end - part.start))
+                for axis, part, scale in zip(axes, chosen, scales, strict=True)
+            }
+            results.append(cut(run(window), kept))
+        for axis, others in zip(reversed(axes[1:]), reversed(parts[1:]), strict=True):
+            n = len(others)
+            results = [np.concatenate(results[i : i + n], axis) for i in range(0, len(results), n)]
+        yield results[0]
+
+
+class _Part:
+    """Where a part lies along an axis: ``inner`` to ``end``, and what it sees, ``start`` to ``stop``."""
+
+    def __init__(self, inner: int, end: int, start: int, stop: int) -> None:
+        self.inner, self.end, self.start, self.stop = inner, end, start, stop
+
+
+def _parts(length: int, side: int, overlap: int) -> Iterator[_Part]:
+    for inner in range(0, length, side):
+        end = min(inner + side, length)
+        yield _Part(inner, end, max(inner - overlap, 0), min(inner + side + overlap, length))

@@ -1,34 +1,35 @@
-"""The two verbs, ``generate`` and ``reconstruct``: everything between what users give and what a network takes.
+"""The two verbs, ``generate`` and ``reconstruct``: seeds, batches and progress.
 
-Nothing here knows what computes the network: :class:`~zoo.model.Model` does it with torch, and
-:class:`~zoo.backends.onnx_backend.OnnxModel` without.
+What the samples are is the business of a :class:`~zoo.media.base.Processor`, what conditions are of a
+:class:`~zoo.inference.conditions.Space`, and what computes the network of :class:`~zoo.model.Model`, which does it with
+torch, or of :class:`~zoo.backends.onnx_backend.OnnxModel`, which does it without.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from zoo.arrays import Array
 from zoo.errors import InputError, UnknownNameError, ZooError, check_count, check_natural, near, out_of_memory
+from zoo.inference import tiling
+from zoo.inference.batches import Row, alike, chunks, outputs_of, rows_of, stacked
+from zoo.inference.conditions import Space, space
 from zoo.inference.latents import to_latents
-from zoo.inference.tiling import SIDE, bands, check_tiles, tile_side
-from zoo.media.image_encode import check_output, is_folder, write_bands
-from zoo.media.image_fit import colours, fit
-from zoo.media.images import Images
+from zoo.inference.tiling import Window, check_tiles, cut
+from zoo.media.base import Processor, Samples, processors
 from zoo.memory import free_memory
-from zoo.registry.facts import Condition, Entry, Format
+from zoo.registry.facts import Entry, Format
 from zoo.registry.index import refusal
 
-# Bytes for each pixel of the input or the output, whichever has more: twice the most that a network of the zoo was seen
-# to take (sd-vae). What has room by this rule is run without finding out how much it really takes.
+# Bytes for each position (pixel, moment) of the input or the output, whichever has more: twice the most that a network
+# of the zoo was seen to take (sd-vae). What has room by this rule is run without finding out how much it really takes.
 AMPLE = 8192
 # Which method of a network each verb calls.
 CALLS = {"generate": "decode", "reconstruct": "forward"}
@@ -44,13 +45,14 @@ class Verbs:
 
     Attributes:
         entry: the facts from the registry; None for a network that was built by hand.
-        reach: for a network from image to image of any size: how many pixels of the input, to each side, a pixel of
-            the output depends on, so that large images can go through in tiles. None where it depends on all of them.
+        receptive_radius: for a network that takes any size and gives the same kind: how many pixels or moments of the
+            input, to each side, a value of the output depends on, so that large inputs can go through in tiles. None
+            where it depends on all of them.
         latent_shape: shape of one latent; None for a model that makes no samples.
     """
 
     entry: Entry | None = None
-    reach: int | None = None
+    receptive_radius: int | None = None
     latent_shape: tuple[int, ...] | None = None
 
     @property
@@ -58,8 +60,10 @@ class Verbs:
         """The methods of the network that its verbs call: ``decode`` to generate, ``forward`` to reconstruct."""
         return calls_of(self.entry.verbs if self.entry else ["generate" if self.latent_shape else "reconstruct"])
 
-    def _run(self, call: str, x: Array, conditions: Mapping[str, Any]) -> Array:
-        """Latents ``(N, ...)``, or images ``(N, C, H, W)`` in [-1, 1], through the network: images, about there."""
+    # What a subclass provides.
+
+    def _run(self, call: str, x: Any, conditions: Mapping[str, Any]) -> Any:
+        """Latents ``(N, ...)``, or a batch of inputs, through the network: a batch of what it gives, float32."""
         raise NotImplementedError
 
     def _peak(self, call: str, shape: tuple[int, ...], conditions: Mapping[str, Any]) -> int | None:
@@ -79,6 +83,8 @@ class Verbs:
         assert self.latent_shape is not None
         return rng.standard_normal(self.latent_shape, dtype=np.float32)
 
+    # The verbs.
+
     def generate(
         self,
         n: int = 1,
@@ -89,13 +95,13 @@ class Verbs:
         batch_size: int = 64,
         progress: bool = False,
         **conditions: Any,
-    ) -> Images:
+    ) -> Any:
         """New samples.
 
         Args:
             n: how many.
-            seed: a whole number from 0; the same seed gives the same images on every device, and the first of
-                many images are the same as few. By default another one each time, found in ``.seed`` of the result.
+            seed: a whole number from 0; the same seed gives the same samples on every device, and the first of
+                many samples are the same as few. By default another one each time, found in ``.seed`` of the result.
             first: number of the first sample: ``generate(4, seed=7, first=100)`` are samples 100 to 103 of that seed.
             latents: in place of ``n`` and ``seed``: an array or tensor ``(N, *latent_shape)``, or the path of a .npy
                 file with one, as ``zoo project`` writes.
@@ -105,7 +111,7 @@ class Verbs:
             conditions: as declared in the registry; one value, or a list with one for each sample.
 
         Returns:
-            n images, float32 in [0, 1].
+            n samples of the kind that the model gives, such as :class:`zoo.Images`.
 
         Raises:
             VerbError: for a model that only reconstructs.
@@ -125,25 +131,17 @@ class Verbs:
             seed = secrets.randbits(32)
         check_natural("seed", seed)
         check_natural("first", first)
-        if self.entry:
-            _check_memory(n, self.entry.output)
-        values = self.checked(conditions, n, "decode")
-        size = self.entry.output.size if self.entry else None
-        shape = (1, *self.latent_shape)
-        pixels = size[0] * size[1] if size else None
-        wanted = min(int(n), int(batch_size))
-        at_once = self._at_once("decode", shape, pixels, _take(values, [0]), "a sample", wanted)
-        made: list[Array] = []
+        _, writer = self.processors()
+        _check_memory(n, writer)
+        spaces, values = self._spaces(), self.prepare_conditions(conditions, n, "decode")
+        rows = self._latent_rows(range(int(first), int(first) + int(n)), int(seed), latents, spaces, values, writer)
+        results: list[Any] = []
         with _Progress(n, progress) as tick:
-            for rows in _chunks(range(n), at_once):
-                if latents is None:
-                    z = np.stack([self.draw(np.random.default_rng((int(seed), int(first) + i))) for i in rows])
-                    names = [f"sample {int(first) + i} of seed {int(seed)}" for i in rows]
-                else:
-                    z, names = latents[rows[0] : rows[-1] + 1], [f"latent {i}" for i in rows]
-                made += _to_arrays(self._checked_run("decode", z, _take(values, rows), names))
-                tick(len(rows))
-        return Images(made, seed=int(seed) if latents is None else None)
+            positions = writer.generated_positions()
+            for _, output in self._through("decode", rows, spaces, positions, min(int(n), int(batch_size))):
+                results.append(writer.restore([output]))
+                tick(1)
+        return type(results[0]).concat(results).numbered(int(seed) if latents is None else None)
 
     def reconstruct(
         self,
@@ -154,14 +152,14 @@ class Verbs:
         overlap: int | None = None,
         progress: bool = False,
         **conditions: Any,
-    ) -> Images:
-        """Images through the model: an autoencoder's copy, a larger photo, a painted one.
+    ) -> Any:
+        """Samples through the model: an autoencoder's copy, a larger photo, a painted one.
 
         Args:
-            inputs: anything that :meth:`zoo.Images.of` takes. For a network of fixed size the largest centred part
-                of the right shape is resized to it; a network that takes any size returns what it was given,
-                times its scale.
-            batch_size: images that go through the network at once, fewer where memory is short; the result does not
+            inputs: anything that ``of`` of the model's samples takes, such as :meth:`zoo.Images.of`. For a network of
+                fixed size the largest centred part of the right shape is resized to it; a network that takes any size
+                returns what it was given, times its scale.
+            batch_size: inputs that go through the network at once, fewer where memory is short; the result does not
                 depend on it.
             tile: "auto" for tiles where the network can be run in parts and an image has more than 512 x 512 pixels,
                 or takes more than half of the free memory; None to run it whole; a number for tiles of that many pixels
@@ -169,51 +167,33 @@ class Verbs:
             overlap: pixels that a tile sees beyond its edges; by default as many as the result needs to equal that of
                 the whole image, to about 1e-6.
             progress: whether to show a bar.
-            conditions: as declared in the registry; one value, or a list with one for each image.
+            conditions: as declared in the registry; one value, or a list with one for each input.
 
         Returns:
-            One image for each input, in their order and under their names, float32 in [0, 1]. Where a network takes
-            images of any size, transparency is enlarged beside the colours, and the result has it, too.
+            One sample for each input, in their order and under their names, of the kind that the model gives. Where a
+            network takes images of any size, transparency is enlarged beside the colours, and the result has it, too.
 
         Raises:
             VerbError: for a model that only generates.
-            InputError: for inputs that hold no images, a wrong condition, tiles where the network takes none, or a
-                image that needs more memory than there is.
+            InputError: for inputs that hold no samples, a wrong condition, tiles where the network takes none, or an
+                input that needs more memory than there is.
             ZooError: for a result that is not finite.
         """
         if self.entry and "reconstruct" not in self.entry.verbs:
             raise refusal(self._name, "reconstruct")
         check_count("batch_size", batch_size)
         self.check_tiles(tile, overlap)
-        images = Images.of(inputs, alpha=self._input.size is None)
-        arrays = [self._fit(colours(array)) for array in images.arrays]
-        multiple = self._input.multiple
-        values = self.checked(conditions, len(arrays), "forward")
-        made: list[Array] = []
-        with _Progress(len(arrays), progress) as tick:
-            # Only neighbours of one shape can share a batch; order is kept.
-            for shape, group in groupby(range(len(arrays)), key=lambda i: arrays[i].shape):
-                ready = list(group)
-                side = self._side(tile, shape, _take(values, ready[:1]))
-                if side:
-                    for i in ready:
-                        self._check_result(shape, images.names[i])
-                        found = list(self._bands(arrays[i], side, overlap, _take(values, [i]), images.names[i]))
-                        made.append(np.concatenate(found, 1))
-                        tick(1)
-                    continue
-                _, height, width = padded = _pad(arrays[ready[0]], multiple).shape
-                pixels = height * width * self._scale**2
-                given, name = _take(values, ready[:1]), images.names[ready[0]]
-                wanted = min(int(batch_size), len(ready))
-                at_once = self._at_once("forward", (1, *padded), pixels, given, name, wanted)
-                for rows in _chunks(ready, at_once):
-                    x = np.stack([_pad(arrays[i], multiple) for i in rows])
-                    y = self._checked_run("forward", x * 2 - 1, _take(values, rows), [images.names[i] for i in rows])
-                    made += _to_arrays(y[..., : shape[1] * self._scale, : shape[2] * self._scale])
-                    tick(len(rows))
-        made = [_with_alpha(y, x) for y, x in zip(made, images.arrays, strict=True)]
-        return Images(made, images.names, infos=images.infos)
+        reader, writer = self.processors(inputs)
+        samples: Samples = reader.read(inputs)
+        values = self.prepare_conditions(conditions, len(samples), "forward")
+        results: list[Any] = []
+        with _Progress(len(samples), progress) as tick:
+            stream = self._outputs(reader, samples, values, int(batch_size), tile, overlap)
+            for _, group in groupby(stream, key=lambda each: each[0].number):
+                outputs = list(group)
+                results.append(writer.restore([output for _, output in outputs], outputs[0][0].prepared))
+                tick(1)
+        return type(results[0]).concat(results) if results else samples
 
     def reconstruct_to(
         self,
@@ -226,61 +206,128 @@ class Verbs:
         bits: int = 8,
         **conditions: Any,
     ) -> None:
-        """One image through the model and into a file, as :meth:`reconstruct` and :meth:`zoo.Images.save` would do.
+        """One sample through the model and into a file, as :meth:`reconstruct` and ``save`` would do.
 
-        If it goes through in tiles and the file is a PNG, it is written as the tiles come, and takes no memory for the
+        If it goes through in parts and the file can be written as they come, as PNG can, it takes no memory for the
         result: that may be larger than memory.
 
         Args:
-            source: one image of anything that :meth:`zoo.Images.of` takes.
+            source: one sample of anything that :meth:`reconstruct` takes.
             path: the file.
             tile: as for :meth:`reconstruct`.
             overlap: likewise.
-            format: as for :meth:`zoo.Images.save`.
+            format: as for ``save`` of the result.
             bits: likewise.
             conditions: as for :meth:`reconstruct`.
 
         Raises:
-            InputError: as :meth:`reconstruct`, for more or less than one image, and for a result that is too large
+            InputError: as :meth:`reconstruct`, for more or less than one sample, and for a result that is too large
                 for its format.
             MediaError: where the disk does not take it.
         """
         self.check_tiles(tile, overlap)
-        images = Images.of(source, alpha=self._input.size is None)
-        if len(images) != 1:
-            raise InputError(f"One image goes into a file, not {len(images)}: use reconstruct(...).save(FOLDER).")
-        (x,) = images.arrays
-        array = self._fit(colours(x))
-        height, width = self.result_size(array.shape[1:])
-        check_output(path, size=(width, height), format=format, bits=bits)
-        target = Path(path)
-        values = self.checked(conditions, 1, "forward")
-        side = self._side(tile, array.shape, values)
-        png = (format or target.suffix[1:]).lower().lstrip(".") == "png"
-        if not side or not png or x.shape[0] in (2, 4) or is_folder(path):
-            made = self.reconstruct(images, tile=tile, overlap=overlap, **conditions)
-            return made.save(path, format=format, bits=bits)
-        bands = self._bands(array, side, overlap, values, images.names[0])
-        first = next(bands)
-        shape = (len(first), height, width)
-        return write_bands(chain([first], bands), shape, target, bits=bits, info=images[0].infos[0])
+        reader, writer = self.processors(source)
+        samples = reader.read(source)
+        if len(samples) != 1:
+            raise InputError(
+                f"A file takes one result, and these are {len(samples)} {samples.noun}: use "
+                "reconstruct(...).save(FOLDER)."
+            )
+        options: dict[str, Any] = {"format": format} if format else {}
+        options |= {"bits": bits} if bits != 8 else {}
+        writer.check_target(samples, path, **options)
+        values = self.prepare_conditions(conditions, 1, "forward")
+        if writer.streams(samples, path, **options):
+            spaces = self._spaces()
+            rows = rows_of(samples, reader, spaces, values)
+            row = next(rows)
+            side = self._side(tile, row, reader, spaces)
+            second = next(rows, None)
+            assert row.prepared is not None
+            if second:
+                stream = self._through_tiles(chain([row, second], rows), reader, tile, overlap, 16)
+                return writer.write((output for _, output in stream), row.prepared, path, **options)
+            if side:
+                self._check_part(row, reader, side, overlap)
+                return writer.write(self._bands(row, reader, side, overlap, spaces), row.prepared, path, **options)
+        result = self.reconstruct(samples, tile=tile, overlap=overlap, **conditions)
+        result.save(path, **options)
+        return None
 
-    def _bands(
-        self, array: Array, side: int, overlap: int | None, conditions: Mapping[str, Any], name: str
-    ) -> Iterator[Array]:
-        """The result for one image, in bands from top to bottom."""
-        multiple, scale = self._input.multiple, self._scale
-        overlap = (self.reach or 0) if overlap is None else overlap
-        height, width = (min(length, side + 2 * overlap) for length in array.shape[1:])
-        self._at_once("forward", (1, len(array), height, width), height * width * scale**2, conditions, name, 1)
+    def streams(self, sample: Samples, path: str | os.PathLike[str], **options: Any) -> bool:
+        """Whether :meth:`reconstruct_to` writes the result of a sample as it comes, for it is large."""
+        reader, writer = self.processors(sample)
+        if not writer.streams(sample, path, **options):
+            return False
+        large = self.receptive_radius is not None and math.prod(reader.lengths(sample)) > reader.whole
+        return large or sample.kind != self._formats[0].kind
 
-        def run(x: Array) -> Array:
-            return self._checked_run("forward", x, conditions, [name])
+    # What goes into the verbs.
 
-        left, width = scale * array.shape[1], scale * array.shape[2]
-        for band in bands(run, _pad(array, multiple), side, overlap, multiple, scale):
-            yield band[:, :left, :width]
-            left -= band.shape[1]
+    def processors(self, inputs: Any = None) -> tuple[Processor[Any], Processor[Any]]:
+        """What stands between samples and the network: of its input, which ``inputs`` go through, and of its output."""
+        given = inputs.kind if isinstance(inputs, Samples) else None
+        return processors(*self._formats, given)
+
+    @property
+    def _formats(self) -> tuple[Format, Format]:
+        output = self.entry.output if self.entry else Format()
+        return (self.entry.input if self.entry and self.entry.input else Format(kind=output.kind)), output
+
+    @property
+    def _name(self) -> str:
+        return self.entry.model if self.entry else type(self).__name__
+
+    def prepare(self, inputs: Any) -> Any:
+        """Samples as the network sees them: with its channels and, if that is fixed, its size.
+
+        Args:
+            inputs: anything that :meth:`reconstruct` takes.
+        """
+        reader, _ = self.processors(inputs)
+        return reader.seen(reader.read(inputs))
+
+    def _spaces(self) -> dict[str, Space]:
+        return {condition.name: space(condition) for condition in self.entry.conditions} if self.entry else {}
+
+    def prepare_conditions(self, given: Mapping[str, Any], n: int, call: str) -> dict[str, list[Any]]:
+        """One checked value of each condition for each of ``n`` samples.
+
+        Args:
+            given: what a user gave, by name.
+            n: how many samples there are.
+            call: the method of the network that will take them.
+
+        Raises:
+            InputError: for a condition that is wrong, unknown or missing.
+        """
+        return {name: each.each(value, n) for name, (each, value) in self._given(given, call).items()}
+
+    def check_conditions(self, given: Mapping[str, Any], n: int, call: str) -> None:
+        """Refuse what :meth:`prepare_conditions` would, but read no file.
+
+        Raises:
+            InputError: for a condition that is wrong, unknown or missing.
+        """
+        for each, value in self._given(given, call).values():
+            each.check_given(value, n)
+
+    def _given(self, given: Mapping[str, Any], call: str) -> dict[str, tuple[Space, Any]]:
+        spaces = self._spaces()
+        for name in given:
+            if name not in spaces:
+                known = f"it takes {', '.join(spaces)}" if spaces else "it takes none"
+                raise UnknownNameError(f"{self._name} has no condition {name!r}{near(name, spaces) or f': {known}.'}")
+        required = self.required_conditions(call)
+        chosen = {}
+        for name, each in spaces.items():
+            value = given.get(name, each.condition.default)
+            if value is not None:
+                chosen[name] = each, value
+            elif each.condition.required or name in required:
+                choices = ", ".join(map(str, each.condition.choices))
+                raise InputError(f"{self._name} needs the condition {name}{f': one of {choices}' if choices else ''}.")
+        return chosen
 
     def check_tiles(self, tile: int | str | None, overlap: int | None) -> None:
         """Refuse what :meth:`reconstruct` does not take as ``tile`` and ``overlap``.
@@ -288,70 +335,180 @@ class Verbs:
         Raises:
             InputError: for a wrong word or number, or tiles where the network takes none.
         """
-        check_tiles(tile, overlap, self.reach, self._name)
+        check_tiles(tile, overlap, self.receptive_radius, self._name)
 
-    def _at_once(
+    # Through the network.
+
+    def _latent_rows(
         self,
-        call: str,
-        shape: tuple[int, ...],
-        pixels: int | None,
-        conditions: Mapping[str, Any],
-        name: str,
-        wanted: int,
-    ) -> int:
-        """How many inputs go through the network together: those that are wanted, or as many as half the memory holds.
+        numbers: Iterable[int],
+        seed: int,
+        latents: Array | None,
+        spaces: Mapping[str, Space],
+        values: Mapping[str, Sequence[Any]],
+        writer: Processor[Any],
+    ) -> Iterator[Row]:
+        for index, number in enumerate(numbers):
+            z = self.draw(np.random.default_rng((seed, number))) if latents is None else latents[index]
+            name = f"sample {number} of seed {seed}" if latents is None else f"latent {index}"
+            conditions = {name: spaces[name].fit(each[index], None, writer)[0] for name, each in values.items()}
+            yield Row(index, name, z, conditions)
+
+    def _outputs(
+        self,
+        reader: Processor[Any],
+        samples: Samples,
+        values: Mapping[str, Sequence[Any]],
+        batch_size: int,
+        tile: int | str | None,
+        overlap: int | None,
+    ) -> Iterator[tuple[Row, Any]]:
+        """What the network makes of samples, row by row."""
+        rows = rows_of(samples, reader, self._spaces(), values)
+        yield from self._through_tiles(rows, reader, tile, overlap, batch_size, len(samples))
+
+    def _through_tiles(
+        self,
+        rows: Iterable[Row],
+        reader: Processor[Any],
+        tile: int | str | None,
+        overlap: int | None,
+        batch_size: int,
+        n: int | None = None,
+    ) -> Iterator[tuple[Row, Any]]:
+        """What the network makes of rows, in batches of neighbours of one shape, or each in tiles; order is kept."""
+        spaces = self._spaces()
+        for first, group in alike(rows, spaces):
+            assert first.prepared is not None
+            side = self._side(tile, first, reader, spaces)
+            if not side:
+                # Of one sample there may be several rows, of which nobody knows how many there are.
+                single = isinstance(first.prepared.arrays, Sequence) and len(first.prepared.arrays) == 1
+                wanted = min(batch_size, n - first.number) if n is not None and single else batch_size
+                positions = reader.positions(self._lengths(first, reader))
+                yield from self._through("forward", group, spaces, positions, wanted)
+                continue
+            for row in group:
+                self._check_result(row, reader)
+                self._check_part(row, reader, side, overlap)
+                axis = self._axes(row, reader)[0]
+                yield row, np.concatenate(list(self._bands(row, reader, side, overlap, spaces)), axis)
+
+    def _through(
+        self, call: str, rows: Iterable[Row], spaces: Mapping[str, Space], positions: int | None, wanted: int
+    ) -> Iterator[tuple[Row, Any]]:
+        """What a method of the network makes of rows that follow each other, in as large batches as memory allows.
 
         Args:
-            call: the method of the network.
-            shape: of one input, ``(1, ...)``.
-            pixels: of the input or its result, whichever has more; None if nobody knows.
-            conditions: of one input.
-            name: of one input.
-            wanted: the most.
+            call: the method.
+            rows: those of one shape share batches.
+            spaces: of the conditions.
+            positions: of each input or its result, whichever has more; None if nobody knows.
+            wanted: the most in a batch.
+        """
+        for first, group in alike(rows, spaces):
+            at_once = self._at_once(call, first, spaces, positions, wanted)
+            for batch in chunks(group, at_once):
+                x, conditions = stacked(batch, spaces)
+                y = self._checked_run(call, x, conditions, [row.name for row in batch])
+                yield from zip(batch, outputs_of(y), strict=True)
+
+    @staticmethod
+    def _axes(row: Row, reader: Processor[Any]) -> list[int]:
+        """The axes along which a row can be cut, counted from the last one."""
+        return [axis - row.array.ndim for axis in reader.axes]
+
+    @classmethod
+    def _lengths(cls, row: Row, reader: Processor[Any]) -> tuple[int, ...]:
+        """Of a row along the axes of its processor, with padding."""
+        return tuple(row.array.shape[axis] for axis in reader.axes)
+
+    def _bands(
+        self, row: Row, reader: Processor[Any], side: int, overlap: int | None, spaces: Mapping[str, Space]
+    ) -> Iterator[Array]:
+        """The result for one row, without padding, in bands along the first axis."""
+        assert row.prepared is not None
+        x, conditions = stacked([row], spaces)
+        axes = self._axes(row, reader)
+        wanted = [length * scale for length, scale in zip(row.prepared.lengths, reader.scales, strict=True)]
+        others = {axis: slice(0, length) for axis, length in zip(axes[1:], wanted[1:], strict=True)}
+
+        def run(window: Window) -> Array:
+            part = {name: spaces[name].window(value, window) for name, value in conditions.items()}
+            result: Array = self._checked_run("forward", cut(x, window), part, [row.name])[0]
+            return result
+
+        overlap = (self.receptive_radius or 0) if overlap is None else int(overlap)
+        left = wanted[0]
+        lengths = self._lengths(row, reader)
+        for band in tiling.bands(run, lengths, axes, side, overlap, reader.multiples, reader.scales):
+            yield cut(band, {axes[0]: slice(0, left), **others})
+            left -= band.shape[axes[0]]
+            if left <= 0:
+                return
+
+    # Memory.
+
+    def _at_once(self, call: str, row: Row, spaces: Mapping[str, Space], positions: int | None, wanted: int) -> int:
+        """How many rows go through the network together: those that are wanted, or as many as half the memory holds.
 
         Raises:
             InputError: if not even one has room.
         """
-        need, free = self._need(call, shape, pixels, conditions, wanted), self._free_memory()
+        need, free = self._need(call, row, spaces, positions, wanted), self._free_memory()
         if need > free:
-            cure = "run it in smaller tiles, or make it smaller" if self.reach is not None else "make it smaller"
+            name = row.name if row.prepared else "a sample"
+            cure = "make it smaller"
+            if self.receptive_radius is not None:
+                cure = "run it in smaller tiles, or make it smaller"
             raise InputError(
                 f"{self._name} needs about {need / 1e9:,.1f} GB of memory for {name} and {free / 1e9:,.1f} GB are "
                 f"free: {cure}."
             )
         return max(1, min(wanted, int(free / 2 / need))) if need else wanted
 
-    def _need(
-        self, call: str, shape: tuple[int, ...], pixels: int | None, conditions: Mapping[str, Any], wanted: int
-    ) -> int:
-        """Bytes of memory that one input takes on its way; 0 if there is ample room for all that are wanted."""
-        if pixels and wanted * pixels * AMPLE <= self._free_memory() / 2:
+    def _need(self, call: str, row: Row, spaces: Mapping[str, Space], positions: int | None, wanted: int) -> int:
+        """Bytes of memory that one row takes on its way; 0 if there is ample room for all that are wanted."""
+        if positions and wanted * positions * AMPLE <= self._free_memory() / 2:
             return 0
-        found = self._peak(call, shape, conditions)
-        return (pixels or 0) * AMPLE // 2 if found is None else found
+        x, conditions = stacked([row], spaces)
+        found = None if isinstance(x, tuple) else self._peak(call, x.shape, conditions)
+        return (positions or 0) * AMPLE // 2 if found is None else found
 
-    def _side(self, tile: int | str | None, shape: tuple[int, ...], conditions: Mapping[str, Any]) -> int:
-        """How large the tiles of an image ``(C, H, W)`` are; 0 for none. Where memory is short, "auto" makes some."""
-        multiple = self._input.multiple
-        side = tile_side(tile, self.reach, shape, multiple)
-        if side or self.reach is None or tile is None:
+    def _side(self, tile: int | str | None, row: Row, reader: Processor[Any], spaces: Mapping[str, Space]) -> int:
+        """How large the tiles of a row are; 0 for none. Where memory is short, "auto" makes some."""
+        radius = self.receptive_radius
+        if tile is None or radius is None or not reader.axes or row.prepared is None:
+            return 0
+        multiple = max(reader.multiples)
+        side = int(tile) if not isinstance(tile, str) else max(reader.part, 2 * radius)
+        side += -side % multiple
+        if not isinstance(tile, str) or math.prod(row.prepared.lengths) > reader.whole:
             return side
-        height, width = (length + -length % multiple for length in shape[1:])
-        need = self._need("forward", (1, shape[0], height, width), height * width * self._scale**2, conditions, 1)
-        return (
-            tile_side(max(SIDE, 2 * self.reach), self.reach, shape, multiple) if need > self._free_memory() / 2 else 0
-        )
+        positions = reader.positions(self._lengths(row, reader))
+        return side if self._need("forward", row, spaces, positions, 1) > self._free_memory() / 2 else 0
 
-    def _check_result(self, shape: tuple[int, ...], name: str) -> None:
-        """Refuse a result that comes in bands and that memory does not hold."""
-        need, free = 2 * 4 * shape[0] * shape[1] * shape[2] * self._scale**2, free_memory()
+    def _check_part(self, row: Row, reader: Processor[Any], side: int, overlap: int | None) -> None:
+        """Refuse tiles of which memory does not hold one."""
+        overlap = (self.receptive_radius or 0) if overlap is None else int(overlap)
+        lengths = [min(length, side + 2 * overlap) for length in self._lengths(row, reader)]
+        window = {axis: slice(0, length) for axis, length in zip(self._axes(row, reader), lengths, strict=True)}
+        spaces = self._spaces()
+        conditions = {name: spaces[name].window(value, window) for name, value in row.conditions.items()}
+        part = Row(row.number, row.name, cut(row.array, window), conditions, row.prepared)
+        self._at_once("forward", part, spaces, reader.positions(lengths), 1)
+
+    def _check_result(self, row: Row, reader: Processor[Any]) -> None:
+        """Refuse a result that comes in parts and that memory does not hold."""
+        assert row.prepared is not None
+        need, free = 2 * 4 * reader.result_values(row.prepared.lengths), free_memory()
         if need > free:
             raise InputError(
-                f"The result for {name} needs {need / 1e9:,.1f} GB of memory and {free / 1e9:,.1f} GB are free: write "
-                "it as PNG, which takes none (reconstruct_to in Python), or make the image smaller."
+                f"The result for {row.name} needs {need / 1e9:,.1f} GB of memory and {free / 1e9:,.1f} GB are free: "
+                "write it as PNG, which takes none (reconstruct_to in Python), or make the image smaller."
             )
 
-    def _checked_run(self, call: str, x: Array, conditions: Mapping[str, Any], names: Sequence[str]) -> Array:
+    def _checked_run(self, call: str, x: Any, conditions: Mapping[str, Any], names: Sequence[str]) -> Any:
         """What :meth:`_run` gives, if it is finite and memory was enough."""
         try:
             y = self._run(call, x, conditions)
@@ -362,136 +519,79 @@ class Verbs:
                 f"{self._name} has too little memory for {names[0]}{f' and {len(names) - 1} more' * (len(names) > 1)}: "
                 "give fewer at once, smaller ones, or smaller tiles."
             ) from error
-        for name, image in zip(names, y, strict=True):
-            if not (np.isfinite(image.min()) and np.isfinite(image.max())):
-                raise ZooError(
-                    f"{self._name} makes NaN or infinite values of {name}: its weights are damaged, or what it "
-                    "computes in is too narrow for it: get them again, or load it with dtype=torch.float32."
-                )
+        for part in y if isinstance(y, tuple) else (y,):
+            for name, values in zip(names, part, strict=True):
+                if not (np.isfinite(values.min()) and np.isfinite(values.max())):
+                    raise ZooError(
+                        f"{self._name} makes NaN or infinite values of {name}: its weights are damaged, or what it "
+                        "computes in is too narrow for it: get them again, or load it with dtype=torch.float32."
+                    )
         return y
 
-    @property
-    def fixed_size(self) -> tuple[int, int] | None:
-        """Height and width of the images that the network takes; None for any."""
-        return self._input.size
+    # Made-up inputs.
 
-    def result_size(self, size: tuple[int, ...]) -> tuple[int, int]:
-        """Height and width of what :meth:`reconstruct` makes of an image of this height and width."""
-        height, width = self.fixed_size or size
-        return height * self._scale, width * self._scale
+    def example_batch(self, call: str, n: int = 2) -> tuple[Any, dict[str, Any]]:
+        """Made-up input of ``decode`` or ``forward`` for ``n`` samples, and all conditions, as :meth:`_run` takes them.
 
-    @property
-    def _scale(self) -> int:
-        return self.entry.output.scale if self.entry else 1
-
-    def prepare(self, inputs: Any) -> Images:
-        """Images as the network sees them: with its channels and, if that is fixed, its size.
-
-        Args:
-            inputs: anything that :meth:`zoo.Images.of` takes.
+        Inputs are of another size for another ``n``, if the network takes any.
         """
-        images = Images.of(inputs)
-        return Images([self._fit(array) for array in images.arrays], images.names, infos=images.infos)
+        rng = np.random.default_rng(n)
+        if call == "decode":
+            latents = [self.draw(np.random.default_rng((n, i))) for i in range(n)]
+            return self._latent_batch(np.stack(latents), rng)
+        reader, _ = self.processors()
+        return self._sample_batch(reader, reader.example_samples(n), rng)
 
-    def _fit(self, array: Array) -> Array:
-        return fit(array, self._input.channels, self._input.size)
+    def smallest_batch(self, call: str) -> tuple[Any, dict[str, Any]]:
+        """As :meth:`example_batch` for one sample, of the smallest size that tells whether formats are right."""
+        rng = np.random.default_rng(0)
+        if call == "decode":
+            return self._latent_batch(self.draw(rng)[None], rng)
+        reader, _ = self.processors()
+        return self._sample_batch(reader, reader.smallest_sample(), rng)
 
-    @property
-    def _input(self) -> Format:
-        return self.entry.input if self.entry and self.entry.input else Format()
+    def probe_batches(self, call: str) -> list[tuple[Any, dict[str, Any]]]:
+        """Batches of the kinds of input that occur, by which two ways to compute are compared.
 
-    @property
-    def _name(self) -> str:
-        return self.entry.model if self.entry else type(self).__name__
+        They are as those of :meth:`example_batch`.
 
-    def checked(self, given: Mapping[str, Any], n: int, call: str) -> dict[str, Any]:
-        """Conditions as a method of the network takes them: arrays, or lists of texts, of length ``n``.
-
-        Raises:
-            InputError: for a condition that is wrong, unknown or missing.
+        Of latents: four, one between two of them, the mean of all, and one three times as far as usual.
         """
-        declared = {c.name: c for c in self.entry.conditions} if self.entry else {}
-        for name in given:
-            if name not in declared:
-                known = f"it takes {', '.join(declared)}" if declared else "it takes none"
-                raise UnknownNameError(f"{self._name} has no condition {name!r}{near(name, declared) or f': {known}.'}")
-        required = self.required_conditions(call)
-        made = {}
-        for name, condition in declared.items():
-            value = given.get(name, condition.default)
-            if value is None:
-                if condition.required or name in required:
-                    raise InputError(f"{self._name} needs the condition {name}{_hint(condition)}.")
-                continue
-            made[name] = self._condition(condition, value, n)
-        return made
+        rng = np.random.default_rng(0)
+        if call == "decode":
+            z = np.stack([self.draw(rng) for _ in range(5)])
+            return [self._latent_batch(np.concatenate([z[:4], (z[:1] + z[1:2]) / 2, 0 * z[:1], 3 * z[4:]]), rng)]
+        reader, _ = self.processors()
+        return [self._sample_batch(reader, samples, rng) for samples in reader.probe_samples()]
 
-    def _condition(self, condition: Condition, value: Any, n: int) -> Any:
-        if condition.kind != "image" and hasattr(value, "tolist"):  # labels as an array or a tensor
-            value = value.tolist()
-        several = not isinstance(value, (str, bytes)) and hasattr(value, "__len__")
-        if condition.kind == "image":
-            arrays = Images.of(value).arrays
-            if len(arrays) == 1:
-                arrays = arrays * n
-            size = arrays[0].shape[1:] if arrays else None
-            values: list[Any] = [fit(array, array.shape[0], size) for array in arrays]
-        else:
-            values = [condition.check(v) for v in value] if several else [condition.check(value)] * n
-        if len(values) != n:
-            raise InputError(f"{condition.name} has {len(values)} values for {n} samples: give one, or one for each.")
-        if condition.kind == "image":
-            return np.stack(values) * 2 - 1
-        if condition.kind == "choice":
-            values = [condition.choices.index(v) for v in values]
-        if condition.kind == "text":
-            return values
-        return np.array(values, np.float32 if condition.kind == "number" else np.int64)
+    def _latent_batch(self, z: Array, rng: np.random.Generator) -> tuple[Any, dict[str, Any]]:
+        spaces, (_, writer) = self._spaces(), self.processors()
+        rows = [
+            Row(i, "", z[i], {name: s.fit(s.check(s.sample(rng)), None, writer)[0] for name, s in spaces.items()})
+            for i in range(len(z))
+        ]
+        return stacked(rows, spaces)
+
+    def _sample_batch(
+        self, reader: Processor[Any], samples: Samples, rng: np.random.Generator
+    ) -> tuple[Any, dict[str, Any]]:
+        spaces = self._spaces()
+        values = {
+            name: [each.check(each.sample(rng, samples[i])) for i in range(len(samples))]
+            for name, each in spaces.items()
+        }
+        return stacked(list(rows_of(samples, reader, spaces, values)), spaces)
 
 
-def _hint(condition: Condition) -> str:
-    return f": one of {', '.join(map(str, condition.choices))}" if condition.choices else ""
-
-
-def _check_memory(n: int, output: Format) -> None:
-    if output.kind != "image" or not output.size:
-        return
-    each = 4 * (output.channels or 3) * output.size[0] * output.size[1]
+def _check_memory(n: int, writer: Processor[Any]) -> None:
+    """Refuse more samples than memory holds."""
+    each = 4 * (writer.generated_positions() or 0) * (writer.output.channels or 3)
     free = free_memory()
     if n * each > free:
         raise InputError(
             f"{n:,} samples need {n * each / 1e9:,.1f} GB of memory and {free / 1e9:,.1f} GB are free: "
             f"ask for at most {free // each:,} at a time."
         )
-
-
-def _chunks(rows: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    return (rows[i : i + size] for i in range(0, len(rows), size))
-
-
-def _take(conditions: Mapping[str, Any], rows: Sequence[int]) -> dict[str, Any]:
-    """The conditions of some samples, which are neighbours."""
-    return {name: values[rows[0] : rows[-1] + 1] for name, values in conditions.items()}
-
-
-def _pad(array: Array, multiple: int) -> Array:
-    """Mirror an image outward, to the right and below, until height and width are divisible."""
-    bottom, right = -array.shape[1] % multiple, -array.shape[2] % multiple
-    return np.pad(array, ((0, 0), (0, bottom), (0, right)), "reflect") if bottom or right else array
-
-
-def _with_alpha(made: Array, given: Array) -> Array:
-    """A result with the transparency of what it was made from."""
-    if given.shape[0] not in (2, 4):
-        return made
-    height, width = made.shape[1:]
-    alpha = Image.fromarray(given[-1]).resize((width, height), Image.Resampling.BICUBIC)
-    return np.concatenate([made, np.clip(np.asarray(alpha), 0, 1)[None]])
-
-
-def _to_arrays(y: Array) -> list[Array]:
-    """Network output ``(N, C, H, W)`` in [-1, 1] to images in [0, 1]."""
-    return list(np.ascontiguousarray(np.clip((y + 1) / 2, 0, 1)))
 
 
 class _Progress:
@@ -502,7 +602,7 @@ class _Progress:
         if shown:
             from tqdm import tqdm
 
-            self.bar = tqdm(total=total, unit="image", leave=False)
+            self.bar = tqdm(total=total, unit="sample", leave=False)
 
     def __enter__(self) -> Callable[[int], object]:
         return self.bar.update if self.bar else lambda n: None

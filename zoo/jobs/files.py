@@ -1,4 +1,4 @@
-"""Many images through a model: they are read, computed and written at the same time, and a bad one costs no other."""
+"""Many files through a model: they are read, computed and written at the same time, and a bad one costs no other."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from zoo.inference.verbs import Verbs
-    from zoo.media.images import Images
+    from zoo.media.base import Samples
 
-HELD = 4096 * 4096  # pixels that are read ahead, or wait to be written, beside the one that passes the limit
+# Positions (pixels, moments) that are read ahead, or wait to be written, beside the one that passes the limit.
+HELD = 4096 * 4096
 
 
 @dataclass(frozen=True)
 class Job:
-    """One image to put through a model.
+    """One file to put through a model.
 
     Attributes:
         number: of the input, from 0.
         source: its path, or ``-``.
-        target: the file for its result; None if that goes on a sheet with others.
+        target: the file for its result; None if that goes into one file with others.
     """
 
     number: int
@@ -50,12 +51,12 @@ class Work:
 
     Attributes:
         options: tile and overlap of :meth:`zoo.inference.verbs.Verbs.reconstruct`.
-        conditions: for all inputs; a list has one value for each.
-        batch_size: images that go through the network at once, at most.
+        conditions: one value for all inputs, or :class:`Each` with one for each.
+        batch_size: inputs that go through the network at once, at most.
         compare: whether results become pairs of what the model saw and what it made.
         format: of the files; None to go by their names.
         bits: of each value in the files.
-        max_pixels: that an image may have; None for the usual limit.
+        limits: of what is read, such as ``max_pixels`` of images.
     """
 
     options: dict[str, Any] = field(default_factory=dict)
@@ -64,18 +65,31 @@ class Work:
     compare: bool = False
     format: str | None = None
     bits: int = 8
-    max_pixels: int | None = None
+    limits: dict[str, Any] = field(default_factory=dict)
 
     def of(self, jobs: Sequence[Job]) -> dict[str, Any]:
         """Options and conditions of some jobs."""
         chosen = {
-            name: [value[job.number] for job in jobs] if isinstance(value, list) else value
+            name: [value.values[job.number] for job in jobs] if isinstance(value, Each) else value
             for name, value in self.conditions.items()
         }
         return {**self.options, **chosen}
 
+    @property
+    def saving(self) -> dict[str, Any]:
+        """Keywords of ``save``: what differs from its defaults, which each kind has of its own."""
+        saving: dict[str, Any] = {"format": self.format} if self.format else {}
+        return saving | ({"bits": self.bits} if self.bits != 8 else {})
 
-Batch = list[tuple[Job, "Images"]]
+
+@dataclass(frozen=True)
+class Each:
+    """Values of a condition, one for each input, by their numbers."""
+
+    values: list[Any]
+
+
+Batch = list[tuple[Job, "Samples"]]
 
 
 def results(
@@ -84,8 +98,8 @@ def results(
     work: Work,
     failed: list[str],
     tick: Callable[[int], object] = lambda n: None,
-    check: Callable[[tuple[int, ...]], object] = lambda size: None,
-) -> Iterator[tuple[Job, Images | None]]:
+    check: Callable[[Samples], object] = lambda sample: None,
+) -> Iterator[tuple[Job, Samples | None]]:
     """Each job that was done, and its result; None if that is in its file already.
 
     Args:
@@ -94,21 +108,18 @@ def results(
         work: how.
         failed: takes a line for each job that could not be done.
         tick: is called with how many more were tried.
-        check: is called with height and width of each image before it is put through; what it raises ends all.
+        check: is called with each sample before it is put through; what it raises ends all.
     """
-    from zoo.inference.tiling import tile_side
-
     for batch in _ahead(model, jobs, work, failed):
         small: Batch = []
-        for job, image in batch:
-            check(image.arrays[0].shape[1:])
-            # What goes through in tiles is written as they come.
-            if job.target and not work.compare and tile_side("auto", model.reach, image.arrays[0].shape, 1):
-                make = partial(model.reconstruct_to, image, job.target, format=work.format, bits=work.bits)
+        for job, sample in batch:
+            check(sample)
+            if job.target and not work.compare and model.streams(sample, job.target, **work.saving):
+                make = partial(model.reconstruct_to, sample, job.target, **work.saving)
                 if kept(failed, job, partial(make, **work.of([job]))):
                     yield job, None
             else:
-                small.append((job, image))
+                small.append((job, sample))
         yield from _through(model, small, work, failed)
         tick(len(batch))
 
@@ -118,92 +129,87 @@ def to_files(
 ) -> list[Job]:
     """Do jobs that have a file each; those that were done, in the order of their numbers."""
     done = []
-    with Writers(failed, work) as writers:
-        for job, made in results(model, jobs, work, failed, tick):
+    with Writers(model, failed, work) as writers:
+        for job, result in results(model, jobs, work, failed, tick):
             done.append(job)
-            if made is not None:
-                writers.save(job, made)
+            if result is not None:
+                writers.save(job, result)
     return sorted(set(done) - set(writers.lost), key=lambda job: job.number)
 
 
 def _ahead(model: Verbs, jobs: Sequence[Job], work: Work, failed: list[str]) -> Iterator[Batch]:
-    """The images of all jobs in batches, the next of which is read while one is worked on."""
+    """The samples of all jobs in batches, the next of which is read while one is worked on."""
     from concurrent.futures import ThreadPoolExecutor  # which listing does without
 
     rest = iter(jobs)
+    reader, _ = model.processors()
 
     def batch() -> Batch:
-        found: Batch = []
-        pixels = 0
+        read: Batch = []
+        held = 0
         for job in rest:
-            if (image := _read(model, job, work, failed)) is not None:
-                found.append((job, image))
-                pixels += image.arrays[0][0].size
-            if len(found) >= work.batch_size or pixels >= HELD:
+            if (sample := _read(model, job, work, failed)) is not None:
+                read.append((job, sample))
+                held += reader.held(sample)
+            if len(read) >= work.batch_size or held >= HELD:
                 break
-        return found
+        return read
 
-    with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(batch)
-        while found := coming.result():
-            coming = reader.submit(batch)
-            yield found
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(batch)
+        while read := coming.result():
+            coming = pool.submit(batch)
+            yield read
 
 
-def _read(model: Verbs, job: Job, work: Work, failed: list[str]) -> Images | None:
-    """The image of a job, fitted to a network of fixed size, so that no large ones are held; None if it fails."""
-    from zoo.media.images import Images
-
-    made: list[Images] = []
+def _read(model: Verbs, job: Job, work: Work, failed: list[str]) -> Samples | None:
+    """The sample of a job, fitted to a network of fixed size, so that no large ones are held; None if it fails."""
+    samples: list[Samples] = []
+    aligned = model.entry is not None and any(c.aligned for c in model.entry.conditions if c.name in work.conditions)
 
     def read() -> None:
         if job.source == STANDARD and sys.stdin is None:
-            raise InputError("The standard input is closed: redirect an image to it.")
-        source = sys.stdin.buffer if job.source == STANDARD else job.source
-        image = Images.of(source, alpha=True, max_pixels=work.max_pixels)
-        if model.fixed_size:
-            image = model.prepare(image)
-        made.append(image)
+            raise InputError("The standard input is closed: redirect a file to it.")
+        reader, _ = model.processors()
+        sample = reader.read(sys.stdin.buffer if job.source == STANDARD else job.source, **work.limits)
+        # What is aligned with an input must see it before it is cropped.
+        samples.append(reader.seen(sample) if reader.fixed and not aligned else sample)
 
-    return made[0] if kept(failed, job, read) else None
+    return samples[0] if kept(failed, job, read) else None
 
 
-def _through(model: Verbs, batch: Batch, work: Work, failed: list[str]) -> Iterator[tuple[Job, Images]]:
-    """What becomes of images; if a batch fails, each alone, so that one bad image costs no other."""
-    fits: Batch = [one for one in batch if kept(failed, one[0], partial(_check_result, model, *one, work))]
+def _through(model: Verbs, batch: Batch, work: Work, failed: list[str]) -> Iterator[tuple[Job, Samples]]:
+    """What becomes of samples; if a batch fails, each alone, so that one that is bad costs no other."""
+    fits: Batch = [one for one in batch if kept(failed, one[0], partial(_check_target, model, *one, work))]
     if len(fits) > 1:
         try:
-            yield from _made(model, fits, work)
+            yield from _reconstructed(model, fits, work)
         except Exception:  # whatever it is: each alone says what it has
             for one in fits:
                 yield from _through(model, [one], work, failed)
     elif fits:
-        made: list[tuple[Job, Images]] = []
-        if kept(failed, fits[0][0], lambda: made.extend(_made(model, fits, work))):
-            yield from made
+        results: list[tuple[Job, Samples]] = []
+        if kept(failed, fits[0][0], lambda: results.extend(_reconstructed(model, fits, work))):
+            yield from results
 
 
-def _check_result(model: Verbs, job: Job, image: Images, work: Work) -> None:
+def _check_target(model: Verbs, job: Job, sample: Samples, work: Work) -> None:
     """Refuse what would be too large for the format of its file."""
-    from zoo.media.image_encode import check_output
-
     if job.target:
-        height, width = model.result_size(image.arrays[0].shape[1:])
-        check_output(job.target, size=(width, height), format=work.format, bits=work.bits)
+        _, writer = model.processors(sample)
+        writer.check_target(sample, job.target, **work.saving)
 
 
-def _made(model: Verbs, batch: Batch, work: Work) -> list[tuple[Job, Images]]:
-    """Images through the network, all together."""
-    from zoo.media.images import Images
-
-    jobs, images = [job for job, _ in batch], [image for _, image in batch]
-    given = Images.of(images, alpha=True)
-    given.names = [job.name for job in jobs]
-    made = model.reconstruct(given, batch_size=len(batch), **work.of(jobs))
+def _reconstructed(model: Verbs, batch: Batch, work: Work) -> list[tuple[Job, Samples]]:
+    """Samples through the network, all together."""
+    jobs, samples = [job for job, _ in batch], [sample for _, sample in batch]
+    inputs = type(samples[0]).concat(samples)
+    inputs.names = [job.name for job in jobs]
+    results = model.reconstruct(inputs, batch_size=len(batch), **work.of(jobs))
     if not work.compare:
-        return [(job, made[number]) for number, job in enumerate(jobs)]
-    seen = [model.prepare(image) for image in images]
-    return [(job, Images.of([seen[number], made[number]], alpha=True)) for number, job in enumerate(jobs)]
+        return [(job, results[number]) for number, job in enumerate(jobs)]
+    seen = [model.prepare(sample) for sample in samples]
+    return [(job, type(results).concat([seen[number], results[number]])) for number, job in enumerate(jobs)]
 
 
 def said(error: BaseException) -> str:
@@ -217,10 +223,10 @@ def said(error: BaseException) -> str:
 
 
 def kept(failed: list[str], job: Job, work: Callable[[], object]) -> bool:
-    """Whether work on an image was done; if not, why, is kept under its name."""
+    """Whether work on a file was done; if not, why, is kept under its name."""
     try:
         work()
-    except Exception as error:  # a decoder, a network, a disk: whatever it raises costs this image alone
+    except Exception as error:  # a decoder, a network, a disk: whatever it raises costs this file alone
         text, name = said(error), str(ZooError(job.name))
         failed.append(text if name in text else f"{name}: {text}")
         return False
@@ -234,27 +240,29 @@ class Writers:
         lost: jobs whose file could not be written.
     """
 
-    def __init__(self, failed: list[str], work: Work) -> None:
+    def __init__(self, model: Verbs, failed: list[str], work: Work) -> None:
         from concurrent.futures import ThreadPoolExecutor
 
         self.failed, self.work = failed, work
+        _, self.writer = model.processors()
         self.lost: list[Job] = []
         self.pool = ThreadPoolExecutor(2)
         self.waiting: deque[tuple[Job, int, Future[None]]] = deque()
-        self.pixels = 0
+        self.held = 0
 
-    def save(self, job: Job, images: Images) -> None:
+    def save(self, job: Job, samples: Samples) -> None:
         """Write the result of a job, soon."""
-        pixels = sum(array[0].size for array in images.arrays)
-        write = partial(images.save, job.target, format=self.work.format, bits=self.work.bits)  # type: ignore[arg-type]
-        self.waiting.append((job, pixels, self.pool.submit(write)))
-        self.pixels += pixels
-        while self.pixels > HELD:
+        assert job.target is not None
+        held = sum(self.writer.held(samples[i]) for i in range(len(samples)))
+        write = partial(samples.save, job.target, **self.work.saving)
+        self.waiting.append((job, held, self.pool.submit(write)))
+        self.held += held
+        while self.held > HELD:
             self._settle()
 
     def _settle(self) -> None:
-        job, pixels, future = self.waiting.popleft()
-        self.pixels -= pixels
+        job, held, future = self.waiting.popleft()
+        self.held -= held
         if not kept(self.failed, job, future.result):
             self.lost.append(job)
 

@@ -1,6 +1,6 @@
-"""Many images on many machines: the work of the verbs on Ray Data, with a model on each device.
+"""Many files on many machines: the work of the verbs on Ray Data, with a model on each device.
 
-Every image is a file of its own in a folder that all machines see. It is whole or not there, so what a lost worker
+Every result is a file of its own in a folder that all machines see. It is whole or not there, so what a lost worker
 had begun is done again by another.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 from zoo.errors import ZooError
 from zoo.jobs.files import Job, Work, ready, said, to_files
 
-IMAGES, SAMPLES = 16, 64  # that a worker takes at once
+INPUTS, SAMPLES = 16, 64  # that a worker takes at once
 
 
 class Worker:
@@ -42,9 +42,9 @@ class Worker:
         first, n = jobs[0].number, len(jobs)
         conditions: dict[str, Any] = self.work.of(jobs)
         try:
-            made = self.model.generate(n, seed=self.seed, first=first, **conditions)
+            samples = self.model.generate(n, seed=self.seed, first=first, **conditions)
             for number, job in enumerate(jobs):
-                made[number].save(job.target, format=self.work.format, bits=self.work.bits)  # type: ignore[arg-type]
+                samples[number].save(job.target, **self.work.saving)
         except Exception as error:  # said by the command, not by the machinery between
             failed.append(said(error))
             return []
@@ -74,7 +74,7 @@ def generate(files: Sequence[Path], loading: dict[str, Any], work: Work, seed: i
 
 
 def reconstruct(jobs: Sequence[Job], loading: dict[str, Any], work: Work) -> tuple[list[Job], list[str]]:
-    """Images through a model, likewise.
+    """Files through a model, likewise.
 
     Args:
         jobs: whose files all machines see under these paths.
@@ -87,7 +87,7 @@ def reconstruct(jobs: Sequence[Job], loading: dict[str, Any], work: Work) -> tup
     Raises:
         ZooError: if Ray is not installed.
     """
-    done, failed = _run("reconstruct", jobs, loading, work, 0, IMAGES)
+    done, failed = _run("reconstruct", jobs, loading, work, 0, INPUTS)
     numbers = set(done)
     return [job for job in jobs if job.number in numbers], failed
 

@@ -104,7 +104,7 @@ def read_open(file: BinaryIO, what: str, alpha: bool = False, max_pixels: int | 
         raise MediaError(f"{what}: {refusal(head, name)}, whatever the name says: use {FORMATS}.")
     limit = max_pixels or Image.MAX_IMAGE_PIXELS
     try:
-        with _allowing(max_pixels), _opened(file, kind) as image:
+        with _allowing(max_pixels), open_image(file, kind) as image:
             pixels = image.width * image.height
             if limit and pixels > limit:
                 raise Image.DecompressionBombError
@@ -123,13 +123,13 @@ def read_open(file: BinaryIO, what: str, alpha: bool = False, max_pixels: int | 
         raise
     except KeyError as error:
         if error.args != (kind,):
-            raise _damaged(what, error) from None
+            raise damaged(what, error) from None
         raise MediaError(f"{what}: this Pillow reads no {kind}: pip install --upgrade pillow.") from None
     except Exception as error:  # of all kinds: decoders do not agree on what they raise for damaged files
-        raise _damaged(what, error) from None
+        raise damaged(what, error) from None
 
 
-def _damaged(what: str, error: Exception) -> MediaError:
+def damaged(what: str, error: Exception) -> MediaError:
     reason = " ".join(str(error).split()) or type(error).__name__
     if re.search("unknown|unsupported|not supported|unimplemented|cannot handle", reason, re.IGNORECASE):
         return MediaError(f"{what}: of a kind that is not read, or damaged ({reason}): save it as PNG.")
@@ -141,7 +141,7 @@ def decode(file: BinaryIO, what: str, *, alpha: bool = False, max_pixels: int | 
     return read_open(file, what, alpha, max_pixels)[0]
 
 
-def _opened(file: BinaryIO, kind: str) -> Image.Image:
+def open_image(file: BinaryIO, kind: str) -> Image.Image:
     """An image whose header is read, by the one decoder that is meant.
 
     ``Image.open`` does the same, and warns of large images; nothing can stop that in one thread alone.
@@ -192,7 +192,7 @@ def _words(image: Image.Image, file: BinaryIO, kind: str) -> npt.NDArray[np.uint
         return np.asarray(image).view(">u2").astype(np.uint16)
     order = layout[2].replace("N", sys.byteorder[0].upper())
     high = np.asarray(image).astype(np.uint16)
-    with _opened(file, kind) as again:
+    with open_image(file, kind) as again:
         _unpack(again, f"{layout[1]};16{'L' if order == 'B' else 'B'}")
         words: npt.NDArray[np.uint16] = high << 8 | np.asarray(again)
     return words
@@ -233,7 +233,7 @@ def from_pil(image: Image.Image, what: str, alpha: bool = False) -> tuple[Array,
     except (InputError, MediaError):
         raise
     except Exception as error:  # it may come from a file that is read only here
-        raise _damaged(what, error) from None
+        raise damaged(what, error) from None
 
 
 def _convert(

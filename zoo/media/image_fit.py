@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
 from zoo.arrays import Array
 from zoo.media.image_decode import opaque
-
-if TYPE_CHECKING:
-    pass
 
 
 def colours(array: Array) -> Array:
@@ -60,12 +55,24 @@ def _nearest(seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     return nearest
 
 
-def fit(array: Array, channels: int | None, size: tuple[int, int] | None) -> Array:
+def crop_box(height: int, width: int, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the largest centred part of an image that has the shape of ``size``."""
+    shape = size[1] / size[0]
+    columns, rows = (float(width), float(height))
+    if width / height > shape:
+        columns = shape * height
+    elif width / height < shape:
+        rows = width / shape
+    left, top = (width - columns) * 0.5, (height - rows) * 0.5
+    return left, top, left + columns, top + rows
+
+
+def fit(array: Array, channels: int | None, size: tuple[int, int] | None, nearest: bool = False) -> Array:
     """An image ``(C, H, W)`` with the channels and size that a network takes.
 
     Colour becomes grey by its luma (ITU-R BT.601); grey becomes colour by repetition; transparency is laid on white,
     and stays if ``channels`` is None. For another size the largest centred part of the right shape is resized
-    (Lanczos), each pixel counting as much as it is seen.
+    (Lanczos), each pixel counting as much as it is seen. With ``nearest``, values are taken as they are, as for masks.
     """
     if channels:
         array = opaque(array)
@@ -74,7 +81,9 @@ def fit(array: Array, channels: int | None, size: tuple[int, int] | None) -> Arr
     elif channels == 3 and array.shape[0] == 1:
         array = np.repeat(array, 3, 0)
     if size and array.shape[1:] != size:
-        if array.shape[0] in (2, 4):
+        if nearest:
+            array = _resized(array, size, Image.Resampling.NEAREST)
+        elif array.shape[0] in (2, 4):
             *colour, alpha = _resized(np.concatenate([colours(array) * array[-1:], array[-1:]]), size)
             plain = _resized(colours(array), size)
             shown = alpha > 1 / 512
@@ -86,6 +95,8 @@ def fit(array: Array, channels: int | None, size: tuple[int, int] | None) -> Arr
     return array
 
 
-def _resized(array: Array, size: tuple[int, int]) -> Array:
-    planes = [ImageOps.fit(Image.fromarray(plane), size[::-1], Image.Resampling.LANCZOS) for plane in array]
+def _resized(array: Array, size: tuple[int, int], resampling: Image.Resampling = Image.Resampling.LANCZOS) -> Array:
+    height, width = array.shape[1:]
+    box = crop_box(height, width, size)
+    planes = [Image.fromarray(plane).resize(size[::-1], resampling, box) for plane in array]
     return np.stack([np.asarray(plane) for plane in planes])

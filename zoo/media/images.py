@@ -239,6 +239,10 @@ def _read(source: Any, alpha: bool, max_pixels: int | None, item: str = "") -> I
     if isinstance(source, Images):
         made = Images.of(source, alpha)
         yield from zip(made.names, made.arrays, made._infos(), strict=True)
+    elif isinstance(source, Samples):
+        raise InputError(
+            f"{item or type(source).__name__} holds {source.noun}, and no images: give a path, or an array."
+        )
     elif isinstance(source, str) and source.startswith(("http://", "https://")):
         raise InputError(f"{source} is an address, and nothing is fetched from the network here: download it first.")
     elif isinstance(source, (str, os.PathLike)):

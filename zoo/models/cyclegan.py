@@ -87,7 +87,9 @@ class CycleGAN(Model):
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels or channels, 7), nn.Tanh()]  # c7s1-3
         self.model = nn.Sequential(*layers)
         if norm == "batch":
-            self.reach = 8 * blocks + 16  # blocks work at a quarter of the size; the rest comes to 15 pixels at most
+            self.receptive_radius = (
+                8 * blocks + 16
+            )  # blocks work at a quarter of the size; the rest comes to 15 pixels at most
 
     def forward(self, x: Tensor) -> Tensor:
         """Images ``(N, channels, H, W)`` to ``(N, out_channels, H, W)``, both in [-1, 1].

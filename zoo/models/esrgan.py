@@ -82,7 +82,9 @@ class ESRGAN(Model):
         self.conv_up2 = nn.Conv2d(width, width, 3, padding=1)
         self.conv_hr = nn.Conv2d(width, width, 3, padding=1)
         self.conv_last = nn.Conv2d(width, channels, 3, padding=1)
-        self.reach = self.fold * (15 * blocks + 4)  # five convolutions three times in a block; first, after, enlarged
+        self.receptive_radius = self.fold * (
+            15 * blocks + 4
+        )  # five convolutions three times in a block; first, after, enlarged
 
     def forward(self, x: Tensor) -> Tensor:
         """Images ``(N, channels, H, W)`` to ``(N, channels, scale * H, scale * W)``, both in [-1, 1].

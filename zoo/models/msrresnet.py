@@ -43,7 +43,7 @@ class MSRResNet(Model):
         self.conv_hr = nn.Conv2d(width, width, 3, padding=1)
         self.conv_last = nn.Conv2d(width, channels, 3, padding=1)
         self.act = nn.LeakyReLU(0.1, True)
-        self.reach = (
+        self.receptive_radius = (
             2 * blocks + 3
         )  # the first convolution, and those behind the blocks, which come to two pixels at most
 

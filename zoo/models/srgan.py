@@ -100,7 +100,7 @@ class SRGAN(Model):
         self.tail = nn.Conv2d(width, channels, kernel, padding=kernel // 2, bias=outer)
         if norm != "instance":
             enlarged = sum(0.5**i for i in range(len(self.up))) + kernel // 2 / scale
-            self.reach = math.ceil(kernel // 2 + 2 * blocks + 1 + enlarged)
+            self.receptive_radius = math.ceil(kernel // 2 + 2 * blocks + 1 + enlarged)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images ``(N, channels, H, W)`` in [-1, 1] to ``(N, channels, scale * H, scale * W)``, about that range."""

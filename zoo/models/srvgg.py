@@ -32,7 +32,7 @@ class SRVGG(Model):
         for _ in range(convs):
             layers += [nn.Conv2d(width, width, 3, padding=1), nn.PReLU(width)]
         self.body = nn.Sequential(*layers, nn.Conv2d(width, channels * scale**2, 3, padding=1))
-        self.reach = convs + 2
+        self.receptive_radius = convs + 2
 
     def forward(self, x: Tensor) -> Tensor:
         """Images ``(N, channels, H, W)`` in [-1, 1] to ``(N, channels, scale * H, scale * W)``, about that range."""

@@ -80,7 +80,7 @@ class TAESD(Autoencoder):
         self.encoder = Half(*encoder, nn.Conv2d(WIDTH, latent_channels, 3, padding=1))
         self.decoder = Half(*decoder, Block(), nn.Conv2d(WIDTH, 3, 3, padding=1))
         # Three blocks of three convolutions at an eighth, a quarter and half of the size, and what is between, twice.
-        self.reach = None if pool else 304
+        self.receptive_radius = None if pool else 304
 
     def encode(self, x: Tensor) -> Tensor:
         """Images ``(N, 3, H, W)`` in [-1, 1] to latents ``(N, latent_channels, H / 8, W / 8)``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +12,25 @@ from zoo.errors import InputError
 
 FORMATS = ("safetensors", "safetensors-fp16", "state-dict", "onnx")  # that a model can be exported in
 VERBS = ("generate", "reconstruct")
-KINDS = ("image", "audio", "video", "molecules")
-CONDITION_KINDS = ("choice", "integer", "number", "text", "image")
+FORMAT_KEYS = {  # what a format of each kind may say
+    "image": ("channels", "size", "multiple", "scale"),
+    "audio": ("channels", "rate", "length", "multiple"),
+    "video": ("channels", "size", "fps", "frames", "multiple", "scale"),
+    "molecules": ("elements", "atoms"),
+}
+KINDS = tuple(FORMAT_KEYS)
+# Kinds of conditions, and of what kind of format they are, if they are samples.
+CONDITION_KINDS = {
+    "choice": "",
+    "integer": "",
+    "number": "",
+    "text": "",
+    "keypoints": "",
+    "image": "image",
+    "mask": "image",
+    "audio": "audio",
+    "video": "video",
+}
 
 
 @dataclass(frozen=True)
@@ -20,11 +38,17 @@ class Format:
     """What goes into a model or comes out of it.
 
     Attributes:
-        kind: image, audio, video or molecules.
-        channels: 1 for grey, 3 for RGB, None where it does not apply.
-        size: height and width in pixels, None for any size.
-        multiple: height and width of an input must be divisible by this; others are padded.
+        kind: image, audio, video or molecules; each has the attributes that :data:`FORMAT_KEYS` names.
+        channels: of images and video: 1 for grey, 3 for RGB; of audio: 1 for mono, 2 for stereo. None for any.
+        size: height and width in pixels; None for any size.
+        multiple: height and width, or the length of audio, must be divisible by this in an input; others are padded.
         scale: how many times larger the output is than the input.
+        rate: of audio, in hertz.
+        length: of audio, in samples for each channel; None for any length.
+        fps: of video, frames in a second; None for any.
+        frames: of video, how many; None for any number.
+        elements: of molecules, the symbols of the atoms there may be, in the order of the network's numbers.
+        atoms: of molecules, the most that one may have.
     """
 
     kind: str = "image"
@@ -32,6 +56,12 @@ class Format:
     size: tuple[int, int] | None = None
     multiple: int = 1
     scale: int = 1
+    rate: int | None = None
+    length: int | None = None
+    fps: float | None = None
+    frames: int | None = None
+    elements: tuple[str, ...] | None = None
+    atoms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -40,11 +70,19 @@ class Condition:
 
     Attributes:
         name: the keyword.
-        kind: choice, integer, number, text or image.
+        kind: a key of :data:`CONDITION_KINDS`.
         choices: the allowed values of a choice; the network gets their index.
         default: what is used when nothing is given.
         required: whether something must be given.
         help: one line for users.
+        minimum: the least that an integer or a number may be.
+        maximum: the most.
+        format: of an image, a mask, audio or video: what the network takes.
+        aligned: whether an image, a mask or keypoints belong to places of the input, and so go through the same crop,
+            resizing, padding and tiles.
+        count: the least and the most values of one sample, as several images for few-shot; None for one value. Of
+            keypoints, how many points.
+        per: "sample", or "frame" for one value for each frame of a video.
     """
 
     name: str
@@ -53,9 +91,15 @@ class Condition:
     default: Any = None
     required: bool = False
     help: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    format: Format | None = None
+    aligned: bool = False
+    count: tuple[int, int] | None = None
+    per: str = "sample"
 
     def check(self, value: Any) -> Any:
-        """The value as the network takes it, or :class:`~zoo.errors.InputError` that says what it may be."""
+        """A choice, integer, number or text, or :class:`~zoo.errors.InputError` that says what it may be."""
         if self.kind == "choice":
             for choice in self.choices:
                 if str(choice) == str(value):
@@ -63,12 +107,27 @@ class Condition:
             allowed = ", ".join(map(str, self.choices))
             raise InputError(f"{self.name} cannot be {value!r}: choose one of {allowed}.")
         if self.kind in ("integer", "number"):
-            number, kind = (int, "a whole number") if self.kind == "integer" else (float, "a number")
-            try:
-                return number(value)
-            except (TypeError, ValueError):
-                raise InputError(f"{self.name} must be {kind}, not {value!r}.") from None
+            return self._check_number(value)
+        if not isinstance(value, str):
+            raise InputError(f"{self.name} must be a text, not {value!r}.")
         return value
+
+    def _check_number(self, value: Any) -> float:
+        to_number, word = (int, "a whole number") if self.kind == "integer" else (float, "a number")
+        try:
+            number = to_number(value)
+            if not math.isfinite(number):
+                raise ValueError
+        except (TypeError, ValueError, OverflowError):
+            raise InputError(f"{self.name} must be {word}, not {value!r}.") from None
+        if (self.minimum is not None and number < self.minimum) or (self.maximum is not None and number > self.maximum):
+            bounds = [
+                f"{side} {bound:g}"
+                for side, bound in (("from", self.minimum), ("to", self.maximum))
+                if bound is not None
+            ]
+            raise InputError(f"{self.name} must be {word} {' '.join(bounds)}, not {value!r}.")
+        return number
 
 
 @dataclass(frozen=True)

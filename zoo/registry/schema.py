@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import InputError, RegistryError
 from zoo.files import read_text
-from zoo.registry.facts import CONDITION_KINDS, KINDS, VERBS, Condition, Data, Entry, Format, Hub, Metric, Origin
+from zoo.registry.facts import (
+    CONDITION_KINDS,
+    FORMAT_KEYS,
+    KINDS,
+    VERBS,
+    Condition,
+    Data,
+    Entry,
+    Format,
+    Hub,
+    Metric,
+    Origin,
+)
 from zoo.registry.values import FILE, LINK, NAME, REPO, REQUIRED, REVISION, Facts, Loader, bounded, load, number, show
 
 OF_MODEL = ("model", "package", "folder", "builder", "summary", "paper", "aliases", "verbs", "conditions", "encoder")
@@ -23,34 +35,95 @@ for _tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float"):
 def _format(facts: Facts | None) -> Format | None:
     if facts is None:
         return None
+    made = _format_of(facts, facts.one_of("kind", KINDS))
+    facts.done()
+    for item in fields(Format):
+        if item.name not in ("kind", *FORMAT_KEYS[made.kind]) and getattr(made, item.name) != item.default:
+            allowed = ", ".join(FORMAT_KEYS[made.kind])
+            raise RegistryError(f"{facts.where}: {item.name}: {made.kind} has no such key, but {allowed}.")
+    return made
+
+
+def _format_of(facts: Facts, kind: str) -> Format:
     size = facts.list_of("size", (int,), ())
     if size and (len(size) != 2 or min(size) < 1):
         raise RegistryError(f"{facts.where}: size: expected [height, width] in pixels, got {show(list(size))}.")
     made = Format(
-        kind=facts.one_of("kind", KINDS),
+        kind=kind,
         channels=facts.positive("channels", None),
         size=(size[0], size[1]) if size else None,
         multiple=facts.positive("multiple", 1),
         scale=facts.positive("scale", 1),
+        rate=facts.positive("rate", None),
+        length=facts.positive("length", None),
+        fps=facts.positive_number("fps", None),
+        frames=facts.positive("frames", None),
+        elements=facts.list_of("elements", (str,), ()) or None,
+        atoms=facts.positive("atoms", None),
     )
-    facts.done()
+    for key in {"audio": ("rate",), "molecules": ("elements", "atoms")}.get(made.kind, ()):
+        if getattr(made, key) is None:
+            raise RegistryError(f"{facts.where}: the key {key!r} is missing: {made.kind} needs it.")
     return made
+
+
+def _format_facts(format: Format) -> dict[str, Any]:
+    """What a ``config.json`` says of a format."""
+    keys = ("kind", *FORMAT_KEYS[format.kind])
+    return {key: getattr(format, key) for key in keys if getattr(format, key) is not None}
 
 
 def _condition(facts: Facts, name: str) -> Condition:
     choices = facts.list_of("choices", (str, int), ())
-    kind = facts.one_of("kind", CONDITION_KINDS, "choice" if choices else REQUIRED)
+    kind = facts.one_of("kind", tuple(CONDITION_KINDS), "choice" if choices else REQUIRED)
     if (kind == "choice") != bool(choices):
         raise RegistryError(f"{facts.where}: a condition has choices exactly if its kind is choice.")
     default = facts.take("default")
-    made = Condition(name, kind, choices, default, facts.get("required", bool, False), facts.get("help", str, ""))
+    made = Condition(
+        name,
+        kind,
+        choices,
+        default,
+        required=facts.get("required", bool, False),
+        help=facts.get("help", str, ""),
+        **_condition_options(facts, kind),
+    )
     facts.done()
     if default is not None:
+        if CONDITION_KINDS[kind] or kind == "keypoints":
+            raise RegistryError(f"{facts.where}: default: {kind} has none: leave it out, or set required.")
         try:
             made.check(default)
         except InputError as error:
             raise RegistryError(f"{facts.where}: default: {error}") from None
     return made
+
+
+def _condition_options(facts: Facts, kind: str) -> dict[str, Any]:
+    """Facts that conditions of a kind have beside those that all have."""
+    options: dict[str, Any] = {}
+    if kind in ("integer", "number"):
+        options = {key: facts.get(key, float, None) for key in ("minimum", "maximum")}
+        low, high = options.values()
+        if low is not None and high is not None and low > high:
+            raise RegistryError(f"{facts.where}: minimum: expected at most the maximum, {high:g}, got {low:g}.")
+    if kind in ("image", "mask", "keypoints"):
+        options["aligned"] = facts.get("aligned", bool, False)
+    if kind in ("image", "keypoints"):
+        count = facts.list_of("count", (int,), ())
+        if count and not (len(count) == 2 and 1 <= count[0] <= count[1]):
+            raise RegistryError(f"{facts.where}: count: expected [least, most], from 1, got {show(list(count))}.")
+        options["count"] = (count[0], count[1]) if count else None
+    if kind in ("choice", "integer", "number"):
+        options["per"] = facts.one_of("per", ("sample", "frame"), "sample")
+    if format_kind := CONDITION_KINDS[kind]:
+        keys = {key: facts.take(key) for key in FORMAT_KEYS[format_kind] if key in facts.raw}
+        if kind == "mask":
+            keys["channels"] = 1
+        elif kind == "image":
+            keys.setdefault("channels", 3)
+        options["format"] = _format_of(Facts(keys, facts.where), format_kind)
+    return options
 
 
 def _hub(facts: Facts | None) -> Hub | None:
@@ -262,7 +335,9 @@ def to_config(entry: Entry) -> str:
     facts: dict[str, Any] = {"model": entry.model, "checkpoint": entry.checkpoint, "config": dict(entry.config)}
     for key in ("input", "output", "data", "origin"):
         value = getattr(entry, key)
-        if value is not None:
+        if isinstance(value, Format):
+            facts[key] = _format_facts(value)
+        elif value is not None:
             facts[key] = {k: v for k, v in asdict(value).items() if v is not None}
     choices = {condition.name: list(condition.choices) for condition in entry.conditions if condition.choices}
     if choices:

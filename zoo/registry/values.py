@@ -101,6 +101,12 @@ class Facts:
             raise RegistryError(f"{self.where}: {key}: expected {example}, got {show(value)}.")
         return value
 
+    def positive_number(self, key: str, default: Any = REQUIRED) -> Any:
+        value = self.get(key, float, default)
+        if value is not None and value <= 0:
+            raise RegistryError(f"{self.where}: {key}: expected a number above 0, got {value}.")
+        return value
+
     def one_of(self, key: str, allowed: Sequence[str], default: Any = REQUIRED) -> str:
         value: str = self.get(key, str, default)
         if value not in allowed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,12 @@ import numpy.typing as npt
 
 from zoo.arrays import Array
 from zoo.errors import InputError, VerbError, ZooError, check_count, check_natural, out_of_memory
+from zoo.inference.batches import Row, chunks, outputs_of, stacked
+from zoo.inference.conditions import Space, space
 from zoo.inference.latents import to_latents
 from zoo.inference.verbs import Verbs
+from zoo.media.base import Prepared
+from zoo.media.image_decode import opaque
 from zoo.media.image_fit import fit
 from zoo.media.images import Images
 from zoo.tasks import constants
@@ -39,7 +43,7 @@ def interpolate(
     batch_size: int = 16,
     progress: bool = False,
     **conditions: Any,
-) -> Images:
+) -> Any:
     """Images on the way from one key to the next: of seeds, of latents, or of images where there is an encoder.
 
     Spherical interpolation keeps latents as long as standard normal ones are: White, "Sampling Generative Networks",
@@ -75,20 +79,20 @@ def interpolate(
         raise InputError(f"mode cannot be {mode!r}: choose spherical or linear.")
     if sum(key is not None for key in (images, seeds, latents)) != 1:
         raise InputError("Give the keys of an interpolation as images, as seeds, or as latents: one of the three.")
-    size = None
+    prepared = None
     if seeds is not None:
         keys = _of_seeds(model, seeds)
     elif latents is not None:
         parts = latents if isinstance(latents, (list, tuple)) else [latents]
         keys = np.concatenate([to_latents(part, _shape(model)) for part in parts])
     else:
-        keys, size = _encode(model, images)
+        keys, prepared = _encode(model, images)
     if len(keys) < 2:
         raise InputError(f"An interpolation goes from one key to another: give two or more, not {len(keys)}.")
     path = np.concatenate([_between(a, b, steps, mode) for a, b in pairwise(keys)] + [keys[-1:]])
     if generates(model):
         return model.generate(len(path), latents=path, batch_size=batch_size, progress=progress, **conditions)
-    return _decode(model, path, size, batch_size, progress, conditions)
+    return _decode(model, path, prepared, batch_size, progress, conditions)
 
 
 def generates(model: Verbs) -> bool:
@@ -143,12 +147,10 @@ def _shape(model: Verbs) -> tuple[int, ...]:
     """Of one latent or code."""
     if model.latent_shape is not None:
         return model.latent_shape
-    size = model.fixed_size
-    if not hasattr(model, "encode") or size is None:
-        raise VerbError(f"{name_of(model)} takes no latents: give images or use a model that generates.")
-    channels = (model.entry.input.channels if model.entry and model.entry.input else None) or 3
-    blank = Images([np.zeros((channels, *size), np.float32)])
-    return _encode(model, blank)[0].shape[1:]
+    reader, _ = model.processors()
+    if not hasattr(model, "encode") or not reader.fixed:
+        raise VerbError(f"{name_of(model)} takes no latents: give what they are of, or use a model that generates.")
+    return _encode(model, reader.example_samples(1))[0].shape[1:]
 
 
 def _of_seeds(model: Verbs, seeds: Any) -> Array:
@@ -161,58 +163,87 @@ def _of_seeds(model: Verbs, seeds: Any) -> Array:
     return np.stack([model.draw(np.random.default_rng((int(seed), 0))) for seed in seeds] or [np.empty(0, np.float32)])
 
 
-def _encode(model: Verbs, source: Any) -> tuple[Array, tuple[int, int]]:
-    """Codes ``(N, ...)`` of images, and height and width that they were fitted to."""
+def _encode(model: Verbs, source: Any) -> tuple[Array, Prepared[Any]]:
+    """Codes ``(N, ...)`` of samples, and the first of them as it went through; images are fitted to its size."""
     import torch
 
     from zoo.model import Model
 
-    if not isinstance(model, Model) or not hasattr(model, "encode"):
+    if not hasattr(model, "encode"):
         cure = "give seeds, or latents that `zoo project` found" if generates(model) else "use an autoencoder"
+        if not isinstance(model, Model):
+            cure = "leave out the runtime"
         raise VerbError(f"{name_of(model)} has no encoder for images: {cure}.")
-    images = model.prepare(source)
-    if not len(images):
-        raise InputError("There are no images to encode.")
-    height, width = model.fixed_size or images.arrays[0].shape[1:]
-    multiple = model.entry.input.multiple if model.entry and model.entry.input else 1
-    codes = []
-    for name, array in zip(images.names, images.arrays, strict=True):
-        array = fit(array, array.shape[0], (height, width))
-        padding = ((0, 0), (0, -height % multiple), (0, -width % multiple))
-        x = np.pad(array, padding, "reflect")[None] * 2 - 1
+    reader, _ = model.processors(source)
+    samples = reader.read(source)
+    if not len(samples):
+        raise InputError(f"There are no {samples.noun} to encode.")
+    if isinstance(samples, Images):
+        height, width = samples.arrays[0].shape[1:]
+        samples = Images([fit(opaque(array), None, (height, width)) for array in samples.arrays], samples.names)
+    codes, ways = [], []
+    for number in range(len(samples)):
+        prepared = reader.prepare(samples[number])
+        arrays = list(prepared.arrays)
+        if len(arrays) != 1:
+            raise InputError(f"{samples.names[number]} goes through {name_of(model)} in parts: give shorter ones.")
         with torch.inference_mode():
-            code = getattr(model, "encode")(model.tensor(x)).float().cpu().numpy()  # noqa: B009
+            code = getattr(model, "encode")(getattr(model, "tensor")(arrays[0][None])).float().cpu().numpy()  # noqa: B009
         if not np.isfinite(code).all():
-            raise ZooError(f"{name_of(model)} makes NaN or infinite values of {name}: its weights are damaged.")
+            raise ZooError(
+                f"{name_of(model)} makes NaN or infinite values of {samples.names[number]}: its weights are damaged."
+            )
         codes.append(code[0])
-    if len({code.shape for code in codes}) > 1:  # images of one size have codes of one size, but for a broken network
-        raise InputError(f"{name_of(model)} makes codes of several sizes of these images: give images of one size.")
-    return np.stack(codes), (height, width)
+        ways.append(prepared)
+    if len({code.shape for code in codes}) > 1:
+        raise InputError(
+            f"{name_of(model)} makes codes of several sizes of these {samples.noun}: give some of one size."
+        )
+    return np.stack(codes), ways[0]
 
 
 def _decode(
-    model: Any, codes: Array, size: tuple[int, int] | None, batch_size: int, progress: bool, conditions: dict[str, Any]
-) -> Images:
-    """What an autoencoder decodes, cut to the size of the images before their padding."""
+    model: Any,
+    codes: Array,
+    prepared: Prepared[Any] | None,
+    batch_size: int,
+    progress: bool,
+    conditions: Mapping[str, Any],
+) -> Any:
+    """What an autoencoder decodes, cut to the size of what was encoded before its padding."""
     from tqdm import tqdm
 
-    values = model.checked(conditions, len(codes), "decode")
-    images: list[Array] = []
+    _, writer = model.processors(prepared.sample if prepared else None)
+    results: list[Any] = []
     with tqdm(total=len(codes), unit="image", leave=False, disable=not progress) as bar:
-        for start in range(0, len(codes), batch_size):
-            rows = slice(start, start + batch_size)
+        rows, spaces = _rows(model, codes, conditions)
+        for batch in chunks(rows, batch_size):
             try:
-                y = model.run_plain("decode", codes[rows], {name: value[rows] for name, value in values.items()})
+                y = model.run_plain("decode", *stacked(batch, spaces))
             except Exception as error:
                 if not out_of_memory(error):
                     raise
-                raise InputError(f"{name_of(model)} has too little memory: give smaller images or batches.") from error
-            images += Images.from_network(y).arrays
-            bar.update(len(y))
-    if size:
-        height, width = model.result_size(size)
-        images = [np.ascontiguousarray(array[:, :height, :width]) for array in images]
-    return Images(images)
+                raise InputError(f"{name_of(model)} has too little memory: give smaller ones or batches.") from error
+            results += [writer.restore([output], prepared) for output in outputs_of(y)]
+            bar.update(len(batch))
+    samples = type(results[0]).concat(results)
+    if isinstance(samples, Images):
+        samples = Images(samples.arrays)  # without the EXIF of the first
+    return samples.numbered(None)
+
+
+def _rows(model: Verbs, latents: Array, conditions: Mapping[str, Any]) -> tuple[Iterator[Row], dict[str, Space]]:
+    """Latents with their conditions, as they go through a network."""
+    _, writer = model.processors()
+    spaces = {condition.name: space(condition) for condition in model.entry.conditions} if model.entry else {}
+    values = model.prepare_conditions(conditions, len(latents), "decode")
+
+    def rows() -> Iterator[Row]:
+        for index, z in enumerate(latents):
+            fitted = {name: spaces[name].fit(each[index], None, writer)[0] for name, each in values.items()}
+            yield Row(index, f"latent {index}", z, fitted)
+
+    return rows(), spaces
 
 
 @dataclass(frozen=True)
@@ -285,15 +316,16 @@ def project(
         raise InputError("A projection needs gradients, which ONNX Runtime does not have: leave out the runtime.")
     if any(module.training for module in model.modules()):
         raise InputError(f"{name_of(model)} is in training mode: call eval() before a projection.")
+    if model.entry and model.entry.output.kind != "image":
+        raise InputError(f"{name_of(model)} gives {model.entry.output.kind}: a projection is of an image.")
     images = Images.of(image)
     if len(images) != 1:
         raise InputError(f"One image is projected, not {len(images)}: project each by itself.")
     with torch.inference_mode(False):
-        keywords = {
-            name: torch.cat([model.tensor(value)] * restarts) if isinstance(value, np.ndarray) else value * restarts
-            for name, value in model.checked(conditions, 1, "decode").items()
-        }
-        z = model.latents(restarts, int(seed)).to(next(model.parameters(), torch.empty(0)).device)
+        starts = model.latents(restarts, int(seed)).numpy()
+        rows, spaces = _rows(model, starts, conditions)
+        keywords = {name: model.tensor(value) for name, value in stacked(list(rows), spaces)[1].items()}
+        z = torch.from_numpy(starts).to(next(model.parameters(), torch.empty(0)).device)
         with torch.no_grad():
             channels, height, width = _images_of(model, z, keywords).shape[1:]
         target = fit(images.arrays[0], channels, (height, width))

@@ -8,8 +8,8 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from functools import cache, lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,11 +18,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from zoo.inference.conditions import Space, space
 from zoo.inference.verbs import CALLS
-from zoo.media.images import Images
+from zoo.media.base import Samples
 from zoo.model import Autoencoder, Generator, Model
 from zoo.networks import assign, build
-from zoo.registry.facts import Condition, Entry
+from zoo.registry.facts import Entry
 
 
 def entry_of(model: Model) -> Entry:
@@ -36,70 +37,79 @@ def methods(model: Model) -> list[str]:
     return ["decode"] if isinstance(model, Generator) else ["forward"]
 
 
-def example_images(entry: Entry) -> Images:
-    """Three made-up images that the model takes: smooth, so that a trained network has something to hold on to."""
-    height, width = (entry.input.size if entry.input else None) or (32, 32)
-    y, x = np.mgrid[0:height, 0:width]
-    waves = [np.sin(x / (3 + i)) * np.cos(y / (4 + i)) / 2 + 0.5 for i in range(3)]
-    channels = (entry.input.channels if entry.input else None) or 3
-    return Images([np.repeat(wave[None], channels, 0).astype(np.float32) for wave in waves])
+def example_samples(model: Model, n: int = 3) -> Samples:
+    """Made-up samples that the model takes."""
+    reader, _ = model.processors()
+    samples: Samples = reader.example_samples(n)
+    return samples
 
 
-def values(condition: Condition) -> list[Any]:
-    """Two values that the condition may have."""
-    if condition.kind == "image":
-        return [np.full((32, 32, 3), value, np.float32) for value in (0.5, 0)]
-    if condition.kind == "choice":
-        return list(condition.choices)
-    made: dict[str, list[Any]] = {"integer": [1, 0], "number": [0.5, 0.0], "text": ["a flower", "a ship"]}
-    return made[condition.kind]
+def conditions_for(model: Model, samples: Samples | None = None, n: int = 3, seed: int = 0) -> dict[str, Any]:
+    """A value of each condition that has no default, for each of ``n`` samples, as users give them."""
+    spaces = [space(condition) for condition in entry_of(model).conditions if condition.default is None]
+    return {each.condition.name: values(each, samples, n, seed) for each in spaces}
 
 
-def required(model: Model) -> dict[str, Any]:
-    return {c.name: values(c)[0] for c in entry_of(model).conditions if c.default is None}
+def values(each: Space, samples: Samples | None, n: int, seed: int) -> list[Any]:
+    """A value of a condition for each of ``n`` samples; another for another seed."""
+    rng = np.random.default_rng(seed)
+    return [each.sample(rng, samples[i] if samples is not None else None) for i in range(n)]
 
 
-def run(model: Model, batch_size: int = 3, n: int = 3, **conditions: Any) -> list[Images]:
-    """What each verb makes of fixed input: of the first ``n`` samples or images, of three."""
-    entry, made = entry_of(model), []
-    conditions = required(model) | conditions
+def run(
+    model: Model, batch_size: int = 3, n: int = 3, seed: int = 0, given: Mapping[str, Any] | None = None
+) -> list[Samples]:
+    """What each verb makes of fixed input.
+
+    Args:
+        model: a loaded one.
+        batch_size: of the verbs.
+        n: the first samples, of three.
+        seed: of made-up values of conditions.
+        given: values of conditions in place of those that are made up.
+    """
+    entry, results = entry_of(model), []
     if "generate" in entry.verbs:
-        made.append(model.generate(n, seed=0, batch_size=batch_size, **conditions))
+        conditions = {**conditions_for(model, None, 3, seed), **(given or {})}
+        results.append(model.generate(n, seed=0, batch_size=batch_size, **_first(conditions, n)))
     if "reconstruct" in entry.verbs:
-        made.append(model.reconstruct(example_images(entry)[:n], batch_size=batch_size, **conditions))
-    return made
+        samples = example_samples(model)
+        conditions = {**conditions_for(model, samples, 3, seed), **(given or {})}
+        results.append(model.reconstruct(samples[:n], batch_size=batch_size, **_first(conditions, n)))
+    return results
+
+
+def _first(conditions: Mapping[str, Any], n: int) -> dict[str, Any]:
+    return {name: value[:n] if isinstance(value, list) else value for name, value in conditions.items()}
 
 
 @lru_cache(maxsize=1)
-def answers(model: Model) -> list[Images]:
+def answers(model: Model) -> list[Samples]:
     """The same, once for all rules."""
     return run(model)
 
 
-def keywords(model: Model, n: int) -> dict[str, Any]:
-    """Conditions as a network takes them: those that must be given, and defaults."""
-    return {name: model.tensor(value) for name, value in model.checked(required(model), n, model.calls[0]).items()}
+def numbers(model: Model, samples: Samples) -> list[np.ndarray]:
+    """The values of each result."""
+    _, writer = model.processors()
+    return writer.values(samples)
 
 
-def calls(model: Model) -> list[tuple[Tensor, Callable[[Tensor], Tensor]]]:
-    """Tensors as a verb would make them, and what the verb calls."""
-    entry, made = entry_of(model), []
-    given = keywords(model, 3)
-    if "generate" in entry.verbs and model.latent_shape is not None:
-        decode = getattr(model, CALLS["generate"])
-        made.append((model.latents(3, 0), lambda z: decode(z, **given)))
-    if "reconstruct" in entry.verbs:
-        multiple = entry.input.multiple if entry.input else 1
-        x = torch.from_numpy(example_images(entry).numpy()) * 2 - 1
-        x = torch.nn.functional.pad(x, (0, -x.shape[3] % multiple, 0, -x.shape[2] % multiple), "reflect")
-        made.append((x, lambda x: model(x, **given)))
-    return made
+def calls(model: Model) -> list[tuple[Any, Callable[[Any], Any]]]:
+    """Tensors as a verb would make them, and what the verb calls with them."""
+    found: list[tuple[Any, Callable[[Any], Any]]] = []
+    for verb in entry_of(model).verbs:
+        x, conditions = model.example_batch(CALLS[verb], 3)
+        keywords = {name: model.tensor(value) for name, value in conditions.items()}
+        found.append((model.tensor(x), partial(getattr(model, CALLS[verb]), **keywords)))
+    return found
 
 
-def raw(model: Model) -> list[Tensor]:
-    """What the network itself gives."""
+def raw(model: Model) -> list[tuple[Tensor, ...]]:
+    """What the network itself gives: a tensor, or several."""
     with torch.inference_mode():
-        return [run(x) for x, run in calls(model)]
+        results = [run(x) for x, run in calls(model)]
+    return [y if isinstance(y, tuple) else (y,) for y in results]
 
 
 def twin(model: Model, dtype: torch.dtype) -> Model:
@@ -114,8 +124,12 @@ def twin(model: Model, dtype: torch.dtype) -> Model:
     return twin.eval()
 
 
-def same(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
-    return a.shape == b.shape and np.allclose(a, b, rtol=0, atol=tolerance, equal_nan=True)
+def same(a: Sequence[np.ndarray], b: Sequence[np.ndarray], tolerance: float) -> bool:
+    """Whether two lists of arrays are equal, but for a tolerance."""
+    return len(a) == len(b) and all(
+        x.shape == y.shape and np.allclose(x, y, rtol=0, atol=tolerance, equal_nan=True)
+        for x, y in zip(a, b, strict=True)
+    )
 
 
 def random_states() -> dict[str, object]:
@@ -138,7 +152,7 @@ def import_seconds(module: str, enough: float) -> float:
     if module == "__main__":
         return 0.0
     code = (
-        "import time, zoo.images, zoo.model; before = time.process_time(); "
+        "import time, zoo.media.images, zoo.model; before = time.process_time(); "
         f"import {module}; print(time.process_time() - before)"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -1,0 +1,330 @@
+"""Molecules as users hold them: SMILES, atoms and bonds; files, drawings, and whether they can be.
+
+SMILES are read and written here. RDKit (``pip install 'generative-zoo[molecules]'``) says whether valences are right,
+draws, and reads and writes SDF.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from zoo.errors import InputError, MediaError, ZooError
+from zoo.files import atomic_write, read_small
+from zoo.media.base import Samples
+from zoo.media.image_encode import WRITES as IMAGES
+from zoo.media.image_encode import write as write_image
+from zoo.media.image_names import file_names
+from zoo.media.smiles import Graph, parse, write
+from zoo.media.sources import FileKind, check_path, check_target, named_files, read_object
+
+_SIDE = 200  # pixels of a drawing
+_DRAWN = 64  # molecules of a drawing, at most
+_LARGEST = 500_000_000  # bytes of a file
+_FILES = FileKind(
+    "molecules",
+    "a molecule",
+    (".smi", ".smiles", ".sdf", ".mol"),
+    lambda head: False,  # text has no mark at its beginning
+    "SMILES as .smi, or .sdf",
+)
+WRITES = (".smi", ".smiles", ".sdf", *IMAGES)
+
+
+class Molecules(Samples):
+    """A sequence of molecules.
+
+    Attributes:
+        smiles: each as SMILES: as it was given, or written here of atoms and bonds.
+        graphs: atoms and bonds of each.
+        names: where each came from, or ``0000``, ``0001``, ... .
+        seed: the seed that they were generated from; None for others.
+
+    Args:
+        molecules: SMILES, or atoms and bonds.
+        names: of each.
+        seed: likewise.
+
+    Raises:
+        InputError: for what is no SMILES, naming the place, and another number of names.
+    """
+
+    kind = "molecules"
+    noun = "molecules"
+
+    def __init__(
+        self, molecules: Iterable[str | Graph], names: Sequence[str] | None = None, seed: int | None = None
+    ) -> None:
+        molecules = list(molecules)
+        self.graphs = [parse(one) if isinstance(one, str) else one for one in molecules]
+        self.smiles = [one if isinstance(one, str) else write(one) for one in molecules]
+        self._set_names(len(molecules), names)
+        self.seed = seed
+
+    @classmethod
+    def of(cls, source: Any) -> Molecules:
+        """Molecules of anything that holds them.
+
+        Args:
+            source: one of these, or a list or tuple of them, which may be mixed:
+
+                - SMILES, such as ``"CCO"``
+                - the path of a file that ends in .smi (SMILES and maybe a name on each line) or .sdf, or, as a
+                  ``Path``, of a folder
+                - the bytes of such a file, or an open file
+                - a molecule of RDKit
+                - Molecules
+
+        Raises:
+            InputError: for what holds no molecules, with the reason.
+            MediaError: for a file that is damaged.
+            ZooError: for SDF if RDKit is not installed.
+        """
+        if isinstance(source, Molecules):
+            return source
+        found = list(_read(source))
+        names = [name for name, _ in found]
+        return cls([text for _, text in found], names if all(names) else None)
+
+    @classmethod
+    def concat(cls, parts: Iterable[Molecules]) -> Molecules:
+        """The molecules of several, one after the other, under their names."""
+        parts = list(parts)
+        made = cls([], [])
+        for part in parts:
+            made.graphs += part.graphs
+            made.smiles += part.smiles
+            made.names += part.names
+        return made
+
+    def __len__(self) -> int:
+        return len(self.smiles)
+
+    def __iter__(self) -> Iterator[Molecules]:
+        return (self[i] for i in range(len(self)))
+
+    def _chosen(self, index: slice) -> Molecules:
+        made = Molecules([], [], self.seed)
+        made.graphs, made.smiles, made.names = self.graphs[index], self.smiles[index], self.names[index]
+        return made
+
+    @property
+    def atoms(self) -> list[tuple[str, ...]]:
+        """The symbols of the atoms of each molecule; hydrogens that SMILES leave out are left out."""
+        return [graph.atoms for graph in self.graphs]
+
+    @property
+    def bonds(self) -> list[tuple[tuple[int, int, int], ...]]:
+        """The bonds of each molecule: two atoms and the kind, 1 to 3 for single to triple, 4 for aromatic."""
+        return [graph.bonds for graph in self.graphs]
+
+    @property
+    def valid(self) -> list[bool]:
+        """Whether each can be: its valences are right, and it has an atom.
+
+        Raises:
+            ZooError: if RDKit is not installed.
+        """
+        rdkit = load_rdkit("To say whether molecules are valid needs")
+        return [bool(text) and rdkit.mol(text) is not None for text in self.smiles]
+
+    def save(self, path: str | os.PathLike[str], *, format: str | None = None, bits: int = 8) -> None:
+        """Write to a file, or into a folder, one file each, under their names; nothing is left half written.
+
+        Args:
+            path: a file ends in .smi (SMILES and name on each line), .sdf, or .png and other endings of images for a
+                drawing; a folder exists, has no ending, or ends in /.
+            format: smi, sdf, png or another of images, for the files in a folder; smi by default.
+            bits: of each value of a drawing, 8.
+
+        Raises:
+            InputError: for another ending, and for SDF of a molecule that cannot be.
+            MediaError: where the disk does not take it.
+            ZooError: for SDF and drawings if RDKit is not installed.
+        """
+        folder, target = check_target(path, WRITES, self.noun), Path(path)
+        suffix = f".{str(format or 'smi').lower().lstrip('.')}" if folder or format else target.suffix.lower()
+        if suffix not in WRITES or (not folder and suffix != target.suffix.lower()):
+            raise InputError(f"{path}: molecules are not written there as {format!r}: use {', '.join(WRITES)}.")
+        if not folder:
+            return self._write(target, suffix)
+        for one, name in zip(self, file_names(self.names, suffix), strict=True):
+            one._write(target / name, suffix)
+        return None
+
+    def _write(self, path: Path, suffix: str) -> None:
+        if suffix in IMAGES:
+            load_rdkit("Drawings of molecules need")
+            return write_image(self.preview(), path)
+        if suffix == ".sdf":
+            text = load_rdkit("SDF needs").sdf(self.smiles, self.names)
+        else:
+            pairs = zip(self.smiles, self.names, strict=True)
+            text = "".join(f"{smiles}\t{' '.join(name.split())}\n" for smiles, name in pairs)
+        try:
+            with atomic_write(path) as aside:
+                aside.write_bytes(text.encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            raise MediaError(f"{path} cannot be written: {error.strerror or error}.") from None
+        return None
+
+    def preview(self) -> Image.Image:
+        """Drawings of up to 64 molecules, side by side; the SMILES where RDKit is missing, or does not draw one."""
+        try:
+            rdkit: _Rdkit | None = load_rdkit("Drawings of molecules need")
+        except ZooError:
+            rdkit = None
+        images = []
+        for smiles in self.smiles[:_DRAWN]:
+            image = rdkit.drawn(smiles) if rdkit else None
+            images.append(image or _as_text(smiles))
+        columns = max(1, min(len(images), 4))
+        rows = max(-(-len(images) // columns), 1)
+        sheet = Image.new("RGB", (columns * _SIDE, rows * _SIDE), "white")
+        for number, image in enumerate(images):
+            sheet.paste(image, (number % columns * _SIDE, number // columns * _SIDE))
+        return sheet
+
+
+class _Rdkit:
+    """The few things of RDKit that are needed; what it says on the standard error is kept quiet."""
+
+    def __init__(self) -> None:
+        from rdkit import Chem, rdBase
+        from rdkit.Chem import Draw, rdDepictor
+
+        self.chem: Any = Chem
+        self.draw: Any = Draw
+        self.depict: Any = rdDepictor
+        self.quiet = rdBase.BlockLogs
+
+    def mol(self, smiles: str) -> Any:
+        """RDKit's molecule; None if it cannot be."""
+        with self.quiet():
+            return self.chem.MolFromSmiles(smiles)
+
+    def smiles(self, mol: Any) -> str:
+        return str(self.chem.MolToSmiles(mol))
+
+    def drawn(self, smiles: str) -> Image.Image | None:
+        """A drawing, of what cannot be, too; None if there is none."""
+        with self.quiet():
+            try:
+                mol = self.chem.MolFromSmiles(smiles) or self.chem.MolFromSmiles(smiles, sanitize=False)
+                image: Image.Image = self.draw.MolToImage(mol, size=(_SIDE, _SIDE), kekulize=False)
+            except (RuntimeError, ValueError):  # of all that C++ throws
+                return None
+            return image.convert("RGB")
+
+    def sdf(self, smiles: Sequence[str], names: Sequence[str]) -> str:
+        """All molecules as SDF, laid out in the plane."""
+        blocks = []
+        for text, name in zip(smiles, names, strict=True):
+            mol = self.mol(text)
+            if mol is None:
+                raise InputError(f"{name}, {text!r}, cannot be: its valences are wrong: write .smi, or leave it out.")
+            with self.quiet():
+                self.depict.Compute2DCoords(mol)
+                mol.SetProp("_Name", " ".join(name.split()))
+                blocks.append(f"{self.chem.MolToMolBlock(mol)}$$$$\n")
+        return "".join(blocks)
+
+    def read(self, content: bytes, what: str) -> Iterator[tuple[str, str]]:
+        """Name and SMILES of every molecule of an SDF."""
+        with self.quiet():
+            for number, mol in enumerate(self.chem.ForwardSDMolSupplier(io.BytesIO(content)), 1):
+                if mol is None:
+                    raise MediaError(
+                        f"{what}: molecule {number} is damaged, or its valences are wrong: repair it, or leave it out."
+                    )
+                yield mol.GetProp("_Name") if mol.HasProp("_Name") else "", self.smiles(mol)
+
+
+def load_rdkit(what: str) -> _Rdkit:
+    """RDKit.
+
+    Raises:
+        ZooError: if it is not installed; ``what`` is needed for, as in "SDF needs".
+    """
+    try:
+        return _Rdkit()
+    except ImportError:
+        raise ZooError(f"{what} RDKit: pip install 'generative-zoo[molecules]'.") from None
+
+
+def _as_text(smiles: str) -> Image.Image:
+    image = Image.new("RGB", (_SIDE, _SIDE), "white")
+    lines = [smiles[i : i + 30] for i in range(0, min(len(smiles), 300), 30)]
+    ImageDraw.Draw(image).multiline_text((8, 8), "\n".join(lines), fill="black")
+    return image
+
+
+def _read(source: Any, item: str = "") -> Iterator[tuple[str, str | Graph]]:
+    """Name (may be empty) and SMILES or graph of every molecule in the source; errors call it ``item``."""
+    if isinstance(source, Molecules):
+        yield from zip(source.names, source.smiles, strict=True)
+    elif isinstance(source, Samples):
+        raise InputError(
+            f"{item or type(source).__name__} holds {source.noun}, and no molecules: give SMILES, or a path."
+        )
+    elif isinstance(source, str) and Path(source).suffix.lower() not in _FILES.suffixes:
+        text = source.strip()
+        try:
+            parse(text, item or "The SMILES")
+        except InputError as error:
+            more = " A file of molecules ends in .smi or .sdf." if os.sep in text else ""
+            raise InputError(f"{error}{more}") from None
+        yield "", text
+    elif isinstance(source, (str, os.PathLike)):
+        for _, path in named_files(check_path(source, "molecules"), _FILES):
+            yield from _of_file(path)
+    elif isinstance(source, (bytes, bytearray, memoryview)):
+        yield from _of_bytes(bytes(source), item or "The bytes")
+    elif hasattr(source, "GetNumAtoms"):  # RDKit's
+        yield "", load_rdkit("Molecules of RDKit need").smiles(source)
+    elif hasattr(source, "read"):
+        what, content = read_object(source, item or "The file")
+        yield from _of_bytes(content, what)
+    elif isinstance(source, Iterable) and not isinstance(source, (dict, np.ndarray)):
+        for number, part in enumerate(source):
+            yield from _read(part, f"Molecule {number}")
+    else:
+        raise InputError(f"{item or type(source).__name__} holds no molecules: give SMILES, or a .smi or .sdf file.")
+
+
+def _of_file(path: Path) -> Iterator[tuple[str, str]]:
+    try:
+        content = read_small(path, _LARGEST)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.") from None
+    except (OSError, ValueError) as error:
+        raise MediaError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
+    yield from _of_bytes(content, str(path))
+
+
+def _of_bytes(content: bytes, what: str) -> Iterator[tuple[str, str]]:
+    """Name and SMILES of every molecule of a file, by its content."""
+    if not content.strip():
+        raise MediaError(f"{what}: holds no molecules: get the file again.")
+    if b"M  END" in content or b"$$$$" in content:
+        yield from load_rdkit("SDF needs").read(content, what)
+        return
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise MediaError(f"{what}: no molecules, whatever the name says: use {_FILES.formats}.") from None
+    for number, line in enumerate(text.splitlines(), 1):
+        smiles, _, name = line.strip().partition(" " if "\t" not in line else "\t")
+        if not smiles or (number == 1 and smiles.lower() == "smiles"):  # a heading
+            continue
+        try:
+            parse(smiles)
+        except InputError as error:
+            raise MediaError(f"{what}, line {number}: {error}") from None
+        yield name.strip(), smiles
