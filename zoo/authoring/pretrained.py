@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import save as to_bytes
 
@@ -180,6 +179,7 @@ def _as_saved(model: Model, dtype: Any, facts: Mapping[str, Any]) -> tuple[Entry
     twin.eval()
     if not model.entry:
         entry = _with_formats(twin, entry, facts)
+    twin.entry = entry
     check_formats(twin, entry)
     return entry, content
 
@@ -209,10 +209,9 @@ def _built(model: Model) -> Entry:
     if not known:
         raise InputError(f"{cls.__name__} is the builder of no registered model: `zoo.register` its stanza first.")
     config = _config(model)
-    fitting = [
-        one for one in known if any({**_defaults(cls), **one.config} == {**_defaults(cls), **config} for one in one)
-    ]
-    first = (fitting or known)[0][0]
+    whole = {**_defaults(cls), **config}
+    fitting = [entries for entries in known if any({**_defaults(cls), **entry.config} == whole for entry in entries)]
+    first = (fitting or known)[0][0]  # of several models with one builder, that of these arguments
     return replace(
         first,
         checkpoint="local",
@@ -258,24 +257,20 @@ def _with_formats(model: Model, entry: Entry, facts: Mapping[str, Any]) -> Entry
         side, channels = settings.get("size"), settings.get("channels", entry.input.channels)
         size = (side, side) if entry.input.size and isinstance(side, int) else entry.input.size
         entry = replace(entry, input=replace(entry.input, size=size, channels=channels))
-    if "output" in facts or any(condition.kind not in ("choice", "number") for condition in entry.conditions):
+    if "output" in facts or entry.output.kind != "image":
         return entry
-    types = {"choice": np.int64, "number": np.float32}
-    keywords = {c.name: model.tensor(np.zeros(1, types[c.kind])) for c in entry.conditions}
-    given = entry.input
+    model.entry = entry
+    call = model.calls[-1]
     try:
-        if given is None:
-            y = getattr(model, "decode")(model.latents(1, 0), **keywords)  # noqa: B009 - not declared
-        else:
-            height, width = given.size or (4 * given.multiple, 4 * given.multiple)
-            y = model(torch.zeros(1, given.channels or 3, height, width), **keywords)
-        _, channels, *size_ = y.shape
+        x, conditions = model.smallest_batch(call)
+        y = getattr(model, call)(model.tensor(x), **{name: model.tensor(value) for name, value in conditions.items()})
+        _, channels, height, width = y.shape
     except Exception as error:  # whatever a network's code makes of it
-        said = next(iter(str(error).splitlines()), type(error).__name__)[:200]
+        said = next(iter(str(error).splitlines()), type(error).__name__)[:200].rstrip(".")
         raise InputError(
-            f"{entry.model} does not take {given}, {said}: say what it takes and gives, with `input` and `output` as "
-            "in config.json."
+            f"{entry.model} does not take {entry.input}, {said}: say what it takes and gives, with `input` and "
+            "`output` as in config.json."
         ) from None
-    if given is None or given.size:
-        return replace(entry, output=replace(entry.output, channels=channels, size=tuple(size_), scale=1))
-    return replace(entry, output=replace(entry.output, channels=channels, size=None, scale=size_[0] // height))
+    if entry.input and entry.input.kind == "image" and not entry.input.size:
+        return replace(entry, output=replace(entry.output, channels=channels, size=None, scale=height // x.shape[-2]))
+    return replace(entry, output=replace(entry.output, channels=channels, size=(height, width), scale=1))
