@@ -29,7 +29,7 @@ KINDS: dict[str, tuple[str, str]] = {
         "verbs: [reconstruct]",
         "input: {kind: image, channels: 3, multiple: 2}\n      output: {kind: image, channels: 3}",
     ),
-    "vae": ("verbs: [generate, reconstruct]", f"input: {_IMAGE}\n      output: {_IMAGE}"),
+    "vae": ("verbs: [generate, reconstruct]\n  encoder: true", f"input: {_IMAGE}\n      output: {_IMAGE}"),
     "masked": (
         "verbs: [reconstruct]\n"
         "  conditions:\n    mask: {kind: mask, aligned: true, required: true, help: what to fill}",
