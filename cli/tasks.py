@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,14 +13,16 @@ import click
 
 from zoo.errors import InputError
 from zoo.files import STANDARD
-from zoo.jobs.conditions import files_in, parse_pairs, values_of
-from zoo.jobs.files import Each, ready
+from zoo.jobs.conditions import files_in, keywords, parse_pairs, values_of
+from zoo.jobs.files import ready
 from zoo.registry.index import info
+from zoo.weights.resolve import entry_of
 
 from .catalog import as_json, complete_names
 from .console import say
 from .names import PathType, default_output, keep_inputs, remember, sample_names, settle
-from .verbs import Output, model_options, report
+from .output import Output, report
+from .verbs import model_options
 
 if TYPE_CHECKING:
     from zoo.inference.verbs import Verbs
@@ -51,7 +52,7 @@ def interpolate(
     loading: dict[str, Any],
     conditions: Sequence[str],
     format: str | None,
-    bits: int,
+    bits: int | None,
     json_: bool,
 ) -> None:
     """Walk from one key to the next: seeds, images for a model with an encoder, or latents of `zoo project`.
@@ -71,18 +72,10 @@ def interpolate(
         raise InputError(f"fps must be a number from 0.1 to 100, not {fps}.")
     keys = _keys(inputs, seeds)
     text = default_output(name, ".gif") if output is None else output
-    moves = WRITES.keys() - {""}
     suffix = f".{format}" if text == "-" and format else Path(text).suffix.lower()
-    animated = suffix in moves and not text.endswith("/") and not Path(text).is_dir()
-    if animated and bits != 8:
-        raise InputError("An animation has 8 bits: leave out --bits, or write images into a folder.")
-    if animated and text != "-":
-        from zoo.media.video_encode import check_output
-
-        check_output(text)
-        out = Output(Path(text), False, None, 8)
-    else:
-        out = Output.of(text, format, bits)
+    kind = entry_of(name).output.kind
+    animated = kind == "image" and suffix in WRITES and not text.endswith("/") and not Path(text).is_dir()
+    out = Output.of(text, format, bits, "video" if animated else kind)
     texts = parse_pairs(conditions)
     keep_inputs([out.path], [*inputs, *files_in(texts)])
     verb = "generate" if "seeds" in keys or ":" in name else info(name).verbs[0]
@@ -92,28 +85,17 @@ def interpolate(
     given = _conditions(model, texts)
     samples = walk(model, **keys, steps=steps, mode=mode, batch_size=batch_size, progress=sys.stderr.isatty(), **given)
     samples.names = sample_names(len(samples))
-    if not animated:
-        if not out.folder and samples.kind == "image":
-            out.check_sheet(len(samples), samples.arrays[0].shape[1:])
-        out.deliver(samples)
-    elif samples.kind != "image":
-        raise InputError(f"{name} gives {samples.noun}, which make no animation: choose a folder as OUTPUT.")
-    elif out.standard:
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / f"walk{suffix}"
-            Video.write(samples.arrays, file, fps)
-            sys.stdout.buffer.write(file.read_bytes())
-        sys.stdout.buffer.flush()
-    else:
-        Video.write(samples.arrays, out.path, fps)
+    if kind == "image" and not animated and not out.folder:
+        out.check_sheet(len(samples), samples.arrays[0].shape[1:])
+    out.deliver(Video.of(samples, fps=fps) if animated else samples)
     facts = {"seeds": keys["seeds"]} if "seeds" in keys else {}
-    report(json_, out, len(samples), **facts)
+    report(json_, out, len(samples), samples.noun, **facts)
 
 
 def _conditions(model: Verbs, texts: dict[str, list[str]]) -> dict[str, Any]:
     """Conditions, one value each; they are checked before they become keywords, beside those of a task."""
     values = values_of(model.entry, texts, sample_names(1))
-    given = {name: value.values[0] if isinstance(value, Each) else value for name, value in values.items()}
+    given = keywords(values)
     if given:
         model.check_conditions(given, 1, "decode")
     return given
@@ -160,7 +142,7 @@ def project(
     loading: dict[str, Any],
     conditions: Sequence[str],
     format: str | None,
-    bits: int,
+    bits: int | None,
     json_: bool,
 ) -> None:
     """Find the latent whose image is nearest to IMAGE.
@@ -175,7 +157,7 @@ def project(
         raise InputError(f"{image} {'is a folder: name an image' if image.is_dir() else 'does not exist'}.")
     stem = "stdin" if image == STANDARD else image.stem
     text = f"{stem}-{default_output(name, ending(format))}" if output is None else output
-    out = Output.of(text, format, bits)
+    out = Output.of(text, format, bits, "image")
     texts = parse_pairs(conditions)
     if out.folder:
         ((_, target),), _ = settle([(stem, image)], out.path, out.ending, False)

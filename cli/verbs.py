@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import secrets
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +16,11 @@ from click.core import ParameterSource
 
 from zoo.errors import InputError, MediaError, ZooError, check_count, check_natural
 from zoo.files import STANDARD
-from zoo.jobs.conditions import files_in, parse_pairs, values_of
-from zoo.jobs.files import Each, Job, Work, ready, results, to_files
+from zoo.jobs.conditions import files_in, keywords, parse_pairs, values_of
+from zoo.jobs.files import Job, Work, ready, results, to_files
+from zoo.weights.resolve import entry_of
 
-from .catalog import as_json, complete_names, entries_of, table
-from .console import say
+from .catalog import complete_names, entries_of, table
 from .names import (
     RECORD,
     PathType,
@@ -33,6 +32,7 @@ from .names import (
     sample_names,
     settle,
 )
+from .output import FORMATS, Output, report
 
 if TYPE_CHECKING:
     from zoo.inference.verbs import Verbs
@@ -59,10 +59,10 @@ def model_options(command: Command, leave_out: Sequence[str] = ()) -> Command:
         ),
         click.option(
             "--format",
-            type=click.Choice(["png", "jpeg", "webp", "tiff", "bmp", "gif"], case_sensitive=False),
-            help="Of the images; by default what OUTPUT ends in, and png for a folder.",
+            type=click.Choice(FORMATS, case_sensitive=False),
+            help="Of the results; by default what OUTPUT ends in, and png, wav or smi for a folder.",
         ),
-        click.option("--bits", type=int, default=8, show_default=True, help="16 for PNG with 16 bits."),
+        click.option("--bits", type=int, help="16 for PNG with 16 bits; 24 for sound [default: 8, and 16 for sound]."),
         click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True),
         click.option("--runtime", type=click.Choice(["torch", "onnx"]), default="torch", show_default=True),
         click.option("--weights", type=PathType(), help="A folder or file with the weights."),
@@ -89,91 +89,12 @@ def model_options(command: Command, leave_out: Sequence[str] = ()) -> Command:
     return made
 
 
-@dataclass(frozen=True)
-class Output:
-    """Where images go.
-
-    Attributes:
-        path: a file, a folder, or ``-`` for the standard output.
-        folder: whether it is a folder.
-        format: of the files; None to go by their names.
-        bits: of each value in them.
-    """
-
-    path: Path
-    folder: bool
-    format: str | None
-    bits: int
-
-    @classmethod
-    def of(cls, text: str, format: str | None, bits: int) -> Output:
-        """What a user typed, if it can work: that is said before any time is spent on it."""
-        from zoo.media.image_encode import check_output, ending, is_folder
-
-        if text == "-":
-            if not sys.stdout.writable():
-                raise MediaError("The standard output is closed: redirect it to a file.")
-            if sys.stdout.isatty():
-                raise InputError("The standard output is a terminal, which shows no images: redirect it to a file.")
-            check_output(f"image{ending(format)}", format=format, bits=bits)
-            return cls(STANDARD, False, format, bits)
-        check_output(text, format=format, bits=bits)
-        folder = is_folder(text)
-        if folder and Path(text).exists() and not Path(text).is_dir():
-            raise InputError(f"{text} is a file and no folder: choose another output.")
-        return cls(Path(text), folder, format, bits)
-
-    @property
-    def standard(self) -> bool:
-        """Whether images go to the standard output."""
-        return not self.folder and self.path == STANDARD
-
-    @property
-    def ending(self) -> str:
-        """What files in a folder end in."""
-        from zoo.media.image_encode import ending
-
-        return ending(self.format)
-
-    def check_sheet(self, n: int, size: tuple[int, ...]) -> None:
-        """Refuse a grid of ``n`` images of this height and width if the format cannot hold it."""
-        from zoo.media.image_encode import check_output
-        from zoo.media.images import grid_size
-
-        path = f"image{self.ending}" if self.standard else self.path
-        check_output(path, size=grid_size(n, *size), format=self.format, bits=self.bits)
-
-    def deliver(self, images: Samples) -> None:
-        """Write images to the file, into the folder, or to the standard output."""
-        if not self.standard:
-            return images.save(f"{self.path}/" if self.folder else self.path, format=self.format, bits=self.bits)
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / f"image{self.ending}"
-            images.save(file, format=self.format, bits=self.bits)
-            content = file.read_bytes()
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-        return None
-
-
-def report(json_: bool, output: Output, n: int, **facts: Any) -> None:
-    """Say what was written: as JSON on the standard output, or in words on the standard error."""
-    if json_ and not output.standard:
-        as_json({"output": str(output.path), "images": n, **facts})
-        return
-    more = "".join(f", {name.replace('_', ' ')} {value}" for name, value in facts.items() if isinstance(value, int))
-    if left_out := facts.get("left_out"):
-        some = ", ".join(f"{Path(one['file']).name} ({one['reason']})" for one in left_out[:3])
-        more += f", left out {len(left_out)} file{'s' * (len(left_out) > 1)}: {some}{', ...' * (len(left_out) > 3)}"
-    say(f"{output.path}: {n} image{'s' * (n != 1)}{more}")
-
-
 @click.command()
 @click.argument("name", shell_complete=complete_names)
 @click.option("-n", "n", type=int, default=16, show_default=True, help="How many.")
 @click.option("--seed", type=int, help="The same seed gives the same images; by default another each time.")
 @click.option("--latents", type=PathType(), help="A .npy file of latents, in place of -n and --seed.")
-@click.option("-o", "--output", type=click.Path(), help="An image, a folder, or - [default: NAME.png]")
+@click.option("-o", "--output", type=click.Path(), help="A file, a folder, or - [default: NAME.png, or .wav, ...]")
 @click.option("--batch-size", type=int, default=64, show_default=True, help="How many at once, if memory holds them.")
 @model_options
 def generate(
@@ -187,7 +108,7 @@ def generate(
     engine: str,
     conditions: Sequence[str],
     format: str | None,
-    bits: int,
+    bits: int | None,
     json_: bool,
 ) -> None:
     """Draw new samples: one grid if OUTPUT is a file, one file each if it is a folder."""
@@ -195,7 +116,8 @@ def generate(
     check_count("batch_size", batch_size)
     if seed is not None:
         check_natural("seed", seed)
-    out = Output.of(_default(name, format) if output is None else output, format, bits)
+    kind = entry_of(name).output.kind
+    out = Output.of(_default(name, kind, format) if output is None else output, format, bits, kind)
     texts = parse_pairs(conditions)
     keep_inputs([out.path], [*files_in(texts), *([latents] if latents else [])])
     if latents:
@@ -214,30 +136,29 @@ def generate(
 
         z = to_latents(latents, model.latent_shape)
         n = len(z)
-    values = values_of(model.entry, texts, sample_names(n))
-    given: dict[str, Any] = {name: value.values if isinstance(value, Each) else value for name, value in values.items()}
+    given = keywords(values_of(model.entry, texts, sample_names(n)))
     model.check_conditions(given, n, "decode")  # before they become keywords, beside n and seed
     size = model.entry.output.size if model.entry else None
-    if size and not out.folder:
+    if size and kind == "image" and not out.folder:
         out.check_sheet(n, size)
     shown = sys.stderr.isatty() and n > batch_size
-    images = model.generate(n, seed=seed, latents=z, batch_size=batch_size, progress=shown, **given)
-    images.names = sample_names(n)
-    out.deliver(images)
-    return report(json_, out, n, **({"latents": str(latents)} if latents else {"seed": images.seed}))
+    samples = model.generate(n, seed=seed, latents=z, batch_size=batch_size, progress=shown, **given)
+    samples.names = sample_names(n)
+    out.deliver(samples)
+    return report(json_, out, n, **({"latents": str(latents)} if latents else {"seed": samples.seed}))
 
 
-def _default(name: str, format: str | None) -> str:
+def _default(name: str, kind: str, format: str | None) -> str:
     """The output where none is named."""
-    from zoo.media.image_encode import ending
+    from zoo.media.base import samples_class
 
-    return default_output(name, ending(format))
+    return default_output(name, samples_class(kind).ending(format))
 
 
 @click.command()
 @click.argument("name", shell_complete=complete_names)
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=PathType())
-@click.option("-o", "--output", type=click.Path(), required=True, help="An image, a folder, or -.")
+@click.option("-o", "--output", type=click.Path(), required=True, help="A file, a folder, or -.")
 @click.option("--compare", is_flag=True, help="Put each input, as the model sees it, before its result.")
 @click.option("--skip-existing", is_flag=True, help="Leave out inputs whose result is in OUTPUT, a folder, already.")
 @click.option("--tile", default="auto", show_default=True, help="Side of tiles in pixels of the input, auto, or none.")
@@ -259,35 +180,47 @@ def reconstruct(
     engine: str,
     conditions: Sequence[str],
     format: str | None,
-    bits: int,
+    bits: int | None,
     json_: bool,
 ) -> None:
-    """Put images through a model: files, folders, or - for the standard input.
+    """Put images, sound or video through a model: files, folders, or - for the standard input.
 
     If OUTPUT is a folder, each result gets the name that its input has in its own folder; if it is a file,
-    several results become one grid. Inputs that fail are named at the end, and the rest is written.
+    several images become one grid. Inputs that fail are named at the end, and the rest is written. Through a
+    model for images, films go frame by frame, and animations if OUTPUT can move: .gif, .webp, .apng, .mp4,
+    .mov or .webm.
     """
     check_count("batch_size", batch_size)
     if max_pixels is not None:
         check_count("max_pixels", max_pixels)
-    out = Output.of(output, format, bits)
+    entry = entry_of(name)
+    taken = entry.input.kind if entry.input else "image"
+    out = Output.of(output, format, bits, entry.output.kind, films=taken == "image")
     if skip_existing and not out.folder:
         raise InputError("--skip-existing needs a folder as OUTPUT.")
     if engine == "ray" and STANDARD in inputs:
         raise InputError("--engine ray reads no standard input: give files or folders.")
     left_out: list[tuple[Path, str]] = []
-    sources = list(_sources(inputs, out, left_out))
+    sources = list(_sources(inputs, out, taken, left_out))
+    films = {path for _, path in sources if taken == "image" and _is_film(path, out)}
+    _check_films(films, len(sources), out, compare)
     texts = parse_pairs(conditions)
     numbers: dict[Path, int] = {}
     for number, (_, path) in enumerate(sources):
         numbers.setdefault(path, number)
     there: list[tuple[Path, Path]] = []
     if out.folder:
-        files, there = settle(sources, out.path, out.ending, skip_existing)
-        jobs = [Job(numbers[path], path, file) for path, file in files]
+        # Films among images may become folders of images, which have no ending.
+        endings = {path: out.film_ending if path in films else out.ending for _, path in sources}
+        files: list[tuple[Path, Path]] = []
+        for ending in dict.fromkeys(endings.values()):
+            chosen = [(label, path) for label, path in sources if endings[path] == ending]
+            some, kept = settle(chosen, out.path, ending, skip_existing)
+            files, there = files + some, there + kept
+        jobs = [Job(numbers[path], path, file, path in films, not endings[path]) for path, file in files]
     else:
         target = out.path if len(sources) == 1 and not out.standard else None
-        jobs = [Job(number, path, target) for number, (_, path) in enumerate(sources)]
+        jobs = [Job(number, path, target, path in films) for number, (_, path) in enumerate(sources)]
     targets = [file for _, file in there] + [job.target or out.path for job in jobs]
     keep_inputs(targets, [path for _, path in sources] + files_in(texts))
     facts: dict[str, Any] = {"skipped": len(there)} if skip_existing else {}
@@ -337,7 +270,7 @@ def _onto_a_sheet(
     reader, writer = model.processors()
 
     def check(sample: Samples) -> None:
-        if writer.kind == reader.kind == "image":
+        if sample.kind == writer.kind == reader.kind == "image":
             height, width = reader.lengths(sample)
             out.check_sheet(n, (height * reader.scales[0], width * reader.scales[1]))
 
@@ -356,7 +289,9 @@ def _finish(json_: bool, out: Output, done: list[Job], failed: list[str], n: int
         more = f" (the first of {len(failed)} that failed)" if len(failed) > 1 else ""
         raise MediaError(f"{failed[0]}{more}")
     made = [{"input": str(job.source), "output": str(job.target or out.path)} for job in done]
-    report(json_, out, len(done), failed=failed, **facts, results=made)
+    films = sum(job.film for job in done)
+    noun = "videos" if films and films == len(done) else "files" if films else out.samples.noun
+    report(json_, out, len(done), noun, failed=failed, **facts, results=made)
     if failed:
         reasons = "".join(f"\n  {reason}" for reason in failed)
         raise ZooError(f"{len(failed)} of {n} inputs failed, the rest is written:{reasons}")
@@ -365,8 +300,7 @@ def _finish(json_: bool, out: Output, done: list[Job], failed: list[str], n: int
 def _with_conditions(model: Verbs, work: Work, texts: dict[str, list[str]], names: Sequence[str], call: str) -> Work:
     """The work with the conditions that were typed, if the model takes them."""
     values = values_of(model.entry, texts, names)
-    given = {name: value.values if isinstance(value, Each) else value for name, value in values.items()}
-    model.check_conditions(given, len(names), call)
+    model.check_conditions(keywords(values), len(names), call)
     return replace(work, conditions=values)
 
 
@@ -403,24 +337,72 @@ def _tile(text: str) -> int | str | None:
     return None if text == "none" else int(text) if text.isdecimal() else text
 
 
-def _sources(inputs: Sequence[Path], out: Output, left_out: list[tuple[Path, str]]) -> Iterator[tuple[str, Path]]:
+def _sources(
+    inputs: Sequence[Path], out: Output, kind: str, left_out: list[tuple[Path, str]]
+) -> Iterator[tuple[str, Path]]:
     """Name for the result and path of every input, folders opened; what they hold else goes to ``left_out``."""
-    from zoo.media.image_paths import named_files
+    from zoo.media.inputs import named_inputs
 
     made = results_in(out.path) if out.folder else set()
     for path in inputs:
         if path == STANDARD:
             yield "stdin", path
         elif path.is_dir():
-            found = [(name, file) for name, file in named_files(path, left_out) if not made or _real(file) not in made]
+            found = [(name, file) for name, file in _inside(path, out, kind, left_out) if _real(file) not in made]
             left_out[:] = [one for one in left_out if one[0].name != RECORD]  # which is ours, and nobody's image
             if not found:
-                raise InputError(f"{path} holds no images but results: give another folder.")
+                raise InputError(f"{path} holds no {kind}s but results: give another folder.")
             yield from found
         elif path.exists():
-            yield from named_files(path)
+            yield from named_inputs("video" if kind == "image" and _is_film(path, out) else kind, path)
         else:
             raise InputError(f"{path} does not exist.")
+
+
+def _inside(folder: Path, out: Output, kind: str, left_out: list[tuple[Path, str]]) -> list[tuple[str, Path]]:
+    """Name and path of each input in a folder; of a model for images, the films among them, too."""
+    from zoo.media.inputs import films_below, named_inputs
+
+    if kind != "image":
+        return named_inputs(kind, folder, left_out)
+    if out.samples.kind == "video":  # the images of a folder are the frames of one
+        return named_inputs("video", folder)
+    films = films_below(folder)
+    try:
+        images = named_inputs(kind, folder, left_out)
+    except InputError:
+        if not films:
+            raise
+        images = []
+    left_out[:] = [one for one in left_out if one[0] not in {path for _, path in films}]
+    there = {path for _, path in images}
+    return images + [(name, path) for name, path in films if path not in there]
+
+
+def _is_film(path: Path, out: Output) -> bool:
+    """Whether an input goes through a model for images frame by frame."""
+    from zoo.media.video_decode import is_film, moves
+
+    if out.samples.kind == "video":  # the result can do nothing but move
+        return True
+    return path != STANDARD and (moves(path) if out.moves else is_film(path))
+
+
+def _check_films(films: Collection[Path], n: int, out: Output, compare: bool) -> None:
+    """Refuse what cannot be done with films.
+
+    Raises:
+        InputError: with the cure.
+    """
+    if not films:
+        return
+    first = next(iter(films))
+    if compare:
+        raise InputError("--compare is for images: leave it out where videos go through.")
+    if not out.folder and n > 1:
+        raise InputError(f"{out.path} takes one video, and these are {n} inputs: give a folder as OUTPUT.")
+    if not out.folder and not out.moves:
+        raise InputError(f"{first} is a video: write it as .mp4, .mov, .webm, .gif, .webp or .apng, or into a folder.")
 
 
 def _real(path: Path) -> Path:

@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from zoo.cli import main
 
+from zoo.loading import load
 from zoo.model import Generator, Model
 from zoo.registry import index
 from zoo.registry.schema import read
@@ -87,6 +88,18 @@ class Doubler(Model):
             raise ValueError("not divisible by 4")
         y = torch.nn.functional.interpolate(x * self.gain, scale_factor=2)
         return y if mask is None else y * (mask.mean((1, 2, 3), keepdim=True) / 2 + 0.5)
+
+
+def broken_rules(name: str) -> list[str]:
+    """The rules of the contract that a toy breaks; how long it takes to import a file of tests does not count."""
+    from zoo.testing import RULES
+    from zoo.testing.harness import answers
+
+    model = load(name)
+    try:
+        return [text for rule in RULES if rule.id != "import_time" and (text := rule.complaint(model))]
+    finally:
+        answers.cache_clear()
 
 
 class Registry:

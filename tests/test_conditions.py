@@ -121,7 +121,9 @@ def test_keypoints_stay_on_their_pixels(holes: Model, tile: int | None) -> None:
     assert black == [[5, 3], [19, 29]]
 
 
-def test_a_mask_and_keypoints_are_cropped_and_resized_with_their_image(toys: Registry) -> None:
+def test_a_mask_and_keypoints_are_cropped_and_resized_with_their_image(
+    toys: Registry, tmp_path: Path, zoo_command: Command
+) -> None:
     conditions = {"mask": {"kind": "mask", "aligned": True}, "points": {"kind": "keypoints", "aligned": True}}
     fixed = {**IMAGE, "size": [8, 8]}
     toys.add(
@@ -136,6 +138,13 @@ def test_a_mask_and_keypoints_are_cropped_and_resized_with_their_image(toys: Reg
     wanted[0, 0] = 0
     np.testing.assert_allclose(result, wanted, atol=1e-6)
     assert set(np.unique(result.round(3))) == {0, 0.25, 1}, "nothing between: masks are not mixed"
+    x, hole = save(tmp_path / "x" / "x.png", photo(32, 64)), save(tmp_path / "mask" / "x.png", mask)
+    made = zoo_command(
+        "reconstruct", "fixed", x, "-o", tmp_path / "y.png", "-c", f"mask={hole}", "-c", "points=17.5,1.5"
+    )
+    assert made.exit_code == 0, made.stderr
+    written = np.asarray(Image.open(tmp_path / "y.png"))[..., 0] / 255
+    np.testing.assert_allclose(written, wanted, atol=0.01)
 
 
 def test_what_does_not_fit_its_input_is_refused(holes: Model) -> None:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from click.testing import Result
+from conftest import Registry, broken_rules
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
+import zoo
 from zoo.errors import InputError, MediaError, RegistryError, ZooError
 from zoo.media.molecules import Molecules
 from zoo.media.molecules_processor import MoleculesProcessor
 from zoo.media.smiles import Graph, parse, write
+from zoo.model import Generator, Model
 from zoo.registry.facts import Format
 
 MANY = [
@@ -282,3 +289,63 @@ def test_examples_are_what_the_network_takes() -> None:
     assert len(set(made.smiles)) == 20
     for one in made:
         subject.prepare(one)
+
+
+class Chemist(Generator):
+    """Toy: molecules of up to 9 atoms of 4 elements, ``(N, 9, 5)`` and ``(N, 5, 9, 9)``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latent_shape = (4,)
+        self.linear = torch.nn.Linear(4, 45 + 405)
+
+    def decode(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents ``(N, 4)`` to scores of atoms ``(N, 9, 5)`` and of bonds ``(N, 5, 9, 9)``."""
+        atoms, bonds = self.linear(z).split([45, 405], 1)
+        return atoms.unflatten(1, (9, 5)), bonds.unflatten(1, (5, 9, 9))
+
+
+class Mirror(Model):
+    """Toy: the molecule that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, x: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Atoms ``(N, 9, 5)`` and bonds ``(N, 5, 9, 9)`` to the same."""
+        return x[0] * self.weight, x[1] * self.weight
+
+
+@pytest.fixture
+def chemists(toys: Registry) -> None:
+    torch.manual_seed(0)
+    both = {"kind": "molecules", "elements": list(ELEMENTS), "atoms": 9}
+    toys.add("chemist", Chemist(), verbs=["generate"], checkpoint={"output": both})
+    toys.add("mirror", Mirror(), verbs=["reconstruct"], checkpoint={"input": both, "output": both})
+
+
+def test_models_of_molecules(chemists: None, tmp_path: Path, zoo_command: Callable[..., Result]) -> None:
+    molecules = zoo.load("chemist").generate(5, seed=1)
+    assert (len(molecules), molecules.seed, len(set(molecules.smiles))) == (5, 1, 5)
+    molecules.save(tmp_path / "m.smi")
+    again = Molecules.of(tmp_path / "m.smi")
+    assert again.smiles == molecules.smiles
+    assert zoo.load("chemist").generate(2, seed=1).smiles == molecules.smiles[:2]
+    some = Molecules.of(["CCO", "C#N", "c1ccncc1"])
+    made = zoo.load("mirror").reconstruct(some)
+    assert made.names == some.names
+    assert all(same(a, b) for a, b in zip(made.graphs, some.graphs, strict=True))
+    done = zoo_command("generate", "chemist", "-n", 5, "--seed", 1, "-o", tmp_path / "c.smi")
+    assert (done.exit_code, done.stderr) == (0, f"{tmp_path}/c.smi: 5 molecules, seed 1\n")
+    assert Molecules.of(tmp_path / "c.smi").smiles == molecules.smiles
+    (tmp_path / "one.smi").write_text("CCO\n")
+    done = zoo_command("reconstruct", "mirror", tmp_path / "one.smi", "-o", tmp_path / "d.smi")
+    assert Molecules.of(tmp_path / "d.smi").smiles == ["CCO"], done.output
+    done = zoo_command("reconstruct", "mirror", tmp_path / "m.smi", "-o", tmp_path / "e.smi")
+    assert "it holds 5 molecules, and the command takes files of one" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["chemist", "mirror"])
+def test_models_of_molecules_keep_the_contract(chemists: None, name: str) -> None:
+    assert not broken_rules(name)

@@ -12,8 +12,12 @@ import av
 import numpy as np
 import pytest
 import torch
+from click.testing import Result
+from conftest import Registry, broken_rules
 from PIL import Image
+from torch import Tensor
 
+import zoo
 from zoo.errors import InputError, MediaError, ZooError
 from zoo.media import video
 from zoo.media.audio import Audio
@@ -22,6 +26,9 @@ from zoo.media.molecules import Molecules
 from zoo.media.video import Video
 from zoo.media.video_av import upright
 from zoo.media.video_decode import Frame, moves
+from zoo.media.video_processor import FrameProcessor, VideoProcessor
+from zoo.model import Generator, Model
+from zoo.registry.facts import Format
 
 ANIMATIONS = ["gif", "apng", "webp"]
 FILMS = ["mp4", "mov", "webm"]
@@ -205,7 +212,7 @@ def test_images_that_do_not_move_are_none(tmp_path: Path) -> None:
         path = tmp_path / f"still.{kind}"
         Images([next(frames())]).save(path)
         assert not moves(path)
-        with pytest.raises(InputError, match=r"is a single image, which does not move: zoo\.Images\.of reads it"):
+        with pytest.raises(InputError, match=r"is a single image, which does not move: take it as one"):
             Video.of(path)
     assert not moves(tmp_path / "missing.gif")
     assert not moves(tmp_path)
@@ -465,3 +472,194 @@ def test_no_kind_is_taken_for_another(clip: Callable[..., Path]) -> None:
             if (type(one), other) != (Images, Video):  # which are frames
                 with pytest.raises(InputError, match=f"{type(one).__name__} holds {one.noun}, and no "):
                     other.of(one)
+
+
+class Fader(Model):
+    """Toy: each frame mixed with the one before; video ``(N, T, 3, H, W)`` in [-1, 1], twice as large."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Video ``(N, T, 3, H, W)`` in [-1, 1] to ``(N, T, 3, 2 H, 2 W)`` in [-1, 1]."""
+        mixed = self.weight * x + (1 - self.weight) * torch.cat([x[:, :1], x[:, :-1]], 1)
+        return mixed.repeat_interleave(2, 3).repeat_interleave(2, 4)
+
+
+class Lights(Generator):
+    """Toy: clips of four frames, ``(N, 4, 1, 8, 8)`` in [-1, 1]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latent_shape = (3,)
+        self.linear = torch.nn.Linear(3, 256)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Latents ``(N, 3)`` to video ``(N, 4, 1, 8, 8)`` in [-1, 1]."""
+        return torch.tanh(self.linear(z)).unflatten(1, (4, 1, 8, 8))
+
+
+@pytest.fixture
+def videos(toys: Registry) -> None:
+    torch.manual_seed(0)
+    film = {"kind": "video", "channels": 3}
+    checkpoint = {"input": {**film, "multiple": 4}, "output": {**film, "scale": 2}}
+    toys.add("fader", Fader(), verbs=["reconstruct"], checkpoint=checkpoint)
+    lights = {"kind": "video", "channels": 1, "size": [8, 8], "frames": 4, "fps": 8}
+    toys.add("lights", Lights(), verbs=["generate"], checkpoint={"output": lights})
+
+
+@pytest.mark.parametrize("name", ["fader", "lights"])
+def test_models_of_video_keep_the_contract(videos: None, name: str) -> None:
+    assert not broken_rules(name)
+
+
+def test_models_of_video(videos: None, clip: Callable[..., Path], tmp_path: Path) -> None:
+    source = Video.of(clip("gif", height=30, width=41))
+    made = zoo.load("fader").reconstruct(source)
+    before = source.numpy()
+    mixed = (before + np.concatenate([before[:1], before[:-1]])) / 2
+    np.testing.assert_allclose(made.numpy(), mixed.repeat(2, 2).repeat(2, 3), atol=1e-6)
+    assert (made.names, made.fps, [frame.seconds for frame in made.frames()]) == (["clip"], 25, [0.04] * 6)
+    zoo.load("fader").reconstruct_to(source, tmp_path / "a.webm")
+    assert Video.of(tmp_path / "a.webm").numpy().shape == (6, 3, 60, 82)
+    lights = zoo.load("lights").generate(3, seed=1)
+    assert (len(lights), lights.seed, lights[2].fps, lights[2].numpy().shape) == (3, 1, 8, (4, 3, 8, 8))
+    lights.save(tmp_path / "lights", format="gif")
+    assert len(Video.of(tmp_path / "lights")) == 3
+
+
+@pytest.mark.parametrize("frames_taken", [None, 4, 10])
+@pytest.mark.parametrize("fps", [None, 10, 50])
+def test_what_a_network_for_video_leaves_alone_comes_back(frames_taken: int | None, fps: float | None) -> None:
+    both = Format(kind="video", channels=3, frames=frames_taken, fps=fps, multiple=8)
+    subject = VideoProcessor(both, both)
+    array = np.stack(list(frames(7)))
+    sample = Video.of(torch.from_numpy(array), fps=25)
+    prepared = subject.prepare(sample)
+    arrays = list(prepared.arrays)
+    assert all(x.shape[0] in (frames_taken or len(x),) and x.shape[2:] == (32, 40) for x in arrays)
+    made = subject.restore(arrays, prepared)
+    assert sum(frame.seconds for frame in made.frames()) == pytest.approx(7 / 25, abs=0.1)
+    if fps is None:
+        np.testing.assert_allclose(made.numpy(), array, atol=1 / 255)
+
+
+def test_a_network_for_images_takes_clips_frame_by_frame(
+    toys: Registry, clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    model = zoo.load("doubler")
+    source = Video.of(clip("gif"))
+    images = model.reconstruct(Images([frame.array for frame in source.frames()])).numpy()
+    made = model.reconstruct(source, batch_size=4)
+    np.testing.assert_allclose(made.numpy(), images, atol=1e-6)
+    assert [frame.seconds for frame in made.frames()] == [frame.seconds for frame in source.frames()]
+    model.receptive_radius = 2
+    model.reconstruct_to(source, tmp_path / "b.apng", tile=16)
+    np.testing.assert_allclose(Video.of(tmp_path / "b.apng").numpy(), images, atol=1 / 255)
+    one = Video.of([Image.fromarray(np.zeros((40, 50, 3), np.uint8))])
+    model.reconstruct_to(one, tmp_path / "one.apng", tile=16)
+    mask = np.full((30, 40, 1), 0.25, np.float32)
+    masked = model.reconstruct(source, mask=mask)
+    assert masked.numpy().shape == images.shape
+
+
+def test_only_a_batch_of_frames_is_in_memory(toys: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = zoo.load("doubler")
+    Video.write(frames(60), tmp_path / "a.gif")
+    read: list[int] = []
+    written: list[int] = []
+    ahead: list[int] = []
+    take, put = FrameProcessor._arrays, FrameProcessor._frames
+
+    def arrays(self: Any, sample: Video) -> Iterator[Any]:
+        for array in take(self, sample):
+            read.append(1)
+            ahead.append(len(read) - len(written))
+            yield array
+
+    def results(self: Any, *arguments: Any) -> Iterator[Any]:
+        for frame in put(self, *arguments):
+            written.append(1)
+            yield frame
+
+    monkeypatch.setattr(FrameProcessor, "_arrays", arrays)
+    monkeypatch.setattr(FrameProcessor, "_frames", results)
+    model.reconstruct_to(Video.of(tmp_path / "a.gif"), tmp_path / "b.gif")
+    assert len(written) == 60
+    assert max(ahead) <= 34, "two batches, and one that is looked at"
+
+
+def test_results_that_memory_does_not_hold_are_refused(
+    toys: Registry, clip: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from zoo.inference import verbs
+
+    model = zoo.load("doubler")
+    source = Video.of(clip("gif"))
+    model.reconstruct(source)
+    monkeypatch.setattr(verbs, "free_memory", lambda: 500_000)
+    with pytest.raises(InputError, match=r"The result for clip needs more memory than is free .* reconstruct_to"):
+        model.reconstruct(source)
+    model.reconstruct_to(source, tmp_path / "a.gif")
+
+
+def test_the_command_takes_clips(
+    toys: Registry, clip: Callable[..., Path], tmp_path: Path, zoo_command: Callable[..., Result]
+) -> None:
+    def run(*arguments: object, **options: Any) -> Result:
+        return zoo_command("reconstruct", "doubler", *arguments, **options)
+
+    animation, out = clip("gif"), tmp_path / "out"
+    for kind in ("mp4", "webm", "gif", "webp", "apng"):
+        done = run(animation, "-o", tmp_path / f"large.{kind}")
+        assert (done.exit_code, done.stderr) == (0, f"{tmp_path}/large.{kind}: 1 video\n")
+        assert Video.of(tmp_path / f"large.{kind}").numpy().shape == (6, 3, 60, 80)
+    assert run(animation, "-o", tmp_path / "still.png").stderr.endswith("1 image\n")
+    assert Images.of(tmp_path / "still.png").arrays[0].shape == (3, 60, 80), "the first frame"
+    assert run(tmp_path / "large.mp4", "-o", out).stderr == f"{out}: 1 video\n"
+    assert len(list((out / "large").glob("*.png"))) == 6
+    assert run(out / "large", "-o", tmp_path / "again.mp4").exit_code == 0
+    assert Video.of(tmp_path / "again.mp4").numpy().shape == (6, 3, 240, 320)
+    Images([next(frames())]).save(tmp_path / "single.gif")
+    assert run(tmp_path / "single.gif", "-o", tmp_path / "b.gif").stderr.endswith("1 image\n")
+    inputs = (animation, tmp_path / "large.mp4", tmp_path / "single.gif")
+    assert run(*inputs, "-o", tmp_path / "mixed", "--format", "webp").stderr.endswith("3 files\n")
+    assert len(Video.of(tmp_path / "mixed")) == 2
+    piped = run("-", "-o", "-", "--format", "apng", input=animation.read_bytes())
+    assert Video.of(piped.stdout_bytes).numpy().shape == (6, 3, 60, 80)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("a.mp4", "-o", "b.jpg"), "a.mp4 is a video: write it as .mp4"),
+        (("a.mp4", "a.gif", "-o", "b.mp4"), "takes one video, and these are 2 inputs: give a folder"),
+        (("a.png", "-o", "b.mp4"), "a.png is a single image, which does not move"),
+        (("a.mp4", "-o", "b.mp4", "--compare"), "--compare is for images"),
+        (("a.gif", "-o", "b.mp4", "--bits", "16"), "videos have 8 bits"),
+        (("a.mp4", "-o", "a.mp4"), "would be overwritten"),
+        (("cut.mp4", "-o", "b.mp4"), "cut.mp4: damaged or cut off (it ends before it should)"),
+        (("cut.gif", "-o", "b.mp4"), "damaged or cut off"),
+    ],
+)
+def test_what_the_command_refuses_of_clips(
+    toys: Registry,
+    clip: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    zoo_command: Callable[..., Result],
+    arguments: tuple[str, ...],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for kind in ("gif", "mp4"):
+        content = clip(kind).rename(f"a.{kind}").read_bytes()
+        Path(f"cut.{kind}").write_bytes(content[: 2 * len(content) // 3])
+    Images([next(frames())]).save("a.png")
+    done = zoo_command("reconstruct", "doubler", *arguments)
+    assert done.exit_code in (1, 2)
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("b.*"))

@@ -35,25 +35,25 @@ MOST_VALUES = 3 * LARGEST**2  # of such an image
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
-def to_dtype(given: Any) -> torch.dtype:
+def to_dtype(wanted: Any) -> torch.dtype:
     """One of :data:`DTYPES`, or its name, as torch's."""
     for dtype in DTYPES:
-        if given == dtype or (isinstance(given, str) and given.removeprefix("torch.") == str(dtype)[6:]):
+        if wanted == dtype or (isinstance(wanted, str) and wanted.removeprefix("torch.") == str(dtype)[6:]):
             return dtype
-    raise InputError(f"dtype cannot be {given!r}: choose float32, bfloat16, float16 or float64.")
+    raise InputError(f"dtype cannot be {wanted!r}: choose float32, bfloat16, float16 or float64.")
 
 
-def to_device(given: Any) -> torch.device:
+def to_device(wanted: Any) -> torch.device:
     """A device, or its name, that holds numbers."""
     try:
-        if not isinstance(given, (str, torch.device)):
+        if not isinstance(wanted, (str, torch.device)):
             raise TypeError("give a name such as cpu, cuda or mps")
-        device = torch.device(given)
+        device = torch.device(wanted)
         if device.type == "meta":
             raise TypeError("it holds no numbers; give cpu, cuda or mps")
         return device
     except (RuntimeError, TypeError) as error:
-        raise InputError(f"The device {str(given)!r} cannot be used: {str(error).splitlines()[0]}") from None
+        raise InputError(f"The device {str(wanted)!r} cannot be used: {str(error).splitlines()[0]}") from None
 
 
 @torch.inference_mode(False)  # or its tensors could never learn
@@ -117,9 +117,9 @@ def build(entry: Entry, tensors: int | None = None) -> Model:
     _check_types(builder, entry)
     try:
         with torch.device("meta"), _NoInit(), _Bounded(tensors):
-            made: Any = builder(**entry.config)
-            if not isinstance(made, Model):  # as a class may decide
-                raise TypeError(f"it made {type(made).__name__}")
+            network: Any = builder(**entry.config)
+            if not isinstance(network, Model):  # as a class may decide
+                raise TypeError(f"it made {type(network).__name__}")
     except _TooLargeError:
         raise WeightsError(
             f"{entry.name}: the configuration makes a network of far more than the {tensors:,} tensors of the file: "
@@ -132,7 +132,7 @@ def build(entry: Entry, tensors: int | None = None) -> Model:
             f"{entry.name}: the builder {entry.builder} failed: {type(error).__name__}: {said}"
             + ("." if entry.package == "zoo" else f"; {entry.package} has to correct `builder`, `config` or the code.")
         ) from error
-    return made
+    return network
 
 
 class _TooLargeError(BaseException):  # which no builder catches
@@ -202,7 +202,7 @@ def described(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: if it is no safetensors file.
     """
-    made = {}
+    tensors = {}
     for key, facts in read_header(path).items():
         if key == "__metadata__":
             continue
@@ -211,8 +211,8 @@ def described(path: Path) -> dict[str, Tensor]:
                 f"{path}: {key} has numbers of the kind {facts['dtype']}, which no network here computes with: "
                 "save the weights in float32 or float16."
             )
-        made[key] = torch.empty(facts["shape"], dtype=_STORED[facts["dtype"]], device="meta")
-    return made
+        tensors[key] = torch.empty(facts["shape"], dtype=_STORED[facts["dtype"]], device="meta")
+    return tensors
 
 
 # By their names in safetensors.
@@ -314,14 +314,14 @@ def check_formats(model: Model, entry: Entry) -> None:
             outputs = to_arrays(getattr(model, call)(model.tensor(x), **keywords))
         except Exception as error:  # whatever a network's code makes of it
             said = next(iter(str(error).splitlines()), type(error).__name__)[:200]
-            shape = getattr(x, "shape", None)
-            raise WeightsError(f"{where} declares an input that the network does not take, {shape}: {said}") from None
+            taken = getattr(x, "shape", None)
+            raise WeightsError(f"{where} declares an input that the network does not take, {taken}: {said}") from None
         lengths = [x.shape[axis + 1] for axis in reader.axes] if call == "forward" and reader is writer else None
         wanted = writer.output_shape(lengths)
         if wanted is None or isinstance(outputs, tuple):
             continue
-        found = outputs.shape[1:]
-        fits = len(found) == len(wanted) and all(b in (None, a) for a, b in zip(found, wanted, strict=True))
+        shape = outputs.shape[1:]
+        fits = len(shape) == len(wanted) and all(b in (None, a) for a, b in zip(shape, wanted, strict=True))
         if not fits:
             declared = (1, *("any" if length is None else length for length in wanted))
             raise WeightsError(
@@ -333,12 +333,12 @@ def check_formats(model: Model, entry: Entry) -> None:
 def _check_bounds(entry: Entry, where: str) -> None:
     """Refuse sizes that no network has, before memory is taken for them."""
     formats = [entry.input or Format(), entry.output, *(c.format for c in entry.conditions if c.format)]
-    for given in formats:
-        sides = (*(given.size or ()), given.frames or 0)
-        if max(given.multiple, *sides) > LARGEST or max(given.length or 0, given.multiple) > MOST_VALUES:
+    for one in formats:
+        sides = (*(one.size or ()), one.frames or 0)
+        if max(one.multiple, *sides) > LARGEST or max(one.length or 0, one.multiple) > MOST_VALUES:
             raise WeightsError(f"{where} has a size or multiple of more than {LARGEST:,} pixels: correct it.")
-        area = math.prod(given.size or (10 * given.multiple,) * 2) if given.kind != "audio" else given.length or 1
-        if area * (given.channels or 3) * (given.frames or 1) > MOST_VALUES:
+        area = math.prod(one.size or (10 * one.multiple,) * 2) if one.kind != "audio" else one.length or 1
+        if area * (one.channels or 3) * (one.frames or 1) > MOST_VALUES:
             raise WeightsError(f"{where} declares inputs of more than {MOST_VALUES:,} values: correct `input`.")
 
 

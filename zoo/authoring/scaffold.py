@@ -132,8 +132,8 @@ def create(name: str, kind: str = "generator", folder: Path | None = None) -> Pa
 
 
 def _class_name(name: str) -> str:
-    made = "".join(part.capitalize() for part in name.split("-"))
-    return made if made[0].isalpha() else f"Model{made}"
+    joined = "".join(part.capitalize() for part in name.split("-"))
+    return joined if joined[0].isalpha() else f"Model{joined}"
 
 
 def _renamed(text: str, words: dict[str, str]) -> str:

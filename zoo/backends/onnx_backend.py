@@ -47,11 +47,11 @@ class OnnxModel(Verbs):
 
     def required_conditions(self, call: str) -> set[str]:
         """Inputs of the file beside the first."""
-        return {given.name for given in self.sessions[call].get_inputs()[1:]}
+        return {one.name for one in self.sessions[call].get_inputs()[1:]}
 
     def _run(self, call: str, x: Any, conditions: Mapping[str, Any]) -> Any:
         session = self.sessions[call]
-        given = {session.get_inputs()[0].name: x, **conditions}
-        given = {name: np.ascontiguousarray(value) for name, value in given.items()}
-        output: Array = session.run(None, given)[0]
+        inputs = {session.get_inputs()[0].name: x, **conditions}
+        inputs = {name: np.ascontiguousarray(value) for name, value in inputs.items()}
+        output: Array = session.run(None, inputs)[0]
         return output

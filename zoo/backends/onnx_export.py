@@ -111,11 +111,11 @@ def _export(model: Model, call: str, path: Path) -> None:
             program.model.metadata_props["zoo"] = json.dumps(facts)
             program.save(str(aside))
             session = onnxruntime.InferenceSession(str(aside), providers=["CPUExecutionProvider"])
-            for given in (first, second):
+            for inputs in (first, second):
                 with torch.inference_mode():
-                    wanted = network(*given).numpy()
-                found = session.run(None, {name: x.numpy() for name, x in zip(names, given, strict=True)})[0]
-                if np.abs(wanted - found).max() > CLOSE * np.abs(wanted).max():
+                    wanted = network(*inputs).numpy()
+                output = session.run(None, {name: x.numpy() for name, x in zip(names, inputs, strict=True)})[0]
+                if np.abs(wanted - output).max() > CLOSE * np.abs(wanted).max():
                     raise WeightsError(
                         f"{model.entry.name}: ONNX Runtime answers otherwise than torch; nothing is written."
                     )

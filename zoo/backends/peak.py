@@ -27,14 +27,14 @@ class _Living(TorchDispatchMode):
         self.known: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
+        output = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(output):
             if isinstance(tensor, Tensor) and (storage := tensor.untyped_storage()) not in self.known:
                 self.known.add(storage)
                 self.now += storage.nbytes()
                 weakref.finalize(storage, self._gone, storage.nbytes())
         self.most = max(self.most, self.now)
-        return made
+        return output
 
     def _gone(self, size: int) -> None:
         self.now -= size

@@ -42,8 +42,8 @@ class TorchBackend:
         optimized = self.optimized(model, call)
         if not optimized.run or not optimized.holds(model):
             return model.run_plain(call, x, conditions)
-        given = model.tensor(x), {name: model.tensor(value) for name, value in conditions.items()}
-        return to_arrays(optimized.run(given))
+        batch = model.tensor(x), {name: model.tensor(value) for name, value in conditions.items()}
+        return to_arrays(optimized.run(batch))
 
     def peak(self, model: Model, call: str, shape: tuple[int, ...], conditions: Mapping[str, Any]) -> int | None:
         """Bytes of memory that an input ``(1, ...)`` of this shape takes on its way; None where nobody knows."""

@@ -17,7 +17,7 @@ import numpy as np
 from zoo.arrays import Array
 from zoo.errors import InputError, MediaError
 from zoo.inference.tiling import Window, cut
-from zoo.media.base import Prepared, Processor, processors
+from zoo.media.base import Prepared, Processor, Samples, processors
 from zoo.registry.facts import CONDITION_KINDS, Condition
 
 
@@ -65,9 +65,9 @@ class Space(ABC):
         self._check_number(len(values), n)
         return values
 
-    def _check_number(self, found: int, n: int) -> None:
-        if found != n:
-            raise InputError(f"{self.condition.name} has {found} values for {n} samples: give one, or one for each.")
+    def _check_number(self, values: int, n: int) -> None:
+        if values != n:
+            raise InputError(f"{self.condition.name} has {values} values for {n} samples: give one, or one for each.")
 
     def check_given(self, value: Any, n: int) -> None:
         """Refuse what :meth:`each` would, but read no file.
@@ -331,10 +331,12 @@ class Media(Space):
                     self.parse(str(item))
 
     def holds_several(self, value: Any) -> bool:
-        """A list; where one sample takes several of them, a list of lists."""
+        """A list; where one sample takes several of them, a list of lists, samples, or arrays ``(K, H, W, C)``."""
         if not isinstance(value, (list, tuple)):
             return False
-        return self.condition.count is None or all(isinstance(one, (list, tuple)) for one in value)
+        return self.condition.count is None or all(
+            isinstance(one, (list, tuple, Samples)) or getattr(one, "ndim", 0) == 4 for one in value
+        )
 
     def check(self, value: Any) -> Any:
         """One of its samples, or an array ``(K, ...)`` of several; what is aligned waits for its input."""

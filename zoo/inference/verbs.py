@@ -190,7 +190,7 @@ class Verbs:
         with _Progress(len(samples), progress) as tick:
             stream = self._outputs(reader, samples, values, int(batch_size), tile, overlap)
             for _, group in groupby(stream, key=lambda each: each[0].number):
-                outputs = list(group)
+                outputs = list(_in_memory(group))
                 results.append(writer.restore([output for _, output in outputs], outputs[0][0].prepared))
                 tick(1)
         return type(results[0]).concat(results) if results else samples
@@ -266,8 +266,8 @@ class Verbs:
 
     def processors(self, inputs: Any = None) -> tuple[Processor[Any], Processor[Any]]:
         """What stands between samples and the network: of its input, which ``inputs`` go through, and of its output."""
-        given = inputs.kind if isinstance(inputs, Samples) else None
-        return processors(*self._formats, given)
+        kind = inputs.kind if isinstance(inputs, Samples) else None
+        return processors(*self._formats, kind)
 
     @property
     def _formats(self) -> tuple[Format, Format]:
@@ -290,38 +290,38 @@ class Verbs:
     def _spaces(self) -> dict[str, Space]:
         return {condition.name: space(condition) for condition in self.entry.conditions} if self.entry else {}
 
-    def prepare_conditions(self, given: Mapping[str, Any], n: int, call: str) -> dict[str, list[Any]]:
+    def prepare_conditions(self, conditions: Mapping[str, Any], n: int, call: str) -> dict[str, list[Any]]:
         """One checked value of each condition for each of ``n`` samples.
 
         Args:
-            given: what a user gave, by name.
+            conditions: what a user gave, by name.
             n: how many samples there are.
             call: the method of the network that will take them.
 
         Raises:
             InputError: for a condition that is wrong, unknown or missing.
         """
-        return {name: each.each(value, n) for name, (each, value) in self._given(given, call).items()}
+        return {name: each.each(value, n) for name, (each, value) in self._chosen_conditions(conditions, call).items()}
 
-    def check_conditions(self, given: Mapping[str, Any], n: int, call: str) -> None:
+    def check_conditions(self, conditions: Mapping[str, Any], n: int, call: str) -> None:
         """Refuse what :meth:`prepare_conditions` would, but read no file.
 
         Raises:
             InputError: for a condition that is wrong, unknown or missing.
         """
-        for each, value in self._given(given, call).values():
+        for each, value in self._chosen_conditions(conditions, call).values():
             each.check_given(value, n)
 
-    def _given(self, given: Mapping[str, Any], call: str) -> dict[str, tuple[Space, Any]]:
+    def _chosen_conditions(self, conditions: Mapping[str, Any], call: str) -> dict[str, tuple[Space, Any]]:
         spaces = self._spaces()
-        for name in given:
+        for name in conditions:
             if name not in spaces:
                 known = f"it takes {', '.join(spaces)}" if spaces else "it takes none"
                 raise UnknownNameError(f"{self._name} has no condition {name!r}{near(name, spaces) or f': {known}.'}")
         required = self.required_conditions(call)
         chosen = {}
         for name, each in spaces.items():
-            value = given.get(name, each.condition.default)
+            value = conditions.get(name, each.condition.default)
             if value is not None:
                 chosen[name] = each, value
             elif each.condition.required or name in required:
@@ -472,8 +472,8 @@ class Verbs:
         if positions and wanted * positions * AMPLE <= self._free_memory() / 2:
             return 0
         x, conditions = stacked([row], spaces)
-        found = None if isinstance(x, tuple) else self._peak(call, x.shape, conditions)
-        return (positions or 0) * AMPLE // 2 if found is None else found
+        peak = None if isinstance(x, tuple) else self._peak(call, x.shape, conditions)
+        return (positions or 0) * AMPLE // 2 if peak is None else peak
 
     def _side(self, tile: int | str | None, row: Row, reader: Processor[Any], spaces: Mapping[str, Space]) -> int:
         """How large the tiles of a row are; 0 for none. Where memory is short, "auto" makes some."""
@@ -592,6 +592,23 @@ def _check_memory(n: int, writer: Processor[Any]) -> None:
             f"{n:,} samples need {n * each / 1e9:,.1f} GB of memory and {free / 1e9:,.1f} GB are free: "
             f"ask for at most {free // each:,} at a time."
         )
+
+
+def _in_memory(results: Iterable[tuple[Row, Any]]) -> Iterator[tuple[Row, Any]]:
+    """The results of one sample, which are kept until it is whole, as long as there is room for them: and for it.
+
+    Raises:
+        InputError: where there is none.
+    """
+    held, free = 0, free_memory()
+    for row, output in results:
+        held += 3 * sum(part.nbytes for part in (output if isinstance(output, tuple) else (output,)))
+        if held > free:
+            raise InputError(
+                f"The result for {row.name} needs more memory than is free ({free / 1e9:,.1f} GB): write it to a file "
+                "as it comes, with the command or reconstruct_to."
+            )
+        yield row, output
 
 
 class _Progress:

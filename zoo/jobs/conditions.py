@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import InputError
-from zoo.inference.conditions import Space, space
 from zoo.jobs.files import Each
 from zoo.registry.facts import Entry
+
+if TYPE_CHECKING:
+    from zoo.inference.conditions import Space
 
 
 def parse_pairs(pairs: Sequence[str]) -> dict[str, list[str]]:
@@ -26,13 +28,13 @@ def parse_pairs(pairs: Sequence[str]) -> dict[str, list[str]]:
 
 def files_in(texts: Mapping[str, Sequence[str]]) -> list[Path]:
     """The files that may be meant, with those of folders: they are inputs, and never written over."""
-    found: list[Path] = []
+    files: list[Path] = []
     for value in (value for values in texts.values() for value in values):
         if "\0" in value:
             continue
         path = Path(value)
-        found += _below(path) if value and os.path.isdir(path) else [path]  # noqa: PTH112 - of any text
-    return found
+        files += _below(path) if value and os.path.isdir(path) else [path]  # noqa: PTH112 - of any text
+    return files
 
 
 def values_of(entry: Entry | None, texts: Mapping[str, Sequence[str]], names: Sequence[str]) -> dict[str, Any]:
@@ -46,14 +48,21 @@ def values_of(entry: Entry | None, texts: Mapping[str, Sequence[str]], names: Se
     Raises:
         InputError: for what cannot be read, another number of values, or a folder that lacks one for an input.
     """
+    from zoo.inference.conditions import space  # numpy, which listing does without
+
     declared = {condition.name: condition for condition in entry.conditions} if entry else {}
     values: dict[str, Any] = {}
-    for name, given in texts.items():
+    for name, typed in texts.items():
         if name not in declared:  # which the verbs refuse
-            values[name] = given[0]
+            values[name] = typed[0]
             continue
-        values[name] = _value(space(declared[name]), given, names)
+        values[name] = _value(space(declared[name]), typed, names)
     return values
+
+
+def keywords(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What :func:`values_of` gives as keywords of a verb for all inputs."""
+    return {name: value.values if isinstance(value, Each) else value for name, value in values.items()}
 
 
 def _value(each: Space, texts: Sequence[str], names: Sequence[str]) -> Any:
@@ -62,8 +71,8 @@ def _value(each: Space, texts: Sequence[str], names: Sequence[str]) -> Any:
     if each.is_file and len(texts) == 1 and texts[0] and "\0" not in texts[0] and folder.is_dir():
         inner = {path.name: path for path in folder.iterdir() if path.is_dir()} if several else {}
         if not several or inner:
-            found = inner or {_stem(path.relative_to(folder)): path for path in _below(folder)}
-            return Each([each.parse(str(_match(each, folder, found, name))) for name in names])
+            files = inner or {_stem(path.relative_to(folder)): path for path in _below(folder)}
+            return Each([each.parse(str(_match(each, folder, files, name))) for name in names])
     parsed = [each.parse(text) for text in texts]
     if several and len(parsed) > 1:
         return parsed
@@ -79,11 +88,11 @@ def _as_many(each: Space, values: list[Any], n: int) -> list[Any]:
     return values
 
 
-def _match(each: Space, folder: Path, found: Mapping[str, Path], name: str) -> Path:
+def _match(each: Space, folder: Path, files: Mapping[str, Path], name: str) -> Path:
     """The file of a folder that has the name of an input, below the same folders or alone."""
     for key in (name, Path(name).name):
-        if key in found:
-            return found[key]
+        if key in files:
+            return files[key]
     raise InputError(f"{each.condition.name}: {folder} has no file called {name}: name one for each input.")
 
 

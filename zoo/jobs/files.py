@@ -33,16 +33,27 @@ class Job:
         number: of the input, from 0.
         source: its path, or ``-``.
         target: the file for its result; None if that goes into one file with others.
+        film: whether it goes through a model for images frame by frame.
+        frames: whether the target is a folder of images, one for each frame.
     """
 
     number: int
     source: Path
     target: Path | None = None
+    film: bool = False
+    frames: bool = False
 
     @property
     def name(self) -> str:
         """What users call the input."""
         return "<stdin>" if self.source == STANDARD else str(self.source)
+
+    def place(self, sample: Samples) -> Path | str | None:
+        """Where a sample, or the result for it, is saved; frames go into a folder under the sample's name."""
+        if self.target is None or not self.frames:
+            return self.target
+        sample.names = [self.target.name]
+        return f"{self.target.parent}/"
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,7 @@ class Work:
         batch_size: inputs that go through the network at once, at most.
         compare: whether results become pairs of what the model saw and what it made.
         format: of the files; None to go by their names.
-        bits: of each value in the files.
+        bits: of each value in the files; None for what is usual.
         limits: of what is read, such as ``max_pixels`` of images.
     """
 
@@ -64,7 +75,7 @@ class Work:
     batch_size: int = 16
     compare: bool = False
     format: str | None = None
-    bits: int = 8
+    bits: int | None = None
     limits: dict[str, Any] = field(default_factory=dict)
 
     def of(self, jobs: Sequence[Job]) -> dict[str, Any]:
@@ -77,9 +88,9 @@ class Work:
 
     @property
     def saving(self) -> dict[str, Any]:
-        """Keywords of ``save``: what differs from its defaults, which each kind has of its own."""
-        saving: dict[str, Any] = {"format": self.format} if self.format else {}
-        return saving | ({"bits": self.bits} if self.bits != 8 else {})
+        """Keywords of ``save``: what is not left to its defaults, which each kind has of its own."""
+        saving = {"format": self.format, "bits": self.bits}
+        return {name: value for name, value in saving.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -114,8 +125,9 @@ def results(
         small: Batch = []
         for job, sample in batch:
             check(sample)
-            if job.target and not work.compare and model.streams(sample, job.target, **work.saving):
-                make = partial(model.reconstruct_to, sample, job.target, **work.saving)
+            place = job.place(sample)
+            if place and not work.compare and model.streams(sample, place, **work.saving):
+                make = partial(model.reconstruct_to, sample, place, **work.saving)
                 if kept(failed, job, partial(make, **work.of([job]))):
                     yield job, None
             else:
@@ -142,7 +154,6 @@ def _ahead(model: Verbs, jobs: Sequence[Job], work: Work, failed: list[str]) -> 
     from concurrent.futures import ThreadPoolExecutor  # which listing does without
 
     rest = iter(jobs)
-    reader, _ = model.processors()
 
     def batch() -> Batch:
         read: Batch = []
@@ -150,7 +161,7 @@ def _ahead(model: Verbs, jobs: Sequence[Job], work: Work, failed: list[str]) -> 
         for job in rest:
             if (sample := _read(model, job, work, failed)) is not None:
                 read.append((job, sample))
-                held += reader.held(sample)
+                held += model.processors(sample)[0].held(sample)
             if len(read) >= work.batch_size or held >= HELD:
                 break
         return read
@@ -170,8 +181,16 @@ def _read(model: Verbs, job: Job, work: Work, failed: list[str]) -> Samples | No
     def read() -> None:
         if job.source == STANDARD and sys.stdin is None:
             raise InputError("The standard input is closed: redirect a file to it.")
+        source = sys.stdin.buffer if job.source == STANDARD else job.source
+        if job.film:
+            from zoo.media.base import samples_class  # numpy comes in with the first file
+
+            samples.append(samples_class("video").of(source))
+            return
         reader, _ = model.processors()
-        sample = reader.read(sys.stdin.buffer if job.source == STANDARD else job.source, **work.limits)
+        sample = reader.read(source, **work.limits)
+        if len(sample) != 1:
+            raise InputError(f"it holds {len(sample)} {sample.noun}, and the command takes files of one.")
         # What is aligned with an input must see it before it is cropped.
         samples.append(reader.seen(sample) if reader.fixed and not aligned else sample)
 
@@ -254,7 +273,7 @@ class Writers:
         """Write the result of a job, soon."""
         assert job.target is not None
         held = sum(self.writer.held(samples[i]) for i in range(len(samples)))
-        write = partial(samples.save, job.target, **self.work.saving)
+        write = partial(samples.save, job.place(samples) or job.target, **self.work.saving)
         self.waiting.append((job, held, self.pool.submit(write)))
         self.held += held
         while self.held > HELD:

@@ -29,7 +29,9 @@ class Worker:
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """The numbers of what was done, and why the rest was not."""
         (row,) = batch["jobs"]
-        jobs = [Job(number, Path(source), Path(target)) for number, source, target in json.loads(str(row))]
+        jobs = [
+            Job(number, Path(source), Path(target), *facts) for number, source, target, *facts in json.loads(str(row))
+        ]
         failed: list[str] = []
         if self.verb == "generate":
             done = self._samples(jobs, failed)
@@ -111,7 +113,7 @@ def _run(
         workers = gpus or max(1, int(there.get("CPU", 1)))
         items = [{"jobs": _row(jobs[start : start + at_once])} for start in range(0, len(jobs), at_once)]
         # Items that lie in memory need no tasks of their own, which would wait for the processors that workers hold.
-        found = (
+        rows = (
             ray.data.from_items(items, override_num_blocks=min(len(items), 4 * workers))
             .map_batches(
                 Worker,
@@ -128,13 +130,16 @@ def _run(
         if started:
             ray.shutdown()
     return (
-        sorted(number for row in found for number in json.loads(row["done"])),
-        [line for row in found for line in json.loads(row["failed"])],
+        sorted(number for row in rows for number in json.loads(row["done"])),
+        [line for row in rows for line in json.loads(row["failed"])],
     )
 
 
 def _row(jobs: Sequence[Job]) -> str:
     """Jobs for Arrow, which takes no halves of characters: as JSON, with absolute paths, since workers have others."""
     return json.dumps(
-        [(job.number, str(job.source.absolute()), str((job.target or Path()).absolute())) for job in jobs]
+        [
+            (job.number, str(job.source.absolute()), str((job.target or Path()).absolute()), job.film, job.frames)
+            for job in jobs
+        ]
     )

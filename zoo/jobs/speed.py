@@ -26,7 +26,7 @@ def measure(name: str, pairs: int = 5) -> Iterator[tuple[str, OptimizedForward, 
             optimized = backend.optimized(model, call)
             title = precision if len(model.calls) == 1 else f"{precision}, {call}"
             x, conditions = model.example(call, 8)  # an image of 128 x 144 pixels, if the size is free
-            given = x[:1], {name: value[:1] for name, value in conditions.items()}
+            batch = x[:1], {name: value[:1] for name, value in conditions.items()}
             plain = partial(run_network, model, call, torch.float32)
             if optimized.run is None:
                 yield title, optimized, 1.0
@@ -34,8 +34,8 @@ def measure(name: str, pairs: int = 5) -> Iterator[tuple[str, OptimizedForward, 
             ratios = []
             for _ in range(pairs + 1):
                 start = time.perf_counter()
-                plain(given)
+                plain(batch)
                 middle = time.perf_counter()
-                optimized.run(given)
+                optimized.run(batch)
                 ratios.append((middle - start) / (time.perf_counter() - middle))
             yield title, optimized, median(ratios[1:])

@@ -193,6 +193,16 @@ class Audio(Samples):
         parts = [part for array in self.arrays for part in (pause, array)][1:]
         return np.concatenate(parts, 1)
 
+    @classmethod
+    def check_output(cls, path: str | os.PathLike[str], *, format: str | None = None, bits: int | None = None) -> bool:
+        """Refuse what :meth:`save` would, before any time is spent on it, and say whether the path is a folder."""
+        return check_output(path, format=format, bits=16 if bits is None else bits)
+
+    @classmethod
+    def ending(cls, format: str | None = None) -> str:
+        """With the dot, what files in a folder end in: .wav by default."""
+        return ending(format)
+
     def preview(self) -> Image.Image:
         """The spectrogram of each of the first eight sounds, one below the other."""
         images = [spectrogram(array) for array in self.arrays[:_SHOWN]]

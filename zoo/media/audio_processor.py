@@ -12,7 +12,6 @@ import numpy as np
 from zoo.arrays import Array
 from zoo.errors import RegistryError
 from zoo.media.audio import Audio, resample
-from zoo.media.audio_encode import check_output
 from zoo.media.base import Prepared, Processor
 from zoo.registry.facts import Format
 
@@ -121,7 +120,7 @@ class AudioProcessor(Processor[Audio]):
 
     def check_target(self, sample: Audio, path: str | os.PathLike[str], **options: Any) -> None:
         """Refuse a file whose name or bits are none of sound."""
-        check_output(path, **options)
+        Audio.check_output(path, **options)
 
     def lengths(self, sample: Audio) -> tuple[int, ...]:
         """Moments at the network's rate."""
@@ -149,6 +148,11 @@ class AudioProcessor(Processor[Audio]):
     def held(self, sample: Audio) -> int:
         """Values of a sound in memory."""
         return sum(array.size for array in sample.arrays)
+
+    def output_shape(self, lengths: Sequence[int] | None) -> tuple[int | None, ...] | None:
+        """Channels and length."""
+        length = self.output.length or (lengths[0] * self.scales[0] if lengths else None)
+        return (self.output.channels, length) if length else None
 
     def mismatch(self, sample: Audio, original: Audio | None = None) -> str:
         """Whether a sound has other channels, another length or rate than are declared, or than its original."""

@@ -82,6 +82,25 @@ class Samples(ABC):
     def save(self, path: str | os.PathLike[str], *, format: str | None = None, bits: int = 8) -> None:
         """Write to a file, or to a folder, one file each, under their names; nothing is left half written."""
 
+    @classmethod
+    @abstractmethod
+    def check_output(cls, path: str | os.PathLike[str], *, format: str | None = None, bits: int | None = None) -> bool:
+        """Refuse what :meth:`save` would, before any time is spent on it, and say whether the path is a folder.
+
+        Raises:
+            InputError: for a name, format or number of bits that cannot be written.
+            MediaError: for a place where nothing may be written.
+        """
+
+    @classmethod
+    @abstractmethod
+    def ending(cls, format: str | None = None) -> str:
+        """With the dot, what files of a format in a folder end in; by default the format that is usual.
+
+        Raises:
+            InputError: for what is no format of this kind.
+        """
+
     @abstractmethod
     def preview(self) -> Image.Image:
         """An image of the samples, as a notebook shows them."""
@@ -318,6 +337,12 @@ class Processor(ABC, Generic[S]):
         return [self.example_samples(4)]
 
 
+_SAMPLES = {
+    "image": "zoo.media.images:Images",
+    "audio": "zoo.media.audio:Audio",
+    "video": "zoo.media.video:Video",
+    "molecules": "zoo.media.molecules:Molecules",
+}
 # Imported where a model needs it: soundfile, PyAV and RDKit are no business of a model of images.
 _PROCESSORS = {
     "image": "zoo.media.image_processor:ImageProcessor",
@@ -329,23 +354,28 @@ _PROCESSORS = {
 _ADAPTERS = {("video", "image"): "zoo.media.video_processor:FrameProcessor"}
 
 
-def processors(input: Format | None, output: Format, given: str | None = None) -> tuple[Processor[Any], Processor[Any]]:
+def processors(input: Format | None, output: Format, kind: str | None = None) -> tuple[Processor[Any], Processor[Any]]:
     """The processors of a model for its input and its output; the same one where both are of one kind.
 
     Args:
         input: None for a model that only generates.
         output: what the network gives.
-        given: the kind of the samples that a user gave; a video goes through a network for images frame by frame.
+        kind: of the samples that a user gave; a video goes through a network for images frame by frame.
     """
     taken = input or output
-    if given and (given, taken.kind) in _ADAPTERS and taken.kind == output.kind:
-        both = _class(_ADAPTERS[given, taken.kind])(taken, output)
+    if kind and (kind, taken.kind) in _ADAPTERS and taken.kind == output.kind:
+        both = _class(_ADAPTERS[kind, taken.kind])(taken, output)
         return both, both
     first = _class(_PROCESSORS[taken.kind])(taken, output)
     return first, first if output.kind == taken.kind else _class(_PROCESSORS[output.kind])(taken, output)
 
 
-def _class(name: str) -> type[Processor[Any]]:
+def samples_class(kind: str) -> type[Samples]:
+    """The class of the samples of a kind."""
+    samples: type[Samples] = _class(_SAMPLES[kind])
+    return samples
+
+
+def _class(name: str) -> Any:
     module, _, attribute = name.partition(":")
-    found: type[Processor[Any]] = getattr(import_module(module), attribute)
-    return found
+    return getattr(import_module(module), attribute)

@@ -220,6 +220,17 @@ class Images(Samples):
         """The image, or the grid of several, as the bytes of a PNG file."""
         return encode(self.preview(), "PNG", Info())
 
+    @classmethod
+    def check_output(cls, path: str | os.PathLike[str], *, format: str | None = None, bits: int | None = None) -> bool:
+        """Refuse what :meth:`save` would, before any time is spent on it, and say whether the path is a folder."""
+        check_output(path, format=format, bits=8 if bits is None else bits)
+        return is_folder(path)
+
+    @classmethod
+    def ending(cls, format: str | None = None) -> str:
+        """With the dot, what files in a folder end in: .png by default."""
+        return ending(format)
+
     def preview(self) -> Image.Image:
         """The image, or the grid of several."""
         return to_pil(self.arrays[0]) if len(self) == 1 else self.grid()

@@ -27,7 +27,7 @@ from zoo.media.sources import FileKind, check_path, check_target, named_files, r
 _SIDE = 200  # pixels of a drawing
 _DRAWN = 64  # molecules of a drawing, at most
 _LARGEST = 500_000_000  # bytes of a file
-_FILES = FileKind(
+MOLECULES = FileKind(
     "molecules",
     "a molecule",
     (".smi", ".smiles", ".sdf", ".mol"),
@@ -148,19 +148,16 @@ class Molecules(Samples):
             MediaError: where the disk does not take it.
             ZooError: for SDF and drawings if RDKit is not installed.
         """
-        folder, target = check_target(path, WRITES, self.noun), Path(path)
-        suffix = f".{str(format or 'smi').lower().lstrip('.')}" if folder or format else target.suffix.lower()
-        if suffix not in WRITES or (not folder and suffix != target.suffix.lower()):
-            raise InputError(f"{path}: molecules are not written there as {format!r}: use {', '.join(WRITES)}.")
+        folder, target = self.check_output(path, format=format, bits=bits), Path(path)
         if not folder:
-            return self._write(target, suffix)
+            return self._write(target, target.suffix.lower())
+        suffix = self.ending(format)
         for one, name in zip(self, file_names(self.names, suffix), strict=True):
             one._write(target / name, suffix)
         return None
 
     def _write(self, path: Path, suffix: str) -> None:
         if suffix in IMAGES:
-            load_rdkit("Drawings of molecules need")
             return write_image(self.preview(), path)
         if suffix == ".sdf":
             text = load_rdkit("SDF needs").sdf(self.smiles, self.names)
@@ -173,6 +170,28 @@ class Molecules(Samples):
         except OSError as error:
             raise MediaError(f"{path} cannot be written: {error.strerror or error}.") from None
         return None
+
+    @classmethod
+    def check_output(cls, path: str | os.PathLike[str], *, format: str | None = None, bits: int | None = None) -> bool:
+        """Refuse what :meth:`save` would, before any time is spent on it, and say whether the path is a folder."""
+        if bits not in (None, 8):
+            raise InputError(f"{path}: molecules have no bits: leave them out.")
+        folder = check_target(path, WRITES, cls.noun)
+        suffix = cls.ending(format) if folder or format else Path(path).suffix.lower()
+        if not folder and suffix != Path(path).suffix.lower():
+            raise InputError(f"{path}, and the format is {format}: give {Path(path).stem}{suffix}.")
+        if suffix not in (".smi", ".smiles"):
+            load_rdkit("SDF needs" if suffix == ".sdf" else "Drawings of molecules need")
+        return folder
+
+    @classmethod
+    def ending(cls, format: str | None = None) -> str:
+        """With the dot, what files in a folder end in: .smi by default."""
+        suffix = f".{str(format or 'smi').lower().lstrip('.')}"
+        suffix = ".jpg" if suffix == ".jpeg" else suffix
+        if suffix not in WRITES:
+            raise InputError(f"{format!r} is no format of molecules: use {', '.join(WRITES)}.")
+        return suffix
 
     def preview(self) -> Image.Image:
         """Drawings of up to 64 molecules, side by side; the SMILES where RDKit is missing, or does not draw one."""
@@ -273,7 +292,7 @@ def _read(source: Any, item: str = "") -> Iterator[tuple[str, str | Graph]]:
         raise InputError(
             f"{item or type(source).__name__} holds {source.noun}, and no molecules: give SMILES, or a path."
         )
-    elif isinstance(source, str) and Path(source).suffix.lower() not in _FILES.suffixes:
+    elif isinstance(source, str) and Path(source).suffix.lower() not in MOLECULES.suffixes:
         text = source.strip()
         try:
             parse(text, item or "The SMILES")
@@ -282,7 +301,7 @@ def _read(source: Any, item: str = "") -> Iterator[tuple[str, str | Graph]]:
             raise InputError(f"{error}{more}") from None
         yield "", text
     elif isinstance(source, (str, os.PathLike)):
-        for _, path in named_files(check_path(source, "molecules"), _FILES):
+        for _, path in named_files(check_path(source, "molecules"), MOLECULES):
             yield from _of_file(path)
     elif isinstance(source, (bytes, bytearray, memoryview)):
         yield from _of_bytes(bytes(source), item or "The bytes")
@@ -318,7 +337,7 @@ def _of_bytes(content: bytes, what: str) -> Iterator[tuple[str, str]]:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise MediaError(f"{what}: no molecules, whatever the name says: use {_FILES.formats}.") from None
+        raise MediaError(f"{what}: no molecules, whatever the name says: use {MOLECULES.formats}.") from None
     for number, line in enumerate(text.splitlines(), 1):
         smiles, _, name = line.strip().partition(" " if "\t" not in line else "\t")
         if not smiles or (number == 1 and smiles.lower() == "smiles"):  # a heading

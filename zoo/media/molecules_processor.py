@@ -31,7 +31,7 @@ class MoleculesProcessor(Processor[Molecules]):
 
     def __init__(self, input: Format, output: Format) -> None:
         super().__init__(input, output)
-        given = input if input.kind == self.kind else output
+        given = input if input.elements else output  # one that only generates has no input
         if not given.elements or not given.atoms:
             raise RegistryError("A network for molecules needs the elements and the most atoms in its format.")
         self.elements, self.atoms = tuple(given.elements), given.atoms

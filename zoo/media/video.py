@@ -18,7 +18,18 @@ from zoo.media.image_encode import to_pil
 from zoo.media.image_names import file_names
 from zoo.media.images import Images
 from zoo.media.sources import check_head, check_path, opened, read_object
-from zoo.media.video_decode import CLIPS, ArrayClip, Clip, FolderClip, Frame, Source, clip_of, clips_below, from_value
+from zoo.media.video_decode import (
+    CLIPS,
+    ArrayClip,
+    Clip,
+    FolderClip,
+    Frame,
+    Source,
+    clip_name,
+    clip_of,
+    clips_below,
+    from_value,
+)
 from zoo.media.video_encode import check_output, ending, on_white, write_frames
 from zoo.memory import free_memory
 
@@ -173,17 +184,27 @@ class Video(Samples):
                 cannot hold.
             MediaError: where the disk does not take it.
         """
-        if bits != 8:
-            raise InputError(f"{path}: videos have 8 bits, not {bits!r}: leave bits out.")
-        folder, target = check_output(path, format=format), Path(path)
+        folder, target = self.check_output(path, format=format, bits=bits), Path(path)
         if not folder:
             if len(self) != 1:
                 raise InputError(f"{path} is one file, and there are {len(self)} videos: save them in a folder.")
             return write_frames(self.frames(), target, loop=self.clip.loop, sound=self.clip.sound)
         suffix = ending(format)
         for clip, name in zip(self.clips, file_names(self.names, suffix), strict=True):
-            write_frames(clip.frames(), target / name, loop=clip.loop, sound=clip.sound, format=suffix[1:] or None)
+            write_frames(clip.frames(), target / name, loop=clip.loop, sound=clip.sound, format=suffix[1:] or "png")
         return None
+
+    @classmethod
+    def check_output(cls, path: str | os.PathLike[str], *, format: str | None = None, bits: int | None = None) -> bool:
+        """Refuse what :meth:`save` would, before any time is spent on it, and say whether the path is a folder."""
+        if bits not in (None, 8):
+            raise InputError(f"{path}: videos have 8 bits, not {bits!r}: leave bits out.")
+        return check_output(path, format=format)
+
+    @classmethod
+    def ending(cls, format: str | None = None) -> str:
+        """With the dot, what files in a folder end in: nothing by default, for folders of PNG images."""
+        return ending(format)
 
     def preview(self) -> Image.Image:
         """A film strip: frames of the first clips from their beginning on, one clip below the other."""
@@ -239,7 +260,7 @@ def _read(source: Any, fps: float | None, item: str = "") -> Iterator[tuple[str,
     elif isinstance(source, (str, os.PathLike)):
         path = check_path(source, "a video")
         if not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
-            yield path.stem if path.suffix.lower() in (*CLIPS.suffixes, ".webp", ".png") else path.name, _of_file(path)
+            yield clip_name(path), _of_file(path)
         elif files := clips_below(path):
             for name, file in files:
                 yield name, clip_of(file, str(file))

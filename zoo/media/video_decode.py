@@ -15,6 +15,7 @@ from PIL import Image
 
 from zoo.arrays import Array
 from zoo.errors import InputError, MediaError, ZooError
+from zoo.files import is_file
 from zoo.media.image_decode import damaged, from_array, from_pil, open_image, read_path
 from zoo.media.image_paths import HEAD, files_below, format_of, image_files
 from zoo.media.sources import FileKind, opened
@@ -95,6 +96,8 @@ def container_of(head: bytes) -> str:
 
 def moves(source: Source) -> bool:
     """Whether a file is a video or an animation; False for a single image, and what is neither or cannot be read."""
+    if isinstance(source, Path) and not is_file(source):  # opening a FIFO would wait for who writes to it
+        return False
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
             head = file.read(4096)
@@ -136,6 +139,22 @@ def clips_below(folder: Path) -> list[tuple[str, Path]]:
     return [(str(path.relative_to(folder).with_suffix("")), path) for path, clip in named if clip]
 
 
+def clip_name(path: Path) -> str:
+    """The name of a file of video without its ending."""
+    return path.stem if path.suffix.lower() in (*CLIPS.suffixes, ".webp", ".png") else path.name
+
+
+def is_film(path: Path) -> bool:
+    """Whether a file is MP4, MOV, WebM, MKV or AVI, by its content."""
+    if not is_file(path):  # opening a FIFO would wait for who writes to it
+        return False
+    try:
+        with path.open("rb") as file:
+            return bool(container_of(file.read(HEAD)))
+    except (OSError, ValueError):
+        return False
+
+
 def clip_of(source: Source, what: str) -> Clip:
     """The clip of a file: its header and its first frame are read.
 
@@ -168,7 +187,7 @@ class AnimatedClip(Clip):
         first = next(self.frames())
         self.size, self.fps = (first.array.shape[1], first.array.shape[2]), 1 / first.seconds
         if len(list(itertools.islice(self.frames(), 2))) < 2:
-            raise InputError(f"{what} is a single image, which does not move: zoo.Images.of reads it.")
+            raise InputError(f"{what} is a single image, which does not move: take it as one, as zoo.Images.of does.")
 
     @contextmanager
     def _opened(self) -> Iterator[Image.Image]:

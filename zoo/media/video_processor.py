@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from zoo.arrays import Array
-from zoo.errors import InputError
 from zoo.media.base import Prepared, Processor
 from zoo.media.image_fit import fit
 from zoo.media.image_names import file_names
@@ -91,12 +90,13 @@ class FrameProcessor(Processor[Video]):
         self, outputs: Iterator[Array], prepared: Prepared[Any], path: str | os.PathLike[str], **options: Any
     ) -> None:
         """Write frames as they come: the sound of the clip goes with them where the format holds it."""
-        sample, target = prepared.sample, Path(path)
-        if check_output(path, format=options.get("format")):
-            (name,) = file_names(sample.names, ending(options.get("format")))
-            target /= name
+        sample, target, format_ = prepared.sample, Path(path), options.get("format")
+        if check_output(path, format=format_):
+            suffix = ending(format_)
+            (name,) = file_names(sample.names, suffix)
+            target, format_ = target / name, suffix[1:] or "png"
         frames = self._frames(outputs, sample, prepared.lengths)
-        write_frames(frames, target, loop=sample.clip.loop, sound=sample.clip.sound)
+        write_frames(frames, target, loop=sample.clip.loop, sound=sample.clip.sound, format=format_)
 
     def streams(self, sample: Video, path: str | os.PathLike[str], **options: Any) -> bool:
         """All formats of video are written as frames come."""
@@ -104,9 +104,7 @@ class FrameProcessor(Processor[Video]):
 
     def check_target(self, sample: Video, path: str | os.PathLike[str], **options: Any) -> None:
         """Refuse a file that cannot be written as video."""
-        if options.get("bits", 8) != 8:
-            raise InputError(f"{path}: videos have 8 bits: leave bits out.")
-        check_output(path, format=options.get("format"))
+        Video.check_output(path, **options)
 
     def lengths(self, sample: Video) -> tuple[int, ...]:
         """Height and width of a frame as the network sees it, without padding."""
@@ -224,8 +222,7 @@ class VideoProcessor(Processor[Video]):
 
     def check_target(self, sample: Video, path: str | os.PathLike[str], **options: Any) -> None:
         """Refuse a file that cannot be written as video."""
-        if isinstance(sample, Video):
-            check_output(path, format=options.get("format"))
+        Video.check_output(path, **options)
 
     def lengths(self, sample: Video) -> tuple[int, ...]:
         """Frames, height and width as the network sees them, without padding."""
@@ -246,6 +243,14 @@ class VideoProcessor(Processor[Video]):
         """Pixels of all frames of a generated clip."""
         size, frames = self.output.size, self.output.frames
         return size[0] * size[1] * frames if size and frames else None
+
+    def output_shape(self, lengths: Sequence[int] | None) -> tuple[int | None, ...] | None:
+        """Frames, channels, height and width."""
+        frames, size = self.output.frames, self.output.size
+        if lengths:
+            count, height, width = lengths
+            frames, size = frames or count, size or (height * self.output.scale, width * self.output.scale)
+        return (frames, self.output.channels, *size) if size else None
 
     def mismatch(self, sample: Video, original: Video | None = None) -> str:
         """Whether a clip has another size or number of frames than are declared, or than its original."""

@@ -46,13 +46,13 @@ def complaints(name: str) -> list[str]:
     """What :func:`check` says, a line for each rule that is broken."""
     model = load(name)
     try:
-        found = []
+        broken = []
         for rule in RULES:
             if complaint := rule.complaint(model):
-                found.append(complaint)
+                broken.append(complaint)
                 if rule.id == "verbs_run":  # nothing that runs the network can say more
                     break
-        return found
+        return broken
     finally:
         answers.cache_clear()
 

@@ -21,7 +21,7 @@ def wrong_conditions(model: Model) -> None:
     wrong += [(c.name, "/no such value") for c in entry_of(model).conditions if c.kind != "text"]
     for name, value in wrong:
         try:
-            run(model, given={name: value})
+            run(model, replaced={name: value})
         except (InputError, UnknownNameError):
             continue
         raise AssertionError(f"{name}={value!r} was not refused.")
@@ -38,6 +38,6 @@ def conditions_matter(model: Model) -> None:
         other = next((draw for draw in draws if repr(draw) != repr(one)), None)
         if other is None:
             continue
-        before, after = (run(model, given={condition.name: given})[0] for given in (one, other))
+        before, after = (run(model, replaced={condition.name: value})[0] for value in (one, other))
         unchanged = same(numbers(model, before), numbers(model, after), 0)
         assert not unchanged, f"{condition.name} changes nothing."

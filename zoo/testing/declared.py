@@ -44,9 +44,9 @@ def tasks(model: Model) -> None:
 @rule("Write an identifier of spdx.org/licenses, LicenseRef-NAME for another licence, or unknown.", runs=False)
 def license_(model: Model) -> None:
     """The licence of the weights is an SPDX identifier, so that a program can filter by it."""
-    found = entry_of(model).license
+    identifier = entry_of(model).license
     word = r"\(*(LicenseRef-)?[A-Za-z0-9.+-]+\)*"
-    assert re.fullmatch(rf"{word}( (AND|OR|WITH) {word})*", found), f"It is {found!r}."
+    assert re.fullmatch(rf"{word}( (AND|OR|WITH) {word})*", identifier), f"It is {identifier!r}."
 
 
 @rule("Write the link that registry.yaml has into the docstring of the builder or of its module.", runs=False)

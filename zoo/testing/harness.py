@@ -57,7 +57,7 @@ def values(each: Space, samples: Samples | None, n: int, seed: int) -> list[Any]
 
 
 def run(
-    model: Model, batch_size: int = 3, n: int = 3, seed: int = 0, given: Mapping[str, Any] | None = None
+    model: Model, batch_size: int = 3, n: int = 3, seed: int = 0, replaced: Mapping[str, Any] | None = None
 ) -> list[Samples]:
     """What each verb makes of fixed input.
 
@@ -66,15 +66,15 @@ def run(
         batch_size: of the verbs.
         n: the first samples, of three.
         seed: of made-up values of conditions.
-        given: values of conditions in place of those that are made up.
+        replaced: values of conditions in place of those that are made up.
     """
     entry, results = entry_of(model), []
     if "generate" in entry.verbs:
-        conditions = {**conditions_for(model, None, 3, seed), **(given or {})}
+        conditions = {**conditions_for(model, None, 3, seed), **(replaced or {})}
         results.append(model.generate(n, seed=0, batch_size=batch_size, **_first(conditions, n)))
     if "reconstruct" in entry.verbs:
         samples = example_samples(model)
-        conditions = {**conditions_for(model, samples, 3, seed), **(given or {})}
+        conditions = {**conditions_for(model, samples, 3, seed), **(replaced or {})}
         results.append(model.reconstruct(samples[:n], batch_size=batch_size, **_first(conditions, n)))
     return results
 
@@ -97,12 +97,12 @@ def numbers(model: Model, samples: Samples) -> list[np.ndarray]:
 
 def calls(model: Model) -> list[tuple[Any, Callable[[Any], Any]]]:
     """Tensors as a verb would make them, and what the verb calls with them."""
-    found: list[tuple[Any, Callable[[Any], Any]]] = []
+    batches: list[tuple[Any, Callable[[Any], Any]]] = []
     for verb in entry_of(model).verbs:
         x, conditions = model.example_batch(CALLS[verb], 3)
         keywords = {name: model.tensor(value) for name, value in conditions.items()}
-        found.append((model.tensor(x), partial(getattr(model, CALLS[verb]), **keywords)))
-    return found
+        batches.append((model.tensor(x), partial(getattr(model, CALLS[verb]), **keywords)))
+    return batches
 
 
 def raw(model: Model) -> list[tuple[Tensor, ...]]:
@@ -157,16 +157,16 @@ def import_seconds(module: str, enough: float) -> float:
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-c", code]
-    found = []
+    seconds = []
     for _ in range(3):
         done = subprocess.run(  # noqa: S603 - our own interpreter
             command, capture_output=True, text=True, check=False, env=environment
         )
         assert done.returncode == 0, f"It failed: {done.stderr.strip().splitlines()[-1]}"
-        found.append(float(done.stdout.split()[-1]))
-        if found[-1] < enough:
+        seconds.append(float(done.stdout.split()[-1]))
+        if seconds[-1] < enough:
             break
-    return min(found)
+    return min(seconds)
 
 
 def listed(names: set[str]) -> str:

@@ -88,8 +88,8 @@ def tiles(model: Model) -> None:
         return
     side = 8 * max(reader.multiples)
     sample = reader.noise_sample((2 * side + radius + 3, *(side + 5 for _ in reader.axes[1:])))
-    given = conditions_for(model, sample, 1)
-    whole, tiled = (numbers(model, model.reconstruct(sample, tile=tile, **given))[0] for tile in (None, side))
+    conditions = conditions_for(model, sample, 1)
+    whole, tiled = (numbers(model, model.reconstruct(sample, tile=tile, **conditions))[0] for tile in (None, side))
     far = float(np.abs(whole - tiled).max())
     assert far <= TOLERANCE, f"With a receptive radius of {radius} they differ by {far:.2g}."
 
@@ -100,11 +100,11 @@ def codes(model: Model) -> None:
     if not isinstance(model, Autoencoder):
         return
     x, conditions = model.example_batch("forward", 3)
-    x, given = model.tensor(x), {name: model.tensor(value) for name, value in conditions.items()}
+    x, conditions = model.tensor(x), {name: model.tensor(value) for name, value in conditions.items()}
     with torch.inference_mode():
         z = model.encode(x)
         assert len(z) == len(x), "The code has another number of rows."
         assert z[0].numel() < x[0].numel(), "The code is no smaller than the input."
-        assert torch.allclose(model.decode(z, **given), model(x, **given), atol=2 * TOLERANCE), (
+        assert torch.allclose(model.decode(z, **conditions), model(x, **conditions), atol=2 * TOLERANCE), (
             "decode(encode(x)) is not forward(x)."
         )
