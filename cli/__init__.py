@@ -7,23 +7,51 @@ import os
 import sys
 import warnings
 from contextlib import redirect_stderr, suppress
+from importlib import import_module
 from typing import Any
 
 import click
 
 from zoo import __version__
 from zoo.errors import ZooError
-from zoo.jobs.files import said
 
-from . import authoring, catalog, evaluation, interop, training, verbs
 from .console import say
+
+# In the order of the help. A command's module is imported when it is called: listing must start fast.
+COMMANDS = {
+    "list": "catalog:list_",
+    "info": "catalog:info_",
+    "licenses": "catalog:licenses_",
+    "generate": "verbs:generate",
+    "reconstruct": "verbs:reconstruct",
+    "interpolate": "tasks:interpolate",
+    "project": "tasks:project",
+    "train": "training:train",
+    "evaluate": "evaluation:evaluate",
+    "download": "catalog:download",
+    "verify": "catalog:verify",
+    "cache": "catalog:cache",
+    "import": "interop:import_",
+    "export": "interop:export",
+    "check": "verbs:check",
+    "new": "authoring:new",
+    "embed": "authoring:embed",
+    "publish": "authoring:publish",
+}
 
 
 class _Commands(click.Group):
-    """Commands in the order they were added; errors as one sentence, with the exit code of their kind."""
+    """The commands of :data:`COMMANDS`; errors as one sentence, with the exit code of their kind."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _, function = COMMANDS[name].partition(":")
+        command: click.Command = getattr(import_module(f".{module}", __name__), function)
+        return command
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         _open_streams()
@@ -54,6 +82,8 @@ class _Commands(click.Group):
         except Exception as error:
             if ctx.params.get("debug"):
                 raise
+            from zoo.jobs.files import said
+
             text = said(error) if isinstance(error, ZooError) else f"{said(error)} (`zoo --debug ...` shows where)"
             if isinstance(error, OSError):
                 text = _unwritten(error) or text
@@ -119,24 +149,3 @@ def main(debug: bool) -> None:
     zoo reconstruct conv-ae photo.jpg -o copy.png  process an image
     zoo train dcgan --data images/ --out run       train on your own images
     """  # noqa: D301 - click takes the character itself
-
-
-for _command in (
-    catalog.list_,
-    catalog.info_,
-    catalog.licenses_,
-    verbs.generate,
-    verbs.reconstruct,
-    training.train,
-    evaluation.evaluate,
-    catalog.download,
-    catalog.verify,
-    catalog.cache,
-    interop.import_,
-    interop.export,
-    verbs.check,
-    authoring.new,
-    authoring.embed,
-    authoring.publish,
-):
-    main.add_command(_command)

@@ -116,9 +116,12 @@ def info_(name: str, speed: bool, json_: bool) -> None:
 
     NAME can also be local-dir:FOLDER or hf-hub:OWNER/REPO, as in all commands.
     """
+    from zoo.tasks import tasks_of
+
     entry = entry_of(name)
     if json_:
-        return as_json({**entry_facts(entry), "metrics": [row_of(metric) for metric in entry.metrics]})
+        able = {task.name: dict(entry.tasks.get(task.name, {})) for task in tasks_of(entry)}
+        return as_json({**entry_facts(entry), "metrics": [row_of(metric) for metric in entry.metrics], "tasks": able})
     where = "embedded" if _embedded(entry) else f"on the Hub, {entry.hub.repo}" if entry.hub else "yours"
     lines = {
         "Paper": entry.paper,
@@ -139,6 +142,11 @@ def info_(name: str, speed: bool, json_: bool) -> None:
     for title, text in lines.items():
         if text:
             click.echo(f"{title:<9}{printable(text)}")
+    if tasks := tasks_of(entry) if entry.checkpoint else []:
+        click.echo()
+    for task in tasks:
+        own = ", ".join(f"{name} {value}" for name, value in entry.tasks.get(task.name, {}).items())
+        click.echo(f"zoo {task.name}: {task.summary}{f' ({printable(own)})' if own else ''}")
     for condition in entry.conditions:
         values = ", ".join(map(str, condition.choices)) or condition.kind
         if condition.default is not None:

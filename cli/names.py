@@ -14,8 +14,7 @@ from typing import Any
 import click
 
 from zoo.errors import InputError, MediaError
-from zoo.files import atomic_write
-from zoo.jobs.files import STANDARD
+from zoo.files import STANDARD, atomic_write
 
 
 class PathType(click.Path):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import InputError, MediaError
-from zoo.jobs.files import STANDARD
+from zoo.files import STANDARD
 
 from .catalog import as_json
 from .console import say

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from zoo.errors import InputError, MediaError, ZooError, check_count, check_natural
+from zoo.files import STANDARD
 from zoo.jobs.conditions import files_in, keywords, parse_pairs, values_of
-from zoo.jobs.files import STANDARD, Job, Work, ready, results, to_files
+from zoo.jobs.files import Job, Work, ready, results, to_files
 from zoo.weights.resolve import entry_of
 
 from .catalog import complete_names, entries_of, table
@@ -39,8 +41,13 @@ if TYPE_CHECKING:
 Command = Any  # a function or what click made of it
 
 
-def model_options(command: Command) -> Command:
-    """The options that every command with a model takes; those of :func:`ready` come as one argument, ``loading``."""
+def model_options(command: Command, leave_out: Sequence[str] = ()) -> Command:
+    """The options that every command with a model takes; those of :func:`ready` come as one argument, ``loading``.
+
+    Args:
+        command: a function.
+        leave_out: of them, by name, what it does not take.
+    """
     options: tuple[Command, ...] = (
         click.option("--json", "json_", is_flag=True, help="Print what was written as JSON."),
         click.option(
@@ -69,13 +76,16 @@ def model_options(command: Command) -> Command:
     )
 
     @wraps(command)
-    def loads(name: str, weights: Path | None, device: str, precision: str, runtime: str, **others: Any) -> Any:
+    def loads(
+        name: str, weights: Path | None, device: str, precision: str, runtime: str = "torch", **others: Any
+    ) -> Any:
         loading = {"name": name, "weights": weights, "device": device, "precision": precision, "runtime": runtime}
         return command(name=name, loading=loading, **others)
 
     made: Command = loads
     for option in options:
         made = option(made)
+    made.__click_params__ = [option for option in made.__click_params__ if option.name not in leave_out]
     return made
 
 
@@ -83,6 +93,7 @@ def model_options(command: Command) -> Command:
 @click.argument("name", shell_complete=complete_names)
 @click.option("-n", "n", type=int, default=16, show_default=True, help="Number of samples.")
 @click.option("--seed", type=int, help="The same seed gives the same images; by default another each time.")
+@click.option("--latents", type=PathType(), help="A .npy file of latents, in place of -n and --seed.")
 @click.option("-o", "--output", type=click.Path(), help="A file, a folder, or - [default: NAME.png, or .wav, ...]")
 @click.option("--batch-size", type=int, default=64, show_default=True, help="How many at once, if memory holds them.")
 @model_options
@@ -90,6 +101,7 @@ def generate(
     name: str,
     n: int,
     seed: int | None,
+    latents: Path | None,
     output: str | None,
     batch_size: int,
     loading: dict[str, Any],
@@ -107,22 +119,33 @@ def generate(
     kind = entry_of(name).output.kind
     out = Output.of(_default(name, kind, format) if output is None else output, format, bits, kind)
     texts = parse_pairs(conditions)
-    keep_inputs([out.path], files_in(texts))
+    keep_inputs([out.path], [*files_in(texts), *([latents] if latents else [])])
+    if latents:
+        if seed is not None or click.get_current_context().get_parameter_source("n") is ParameterSource.COMMANDLINE:
+            raise InputError("--latents says how many and which: leave out -n and --seed.")
+        if engine == "ray":
+            raise InputError("--engine ray takes no --latents: leave out one of them.")
     if engine == "ray":
         seed = secrets.randbits(32) if seed is None else seed
         done = _on_ray("generate", n, sample_names(n), out, loading, Work(format=format, bits=bits), texts, seed)[0]
         return report(json_, out, len(done), seed=seed)
     model = ready(verb="generate", **loading)
+    z = None
+    if latents and model.latent_shape is not None:
+        from zoo.inference.latents import to_latents
+
+        z = to_latents(latents, model.latent_shape)
+        n = len(z)
     given = keywords(values_of(model.entry, texts, sample_names(n)))
     model.check_conditions(given, n, "decode")  # before they become keywords, beside n and seed
     size = model.entry.output.size if model.entry else None
     if size and kind == "image" and not out.folder:
         out.check_sheet(n, size)
     shown = sys.stderr.isatty() and n > batch_size
-    samples = model.generate(n, seed=seed, batch_size=batch_size, progress=shown, **given)
+    samples = model.generate(n, seed=seed, latents=z, batch_size=batch_size, progress=shown, **given)
     samples.names = sample_names(n)
     out.deliver(samples)
-    return report(json_, out, n, seed=samples.seed)
+    return report(json_, out, n, **({"latents": str(latents)} if latents else {"seed": samples.seed}))
 
 
 def _default(name: str, kind: str, format: str | None) -> str:

@@ -109,6 +109,10 @@ class Verbs(Draws):
         return Images.of(inputs)
 
 
+class Tasks(Copies):
+    """Has an encoder that the registry does not know."""
+
+
 class License(Draws):
     """Under a licence that is none."""
 
@@ -346,6 +350,8 @@ def stanza(classes: Iterable[type[Model]], folder: Path) -> dict[str, Any]:
             model["verbs"] = ["generate", "reconstruct"] if issubclass(cls, CopiesAndDraws) else ["reconstruct"]
             facts["output"] = image if issubclass(cls, Autoencoder) else {"kind": "image", "channels": 3}
             facts["input"] = facts["output"]
+        if issubclass(cls, Autoencoder) and cls.__name__ != "Tasks":
+            model["encoder"] = True
         model["paper"] = PAPER if cls.__name__ != "Paper" else "https://arxiv.org/abs/0000.00002"
         if cls.__name__ != "Recorded":
             content = (folder / f"{name_of(cls)}.toy.safetensors").read_bytes()

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # From the lowest floor to the highest. A room may import rooms of lower floors, and modules of its own.
 FLOORS = (
-    {"zoo.errors", "zoo.arrays", "zoo.version", "zoo.checkpoints"},
+    {"zoo.errors", "zoo.arrays", "zoo.version", "zoo.hooks", "zoo.checkpoints"},
     {"zoo.files", "zoo.memory"},
     {"zoo.registry"},
     {"zoo.media"},
@@ -21,7 +21,8 @@ FLOORS = (
     {"zoo.networks"},
     {"zoo.loading"},
     {"zoo"},
-    {"zoo.data", "zoo.metrics", "zoo.jobs", "zoo.interop", "zoo.tasks", "zoo.testing"},
+    {"zoo.data", "zoo.metrics", "zoo.jobs", "zoo.interop", "zoo.tasks"},
+    {"zoo.testing"},
     {"zoo.training"},
     {"zoo.recipes"},
     {"zoo.authoring"},

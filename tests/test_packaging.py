@@ -91,6 +91,7 @@ def use(bin_folder: Path, far: Path) -> None:
 
 def test_wheel_holds_what_is_needed_and_no_more(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
+    assert wheel.stat().st_size < 95_000_000, "PyPI takes 100 MB"
     names = zipfile.ZipFile(wheel).namelist()
     assert {"zoo/registry.yaml", "zoo/cli/__init__.py", "zoo/py.typed", "zoo/data/datasets.yaml"} <= set(names)
     assert {f"zoo/cards/{p.name}" for p in (CHECKOUT / "zoo/cards").glob("*.yaml")} <= set(names)

@@ -9,9 +9,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from zoo import hooks
 from zoo.errors import ZooError
 from zoo.loading import load
 from zoo.registry.facts import Entry
@@ -47,6 +49,8 @@ _LAZY = {
     "Video": "zoo.media.video",
     "train": "zoo.training.launch",
 }
+
+hooks.pretrained = partial(import_module, "zoo.authoring.pretrained")
 
 
 def __getattr__(name: str) -> Any:

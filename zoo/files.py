@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+STANDARD = Path("-")  # standard input or output
 SMALL = 4_000_000  # bytes: a hundred times what such files have
 
 

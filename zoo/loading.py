@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
@@ -90,6 +89,7 @@ def _load_onnx(name: str, weights: str | os.PathLike[str] | None) -> OnnxModel:
         import onnxruntime  # noqa: F401
     except ImportError:
         raise ZooError("ONNX needs more packages: pip install 'generative-zoo[onnx]'.") from None
+    import hashlib
     from tempfile import TemporaryDirectory
 
     from zoo.backends.onnx_backend import OnnxModel, files_of

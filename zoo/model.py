@@ -20,13 +20,16 @@ Conditions that the registry declares arrive as keywords of ``decode`` or ``forw
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from zoo import hooks
 from zoo.inference.verbs import Verbs
 from zoo.memory import free_memory
 
@@ -78,12 +81,20 @@ class Model(nn.Module, Verbs):
             so are the verbs of a network in training mode, with hooks, or changed since they were first used.
         rewrites: the rewrites that were measured to make the network faster on a CPU.
         frozen: whether no parameter asks for gradients, as after :func:`zoo.load`, until ``train()`` is first called.
+        arguments: what it was built with, in order and by keyword.
     """
 
     rewrites: ClassVar[Rewrites] = Rewrites()
     backend: Backend | None = None
     precision: str = "exact"
     frozen: bool = False
+    arguments: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
+
+    def __new__(cls, *args: Any, **keywords: Any) -> Self:
+        """Remember what the network is built with, for ``config.json``."""
+        model = super().__new__(cls)
+        model.__dict__["arguments"] = args, keywords  # nn.Module sets attributes only after its own __init__
+        return model
 
     def _run(self, call: str, x: Any, conditions: Mapping[str, Any]) -> Any:
         if self.backend is None:
@@ -170,6 +181,87 @@ class Model(nn.Module, Verbs):
         return torch.from_numpy(
             np.stack([self.draw(np.random.default_rng((seed, i))) for i in range(first, first + n)])
         )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | os.PathLike[str],
+        *,
+        revision: str | None = None,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | str = "float32",
+        precision: str = "exact",
+    ) -> Self:
+        """A model of this class with trained weights, in eval mode, as :func:`zoo.load`.
+
+        Args:
+            name: ``owner/repo`` on the Hub, a folder that :meth:`save_pretrained` wrote, or the name of a checkpoint.
+                Names of the registry come before folders, and folders before the Hub.
+            revision: branch, tag or commit of the repository.
+            device: as for :func:`zoo.load`.
+            dtype: likewise.
+            precision: likewise.
+
+        Raises:
+            InputError: for a name that does not exist, and for weights of another class.
+            WeightsError: if the weights cannot be had, are corrupted or do not fit.
+        """
+        made: Self = hooks.pretrained().load(cls, name, revision, device=device, dtype=dtype, precision=precision)
+        return made
+
+    def save_pretrained(
+        self, folder: str | os.PathLike[str], *, dtype: torch.dtype | str | None = None, **facts: Any
+    ) -> Path:
+        """Write ``model.safetensors``, ``config.json`` and a model card: a folder that :meth:`from_pretrained` reads.
+
+        The file of a loaded model whose weights are unchanged is copied as it is, with its figures. Other weights are
+        written in the precision that they have, float32 for most, and say what they started from. A network that was
+        built by hand must be of a registered class.
+
+        Args:
+            folder: a new or empty one, or one with a saved model, which is replaced; a card that is there stays.
+            dtype: of the numbers in the file, such as "float16", which halves it.
+            facts: for ``config.json``, in the form of the registry, such as ``license="MIT"``. For a network that was
+                built by hand they may say what it takes and gives, with ``input`` and ``output``; by default that is
+                found out.
+
+        Returns:
+            The folder.
+
+        Raises:
+            InputError: for a folder with other files, a class that no registry has, or a wrong fact.
+            WeightsError: for weights that are not finite or not of the network, and where the disk does not take them.
+        """
+        written: Path = hooks.pretrained().save(self, folder, "OWNER/NAME", dtype, facts)
+        return written
+
+    def push_to_hub(
+        self,
+        repo: str,
+        *,
+        private: bool = False,
+        token: str | None = None,
+        dtype: torch.dtype | str | None = None,
+        **facts: Any,
+    ) -> str:
+        """Put what :meth:`save_pretrained` writes into a repository on the Hugging Face Hub, as one commit.
+
+        Args:
+            repo: ``owner/name``; made if it is missing.
+            private: whether a new repository is for its owner alone.
+            token: of the account; by default that of `hf auth login` or ``HF_TOKEN``.
+            dtype: as for :meth:`save_pretrained`.
+            facts: likewise.
+
+        Returns:
+            The commit.
+
+        Raises:
+            InputError: as :meth:`save_pretrained`, and for a name that is none.
+            WeightsError: likewise, and if the Hub cannot be reached or refuses.
+        """
+        commit: str = hooks.pretrained().push(self, repo, private, token, dtype, facts)
+        return commit
 
 
 def _tensors(batch: tuple[Any, dict[str, Any]]) -> tuple[Any, dict[str, Any]]:

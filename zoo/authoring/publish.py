@@ -238,13 +238,14 @@ def _licence(entry: Entry) -> str:
     return "\n\n".join(lines)
 
 
-def publish(folder: Path, repo: str, *, private: bool = False) -> str:
+def publish(folder: Path, repo: str, *, private: bool = False, token: str | None = None) -> str:
     """Upload a folder that :func:`prepare` wrote, as one commit.
 
     Args:
         folder: what to upload.
         repo: ``owner/name``; made if it is missing.
         private: whether a new repository is for its owner alone.
+        token: of the account; by default that of `hf auth login` or ``HF_TOKEN``.
 
     Returns:
         The commit.
@@ -255,7 +256,7 @@ def publish(folder: Path, repo: str, *, private: bool = False) -> str:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 
-    api = HfApi(library_name="generative-zoo")
+    api = HfApi(library_name="generative-zoo", token=token)
     try:
         api.create_repo(repo, private=private, exist_ok=True)
         made = api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Weights, facts and card")

@@ -24,12 +24,12 @@ KINDS: dict[str, tuple[str, str]] = {
         "verbs: [generate]\n  conditions:\n    label: {choices: [day, night], default: day, help: when it is}",
         f"config: {{size: {_SIDE}, classes: 2}}\n      output: {_IMAGE}",
     ),
-    "autoencoder": ("verbs: [reconstruct]", f"input: {_IMAGE}\n      output: {_IMAGE}"),
+    "autoencoder": ("verbs: [reconstruct]\n  encoder: true", f"input: {_IMAGE}\n      output: {_IMAGE}"),
     "image-to-image": (
         "verbs: [reconstruct]",
         "input: {kind: image, channels: 3, multiple: 2}\n      output: {kind: image, channels: 3}",
     ),
-    "vae": ("verbs: [generate, reconstruct]", f"input: {_IMAGE}\n      output: {_IMAGE}"),
+    "vae": ("verbs: [generate, reconstruct]\n  encoder: true", f"input: {_IMAGE}\n      output: {_IMAGE}"),
     "masked": (
         "verbs: [reconstruct]\n"
         "  conditions:\n    mask: {kind: mask, aligned: true, required: true, help: what to fill}",

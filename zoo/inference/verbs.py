@@ -21,6 +21,7 @@ from zoo.errors import InputError, UnknownNameError, ZooError, check_count, chec
 from zoo.inference import tiling
 from zoo.inference.batches import Row, alike, chunks, outputs_of, rows_of, stacked
 from zoo.inference.conditions import Space, space
+from zoo.inference.latents import to_latents
 from zoo.inference.tiling import Window, check_tiles, cut
 from zoo.media.base import Processor, Samples, processors
 from zoo.memory import free_memory
@@ -90,6 +91,7 @@ class Verbs:
         *,
         seed: int | None = None,
         first: int = 0,
+        latents: Any = None,
         batch_size: int = 64,
         progress: bool = False,
         **conditions: Any,
@@ -101,6 +103,8 @@ class Verbs:
             seed: a whole number from 0; the same seed gives the same samples on every device, and the first of
                 many samples are the same as few. By default another one each time, found in ``.seed`` of the result.
             first: number of the first sample: ``generate(4, seed=7, first=100)`` are samples 100 to 103 of that seed.
+            latents: in place of ``n`` and ``seed``: an array or tensor ``(N, *latent_shape)``, or the path of a .npy
+                file with one, as ``zoo project`` writes.
             batch_size: samples that go through the network at once, fewer where memory is short; the result does not
                 depend on it.
             progress: whether to show a bar.
@@ -116,6 +120,11 @@ class Verbs:
         """
         if self.latent_shape is None or (self.entry and "generate" not in self.entry.verbs):
             raise refusal(self._name, "generate")
+        if latents is not None:
+            latents = to_latents(latents, self.latent_shape)
+            if seed is not None or n not in (1, len(latents)):
+                raise InputError(f"{len(latents)} latents make as many samples: leave out n and seed.")
+            n, seed = len(latents), 0
         check_count("n", n)
         check_count("batch_size", batch_size)
         if seed is None:
@@ -125,14 +134,14 @@ class Verbs:
         _, writer = self.processors()
         _check_memory(n, writer)
         spaces, values = self._spaces(), self.prepare_conditions(conditions, n, "decode")
-        rows = self._latent_rows(range(int(first), int(first) + int(n)), int(seed), spaces, values, writer)
+        rows = self._latent_rows(range(int(first), int(first) + int(n)), int(seed), latents, spaces, values, writer)
         results: list[Any] = []
         with _Progress(n, progress) as tick:
             positions = writer.generated_positions()
             for _, output in self._through("decode", rows, spaces, positions, min(int(n), int(batch_size))):
                 results.append(writer.restore([output]))
                 tick(1)
-        return type(results[0]).concat(results).numbered(int(seed))
+        return type(results[0]).concat(results).numbered(int(seed) if latents is None else None)
 
     def reconstruct(
         self,
@@ -334,14 +343,16 @@ class Verbs:
         self,
         numbers: Iterable[int],
         seed: int,
+        latents: Array | None,
         spaces: Mapping[str, Space],
         values: Mapping[str, Sequence[Any]],
         writer: Processor[Any],
     ) -> Iterator[Row]:
         for index, number in enumerate(numbers):
-            z = self.draw(np.random.default_rng((seed, number)))
+            z = self.draw(np.random.default_rng((seed, number))) if latents is None else latents[index]
+            name = f"sample {number} of seed {seed}" if latents is None else f"latent {index}"
             conditions = {name: spaces[name].fit(each[index], None, writer)[0] for name, each in values.items()}
-            yield Row(index, f"sample {number} of seed {seed}", z, conditions)
+            yield Row(index, name, z, conditions)
 
     def _outputs(
         self,

@@ -5,24 +5,24 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import InputError, ZooError, out_of_memory
+from zoo.files import STANDARD
 from zoo.loading import load
 from zoo.registry.index import info, refusal
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from zoo.inference.verbs import Verbs
     from zoo.media.base import Samples
 
-STANDARD = Path("-")  # standard input or output
-HELD = (
-    4096 * 4096
-)  # positions (pixels, moments) that are read ahead, or wait to be written, beside the one that passes the limit
+# Positions (pixels, moments) that are read ahead, or wait to be written, beside the one that passes the limit.
+HELD = 4096 * 4096
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,8 @@ def to_files(
 
 def _ahead(model: Verbs, jobs: Sequence[Job], work: Work, failed: list[str]) -> Iterator[Batch]:
     """The samples of all jobs in batches, the next of which is read while one is worked on."""
+    from concurrent.futures import ThreadPoolExecutor  # which listing does without
+
     rest = iter(jobs)
 
     def batch() -> Batch:
@@ -258,6 +260,8 @@ class Writers:
     """
 
     def __init__(self, model: Verbs, failed: list[str], work: Work) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
         self.failed, self.work = failed, work
         _, self.writer = model.processors()
         self.lost: list[Job] = []

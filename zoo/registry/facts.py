@@ -243,6 +243,8 @@ class Entry:
         origin: the files that the weights were imported from, if they were.
         source: ``local-dir:FOLDER`` or ``hf-hub:OWNER/REPO`` as it was asked for, of what no registry names.
         training: what the run that made the weights wrote down of itself: recipe, settings, data, steps, machine.
+        encoder: whether the network has ``encode``, whose codes ``decode`` takes.
+        tasks: arguments that tasks take of this checkpoint, by task: ``{"anomaly": {"threshold": 0.13}}``.
     """
 
     model: str
@@ -273,6 +275,8 @@ class Entry:
     origin: Origin | None = None
     source: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
+    encoder: bool = False
+    tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def address(self) -> str:

@@ -26,7 +26,18 @@ from zoo.registry.facts import (
 )
 from zoo.registry.values import FILE, LINK, NAME, REPO, REQUIRED, REVISION, Facts, Loader, bounded, load, number, show
 
-OF_MODEL = ("model", "package", "folder", "builder", "model_summary", "paper", "aliases", "verbs", "conditions")
+OF_MODEL = (
+    "model",
+    "package",
+    "folder",
+    "builder",
+    "model_summary",
+    "paper",
+    "aliases",
+    "verbs",
+    "conditions",
+    "encoder",
+)
 CODE = r"[\w.]+:\w+"
 ROLES = ("loss", "selection")  # of a feature extractor in training
 
@@ -186,6 +197,20 @@ def _extractors(facts: Facts | None) -> dict[str, str]:
     return {role: extractor for role, extractor in roles.items() if extractor}
 
 
+def _tasks(facts: Facts | None) -> dict[str, dict[str, Any]]:
+    """Constants of tasks; whether there is such a task, and takes them, is for the contract."""
+    if facts is None:
+        return {}
+    made = {_check_name(task, facts.where): dict(facts.get(task, dict)) for task in list(facts.raw)}
+    for task, constants in made.items():
+        for name, value in constants.items():
+            if not isinstance(value, (str, int, float)):
+                raise RegistryError(
+                    f"{facts.where}: {task}: {name}: expected a text, a number, true or false, got {show(value)}."
+                )
+    return made
+
+
 def _check_name(name: Any, where: str) -> str:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise RegistryError(
@@ -212,6 +237,7 @@ def _model(name: str, raw: Any, file: str, package: str, folder: Path) -> list[E
         )
         if conditions
         else (),
+        "encoder": facts.get("encoder", bool, False),
     }
     if not shared["verbs"] or set(shared["verbs"]) - set(VERBS):
         raise RegistryError(
@@ -271,6 +297,7 @@ def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any], card:
         verified=facts.get("verified", bool, True),
         origin=_origin(facts.inner("origin")),
         training=facts.get("training", dict, {}),
+        tasks=_tasks(facts.inner("tasks")),
     )
     if "reconstruct" in made.verbs and made.input is None:
         raise RegistryError(f"{facts.where}: the key 'input' is missing: reconstruct needs it.")
@@ -357,5 +384,7 @@ def to_config(entry: Entry) -> str:
         facts["verified"] = False
     if entry.training:
         facts["training"] = dict(entry.training)
+    if entry.tasks:
+        facts["tasks"] = {task: dict(constants) for task, constants in entry.tasks.items()}
     facts["metrics"] = [row_of(figure) for figure in entry.metrics]
     return json.dumps(facts, indent=2) + "\n"

@@ -8,6 +8,7 @@ import sys
 
 from zoo.errors import VerbError
 from zoo.model import Model
+from zoo.tasks import TASKS, unknown_constants
 from zoo.testing.harness import entry_of, import_seconds, listed, methods
 from zoo.testing.rule import Rule, adder
 
@@ -27,6 +28,17 @@ def verbs(model: Model) -> None:
         except VerbError:
             continue
         raise AssertionError(f"{verb} was not refused.")
+
+
+@rule("Write `encoder: true` where the class has encode(x) and decode(z), and name tasks of zoo.tasks.", runs=False)
+def tasks(model: Model) -> None:
+    """The registry says whether the network has an encoder, and what it sets for tasks is what they take."""
+    entry = entry_of(model)
+    has = hasattr(model, "encode") and hasattr(model, "decode")
+    assert entry.encoder == has, f"It has {'one' if has else 'none'}, and the registry says otherwise."
+    for task, found in entry.tasks.items():
+        unknown = unknown_constants(task, found)
+        assert task in TASKS and not unknown, f"{task} takes no {unknown[0] if unknown else 'constants'}."
 
 
 @rule("Write an identifier of spdx.org/licenses, LicenseRef-NAME for another licence, or unknown.", runs=False)

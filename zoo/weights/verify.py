@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -20,6 +19,8 @@ CACHE_VARIABLE = "ZOO_CACHE"
 
 def sha256_of(path: Path) -> str:
     """The sha256 of a file, as 64 hexadecimal digits."""
+    import hashlib  # which listing does without
+
     with path.open("rb") as file:
         digest = hashlib.sha256()
         while block := file.read(1 << 20):

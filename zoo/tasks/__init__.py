@@ -1,0 +1,84 @@
+"""Tasks: what can be done with every model that has the methods for it, a plugin's too.
+
+Each is a function over the contract of :mod:`zoo.model`, written once. A checkpoint may set values for a task that its
+caller leaves open, in its stanza: ``tasks: {project: {steps: 600}}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.errors import InputError
+from zoo.registry.facts import Entry
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task, with what it asks of a model.
+
+    Attributes:
+        name: as the command and the stanza of a checkpoint have it.
+        function: ``module:function``.
+        needs: what a model must have: all of one of these sets. The words are "latent" for latents that can be drawn,
+            "encode" and "decode" for the methods, and "reconstruct" for the verb.
+        summary: one line for users.
+        constants: the arguments that a stanza may set.
+    """
+
+    name: str
+    function: str
+    needs: tuple[frozenset[str], ...]
+    summary: str
+    constants: tuple[str, ...] = ()
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task(
+            "interpolate",
+            "zoo.tasks.latent:interpolate",
+            (frozenset({"latent"}), frozenset({"encode", "decode"})),
+            "Images on the way between latents, or between images where there is an encoder.",
+            ("steps", "mode"),
+        ),
+        Task(
+            "project",
+            "zoo.tasks.latent:project",
+            (frozenset({"latent"}),),
+            "The latent whose image is nearest to a given image.",
+            ("steps", "restarts", "prior"),
+        ),
+    )
+}
+
+
+def abilities(entry: Entry) -> frozenset[str]:
+    """What a model has, in the words of :attr:`Task.needs`, by its facts alone."""
+    has = {"latent", "decode"} if "generate" in entry.verbs else set()
+    has |= {"encode", "decode"} if entry.encoder else set()
+    return frozenset(has | ({"reconstruct"} & set(entry.verbs)))
+
+
+def tasks_of(entry: Entry) -> list[Task]:
+    """The tasks that can be done with a model."""
+    return [task for task in TASKS.values() if any(needs <= abilities(entry) for needs in task.needs)]
+
+
+def constants(entry: Entry | None, task: str) -> dict[str, Any]:
+    """The arguments of a task that the stanza of a checkpoint sets.
+
+    Raises:
+        InputError: for one that the task does not have.
+    """
+    found = dict(entry.tasks.get(task, {})) if entry else {}
+    if entry and (unknown := unknown_constants(task, found)):
+        raise InputError(f"{task} has no constant {unknown[0]!r}: correct `tasks` in the stanza of {entry.name}.")
+    return found
+
+
+def unknown_constants(task: str, names: Iterable[str]) -> list[str]:
+    """Those that a task does not have; all of them for a task that does not exist."""
+    return [name for name in names if task not in TASKS or name not in TASKS[task].constants]
