@@ -85,7 +85,7 @@ def timm_encoder(name: str, channels_in: int = 3, depths: Sequence[int] | None =
         raise InputError(f"timm has no network {name!r}{hint}")
     try:
         # The getter drops the layers behind the last map. Nothing is downloaded.
-        indices = {} if depths is None else {"out_indices": tuple(depths)}
+        indices: dict[str, Any] = {} if depths is None else {"out_indices": tuple(depths)}
         network = timm.create_model(
             name, pretrained=False, features_only=True, feature_cls="getter", in_chans=channels_in, **indices
         )
