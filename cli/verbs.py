@@ -113,7 +113,8 @@ def generate(
         done = _on_ray("generate", n, sample_names(n), out, loading, Work(format=format, bits=bits), texts, seed)[0]
         return report(json_, out, len(done), seed=seed)
     model = ready(verb="generate", **loading)
-    given = keywords(values_of(model.entry, texts, sample_names(n)))
+    names = sample_names(n) if texts else ()  # more samples than memory holds names are refused by the verb
+    given = keywords(values_of(model.entry, texts, names))
     model.check_conditions(given, n, "decode")  # before they become keywords, beside n and seed
     size = model.entry.output.size if model.entry else None
     if size and kind == "image" and not out.folder:
