@@ -136,7 +136,8 @@ def generate(
 
         z = to_latents(latents, model.latent_shape)
         n = len(z)
-    given = keywords(values_of(model.entry, texts, sample_names(n)))
+    names = sample_names(n) if texts else ()  # more samples than memory holds names are refused by the verb
+    given = keywords(values_of(model.entry, texts, names))
     model.check_conditions(given, n, "decode")  # before they become keywords, beside n and seed
     size = model.entry.output.size if model.entry else None
     if size and kind == "image" and not out.folder:
