@@ -158,6 +158,14 @@ _PROTOCOLS = (
         hub="mse",
     ),
     Protocol(
+        "kl-bits",
+        "KL per latent dimension",
+        "lower",
+        "Kullback-Leibler divergence of the encoder's posterior from the prior, in bits, averaged over images and over "
+        "the dimensions of the latent.",
+        "bits",
+    ),
+    Protocol(
         "l1",
         "L1",
         "lower",

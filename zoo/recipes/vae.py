@@ -8,17 +8,22 @@ measured by `zoo evaluate`.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch.optim import Adam
 
+import zoo
 from zoo.data.batch import ArrayBatches, to_float
 from zoo.data.source import Source
 from zoo.metrics.baselines import pca_error
 from zoo.metrics.features import Features
-from zoo.models.vae import VAE
+from zoo.metrics.suites import sample_distances
+from zoo.models.vae import VAE, kl_divergence
+from zoo.registry.facts import Metric
 from zoo.training.discriminators import Discriminator
 from zoo.training.objective import TrainableNetwork
 from zoo.training.schedules import constant_then_linear
@@ -72,3 +77,26 @@ def fashion_mnist(
         steps=steps,
         eval_every=min(1_000, max(1, steps // 20)),
     )
+
+
+@torch.inference_mode()
+def evaluate(model: VAE, data: Source, features: Sequence[Features]) -> list[Metric]:
+    """Error and divergence on the test split, beside PCA with as many numbers; distances of samples to it."""
+    assert model.entry and model.latent_shape
+    size, channels = model.entry.output.size, model.entry.output.channels or 3
+    train, test = data.images(size, channels).x, data.images(size, channels, split="test").x
+    row: dict[str, Any] = {"split": data.called("test")}
+    images = zoo.Images.of(test.permute(0, 2, 3, 1).numpy())
+    error = float(np.mean((model.reconstruct(images).numpy() - images.numpy()) ** 2))
+    flat_train, flat_test = (x.permute(0, 2, 3, 1).flatten(1).numpy().astype(np.float32) / 255 for x in (train, test))
+    latent = model.latent_shape[0]
+    baselines = {"pca": round(pca_error(flat_train, flat_test, latent), 5)}
+    nats = torch.cat([kl_divergence(*model.posterior(to_float(x))) for x in test.split(250)])
+    bits = float(nats.mean()) / latent / math.log(2)
+    n = min(10_000, len(test), len(train))
+    samples = model.generate(n, seed=0).tensor * 2 - 1
+    return [
+        *sample_distances(samples, to_float(train), to_float(test), features, seed=0, **row),
+        Metric("mse", round(error, 5), protocol="mse", n=len(test), baselines=baselines, **row),
+        Metric("kl", round(bits, 3), protocol="kl-bits", n=len(test), **row),
+    ]
