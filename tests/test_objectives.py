@@ -17,7 +17,7 @@ from zoo.data.batch import ArrayBatches, Batch
 from zoo.data.source import ImageSet, Pairs
 from zoo.errors import InputError
 from zoo.model import Autoencoder, Generator
-from zoo.models.vae import VAE, kl_divergence, sample
+from zoo.models.vae import VAE
 from zoo.recipes import conv_ae
 from zoo.training.adversary import Adversary
 from zoo.training.discriminators import PatchDiscriminator
@@ -28,6 +28,7 @@ from zoo.training.runtime import Runtime
 from zoo.training.selection import PSNR
 from zoo.training.terms import L1, Adversarial, Checkerboard, Perceptual
 from zoo.training.translation import Translation
+from zoo.training.variational import kl_divergence, sample
 
 
 def trainable(network: nn.Module, lr: float = 1e-2) -> TrainableNetwork:

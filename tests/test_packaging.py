@@ -142,8 +142,10 @@ def test_what_zoo_new_writes(installed: Path, tmp_path: Path) -> None:
         run(*ruff, "check", "--select", SELECTED, "--ignore", "D107,D203,D213,D413", ".", cwd=tmp_path / name)
         run(*ruff, "format", "--check", ".", cwd=tmp_path / name)
     packages = [tmp_path / name / f"zoo_{name.replace('-', '_')}" for name in names]
+    recipes = [name for name, package in zip(names, packages, strict=True) if (package / "recipe.py").exists()]
+    assert len(recipes) == 6
     options = ["--strict", "--python-version", "3.10", "--python-executable", python]
-    assert "no issues found in 12 source files" in run(*mypy, *options, *packages, cwd=tmp_path)
+    assert f"no issues found in {2 * len(names) + len(recipes)} source files" in run(*mypy, *options, *packages, cwd=tmp_path)
     rules = len(RULES)
     passed = run(
         python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", *names, cwd=tmp_path
@@ -152,17 +154,26 @@ def test_what_zoo_new_writes(installed: Path, tmp_path: Path) -> None:
     assert f"keeps {rules} rules" in run(zoo, "check", names[0], cwd=tmp_path)
     for kind in ("day", "night"):
         folder(tmp_path / "images" / kind, 8, 32)
-    pairs = [folder(tmp_path / side, 8, 32) for side in ("before", "after")]
-    for name in names:
-        data = pairs if name == "my-image-to-image" else ["images"]
-        settings = ["--set", "steps=2", "--set", "batch=4", "--cpu", "--out", f"run-{name}"]
-        run(zoo, "train", name, "--data", *data, *settings, cwd=tmp_path)
-        before = run(zoo, "info", name, cwd=tmp_path)
-        run(zoo, "embed", name, f"run-{name}", cwd=tmp_path)
-        assert run(zoo, "info", name, cwd=tmp_path) != before
-        run(zoo, "verify", name, cwd=tmp_path)
+    for side in ("before", "after"):
+        folder(tmp_path / side, 8, 32)
+    before = run(zoo, "info", *names[:1], cwd=tmp_path)
+    run(python, "-c", TRAIN, *recipes, cwd=tmp_path)
+    assert run(zoo, "info", *names[:1], cwd=tmp_path) != before
+    run(zoo, "verify", *names, cwd=tmp_path)
 
 
+TRAIN = """
+import sys
+from pathlib import Path
+
+import zoo
+from zoo.authoring.embed import embed
+
+for name in sys.argv[1:]:
+    data = ["before", "after"] if name == "my-image-to-image" else "images"
+    zoo.train(name, data, out=f"run-{name}", steps=2, batch_size=4, device="cpu")
+    embed(name, Path(f"run-{name}"))
+"""
 SELECTED = "B,C4,D,E,F,I,N,PIE,PTH,RET,RUF,SIM,UP,W"
 
 

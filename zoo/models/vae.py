@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from zoo.models.conv_ae import ConvAE
@@ -61,13 +60,3 @@ class VAE(ConvAE):
     def decode(self, z: Tensor) -> Tensor:
         """Codes ``(N, latent)``, standard normal for new images, to images ``(N, channels, size, size)`` in [-1, 1]."""
         return super().decode(z)
-
-
-def sample(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """A code of each posterior, ``(N, latent)``, through which gradients flow (section 2.4 of the paper)."""
-    return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
-
-
-def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Divergence of each posterior from the standard normal prior, in nats: ``(N,)`` (appendix B of the paper)."""
-    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)

@@ -22,12 +22,12 @@ from zoo.data.source import Source
 from zoo.metrics.baselines import pca_error
 from zoo.metrics.features import Features
 from zoo.metrics.suites import sample_distances
-from zoo.models.vae import VAE, kl_divergence
+from zoo.models.vae import VAE
 from zoo.registry.facts import Metric
 from zoo.training.discriminators import Discriminator
 from zoo.training.objective import TrainableNetwork
 from zoo.training.schedules import constant_then_linear
-from zoo.training.variational import Variational
+from zoo.training.variational import Variational, kl_divergence
 
 
 def fashion_mnist(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,6 @@ from zoo.media.base import Samples
 from zoo.metrics.baselines import gaussian_samples
 from zoo.metrics.distribution import kernel_distance
 from zoo.metrics.features import Features
-from zoo.models.vae import VAE, kl_divergence, sample
 from zoo.training.adversary import Adversary
 from zoo.training.ema import update_batchnorm
 from zoo.training.objective import Objective, TrainableNetwork, optimizer_step, sample_metrics
@@ -23,6 +22,38 @@ from zoo.training.runtime import Runtime
 REFERENCE = 5_000  # images of the data that samples are compared with
 BATCHNORM_IMAGES = 5_000  # images that the statistics of batch norm are computed from
 CHUNK = 250
+
+
+class VariationalNetwork(Protocol):
+    """What a variational autoencoder has beside the methods of a torch module.
+
+    Attributes:
+        latent_shape: shape of one latent; the prior is standard normal.
+    """
+
+    latent_shape: tuple[int, ...]
+
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and logarithm of the variance of ``q(z | x)``, ``(N, *latent_shape)`` each."""
+        ...
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Latents to images in [-1, 1]."""
+        ...
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Images through the mean of their posterior, and back."""
+        ...
+
+
+def sample(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """A code of each posterior, ``(N, latent)``, through which gradients flow (section 2.4 of the paper)."""
+    return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+
+
+def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Divergence of each posterior from the standard normal prior, in nats: ``(N,)`` (appendix B of the paper)."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
 
 
 class Variational(Objective):
@@ -35,7 +66,7 @@ class Variational(Objective):
 
     Args:
         config: keyword arguments of the network's builder.
-        network: a :class:`~zoo.models.vae.VAE`.
+        network: a model that is a :class:`VariationalNetwork`, such as :class:`zoo.models.vae.VAE`.
         d: a network from images ``(N, C, H, W)`` to scores.
         data: images as ``target``.
         held_out: the same, never trained on.
@@ -84,8 +115,7 @@ class Variational(Objective):
         self.naive = kernel_distance(self.features(gaussian_samples(images, self.n_samples)), self.reference)
 
     def step(self, step: int) -> dict[str, Tensor]:
-        network = self.networks["network"].network
-        assert isinstance(network, VAE)
+        network = cast(VariationalNetwork, self.networks["network"].network)
         real = self.batch(step)["target"]
         with self.runtime.autocast():
             mean, log_variance = network.posterior(real)
@@ -136,10 +166,8 @@ class Variational(Objective):
         x = self.held_out[:1].to(self.runtime.device)
         return x, self._network()(x)
 
-    def _network(self) -> VAE:
-        network = self.averages["network"].network
-        assert isinstance(network, VAE)
-        return network
+    def _network(self) -> VariationalNetwork:
+        return cast(VariationalNetwork, self.averages["network"].network)
 
     def _batchnorm_batches(self) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
         """Images, and noise for the codes of each: copies and samples in the shares that a step has."""
@@ -161,9 +189,7 @@ class Variational(Objective):
         return torch.randn(self._latent_shape(n), generator=torch.Generator().manual_seed(seed))
 
     def _latent_shape(self, n: int) -> tuple[int, ...]:
-        shape = self._network().latent_shape
-        assert shape
-        return (n, *shape)
+        return (n, *self._network().latent_shape)
 
 
 def _half(x: Tensor) -> Tensor:
@@ -174,9 +200,9 @@ def _half(x: Tensor) -> Tensor:
 class _BothBranches(torch.nn.Module):
     """Copies of images and samples of the prior in one batch, as a step decodes them, from given noise."""
 
-    def __init__(self, network: VAE) -> None:
+    def __init__(self, network: VariationalNetwork) -> None:
         super().__init__()
-        self.network = network
+        self.network = network  # a module, whose batch norm is found by way of this one
 
     def forward(self, x: Tensor, posterior: Tensor, prior: Tensor) -> Tensor:
         mean, log_variance = self.network.posterior(x)

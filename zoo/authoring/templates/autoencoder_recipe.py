@@ -9,6 +9,7 @@ from zoo.data.source import Source
 from zoo.training.objective import TrainableNetwork
 from zoo.training.reconstruction import Reconstruction
 from zoo.training.schedules import cosine
+
 from zoo_starry.network import Starry
 
 

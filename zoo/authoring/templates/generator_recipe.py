@@ -11,6 +11,7 @@ from zoo.training.discriminators import Discriminator
 from zoo.training.generation import Generation
 from zoo.training.objective import TrainableNetwork
 from zoo.training.schedules import constant_then_linear
+
 from zoo_starry.network import Starry
 
 

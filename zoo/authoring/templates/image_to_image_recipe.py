@@ -17,6 +17,7 @@ from zoo.training.objective import TrainableNetwork
 from zoo.training.schedules import constant_then_linear
 from zoo.training.terms import L1, Adversarial
 from zoo.training.translation import Translation
+
 from zoo_starry.network import Starry
 
 
