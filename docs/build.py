@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PIL import Image
+
 import zoo
 from zoo.authoring.publish import protocol_list, table, values_table
 from zoo.interop.layouts.table import LAYOUTS
@@ -21,23 +23,36 @@ BEGIN, END = "<!-- made by docs/build.py -->", "<!-- end -->"
 
 
 def draw(entry: Entry) -> None:
-    """The sheet of a checkpoint: 64 samples of seed 0, or each example beside its result."""
+    """The sheet of a checkpoint: 64 samples of seed 0, each example above its result, or both."""
     model = zoo.load(entry.name)
+    sheets = []
     if "generate" in entry.verbs:
         choice = _choice(entry)
         if choice:  # a column for each
-            sheet = model.generate(8 * len(choice.choices), seed=0, **{choice.name: list(choice.choices) * 8}).grid(
-                columns=len(choice.choices)
-            )
+            values = {choice.name: list(choice.choices) * 8}
+            samples = model.generate(8 * len(choice.choices), seed=0, **values)
+            sheets.append(samples.grid(columns=len(choice.choices)))
         else:
-            sheet = model.generate(64, seed=0).grid(columns=16)
-    else:
+            sheets.append(model.generate(64, seed=0).grid(columns=16))
+    if "reconstruct" in entry.verbs:
         seen = model.prepare(TOP / "examples" / entry.example)
         rows = [seen, model.reconstruct(seen)] if entry.output.scale == 1 else enlarged(model, seen)
-        sheet = zoo.Images([array for row in rows for array in row.arrays]).grid(columns=len(seen))
+        sheets.append(zoo.Images([array for row in rows for array in row.arrays]).grid(columns=len(seen)))
+    sheet = sheets[0] if len(sheets) == 1 else below(sheets)
     scale = max(1, 1000 // sheet.width)
     GALLERY.mkdir(exist_ok=True)
     sheet.resize((sheet.width * scale, sheet.height * scale), 0).save(GALLERY / f"{entry.name}.png", optimize=True)
+
+
+def below(sheets: list[Image.Image], gap: int = 8) -> Image.Image:
+    """Sheets one below the other, on white."""
+    width, height = max(one.width for one in sheets), sum(one.height + gap for one in sheets) - gap
+    page = Image.new(sheets[0].mode, (width, height), "white")
+    top = 0
+    for one in sheets:
+        page.paste(one, (0, top))
+        top += one.height + gap
+    return page
 
 
 def _choice(entry: Entry) -> Condition | None:
@@ -58,10 +73,17 @@ def enlarged(model: zoo.model.Model, photos: zoo.Images) -> list[zoo.Images]:
 
 def caption(entry: Entry) -> str:
     """What the sheet shows."""
+    shown = []
     if choice := _choice(entry):
-        return f"eight samples of seed 0 for each {choice.name}, in columns"
-    if "generate" in entry.verbs:
-        return f'`zoo.load("{entry.name}").generate(64, seed=0)`'
+        shown.append(f"eight samples of seed 0 for each {choice.name}, in columns")
+    elif "generate" in entry.verbs:
+        shown.append(f'`zoo.load("{entry.name}").generate(64, seed=0)`')
+    if "reconstruct" in entry.verbs:
+        shown.append(_results(entry))
+    return "; then ".join(shown)
+
+
+def _results(entry: Entry) -> str:
     folder = f"the images in examples/{entry.example}"
     if entry.output.scale > 1:
         small = f"{folder}, {entry.output.scale} times smaller"

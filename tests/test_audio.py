@@ -410,7 +410,11 @@ def sounds(toys: Registry) -> None:
     torch.manual_seed(0)
     mono = {"kind": "audio", "channels": 1, "rate": RATE}
     toys.add(
-        "denoiser", Denoiser(), verbs=["reconstruct"], checkpoint={"input": {**mono, "multiple": 4}, "output": mono}
+        "denoiser",
+        Denoiser(),
+        verbs=["reconstruct"],
+        encoder=True,
+        checkpoint={"input": {**mono, "multiple": 4}, "output": mono},
     )
     beat = {"kind": "audio", "channels": 2, "rate": 8000, "length": 512}
     toys.add("drums", Drums(), verbs=["generate"], checkpoint={"output": beat})

@@ -305,7 +305,7 @@ def test_only_what_a_registry_names_measures(zoo_command: Command, ramps: Path, 
     made = zoo_command("evaluate", "ramp", "--data", data)
     assert made.exit_code == 2
     assert "Nothing says how ramp.first is measured: its registry names no function under `evaluate`" in made.stderr
-    with pytest.raises(RegistryError, match="names the code 'ramps:evaluate', which no registry has for it"):
+    with pytest.raises(RegistryError, match="names the code 'ramps:evaluate', which is not in its registry"):
         code_of("ramps:evaluate", zoo.info("ramp"))
     emoji = replace(zoo.info("pix2pix.emoji"), evaluate="antigravity:fly")
     assert evaluate_of(emoji) == "zoo.recipes.pix2pix:evaluate_emoji", "that of the checkpoint with its recipe"

@@ -145,7 +145,9 @@ def test_what_zoo_new_writes(installed: Path, tmp_path: Path) -> None:
     recipes = [name for name, package in zip(names, packages, strict=True) if (package / "recipe.py").exists()]
     assert len(recipes) == 6
     options = ["--strict", "--python-version", "3.10", "--python-executable", python]
-    assert f"no issues found in {2 * len(names) + len(recipes)} source files" in run(*mypy, *options, *packages, cwd=tmp_path)
+    assert f"no issues found in {2 * len(names) + len(recipes)} source files" in run(
+        *mypy, *options, *packages, cwd=tmp_path
+    )
     rules = len(RULES)
     passed = run(
         python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", *names, cwd=tmp_path
