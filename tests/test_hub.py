@@ -353,7 +353,7 @@ def test_a_dry_run_writes_what_would_be_uploaded(zoo_command: Any, tmp_path: Pat
     assert facts["license"] == "cc-by-2.0"
     assert facts["pipeline_tag"] == "image-to-image"
     assert facts["model-index"][0]["results"][0]["metrics"][0]["value"] == info("conv-ae.flowers").metrics[0].value
-    for words in ("TensorFlow flower photos", "zoo.recipes.conv_ae:flowers", "`rate=0.001`", "name the authors"):
+    for words in ("TensorFlow flower photos", "zoo.recipes.conv_ae:flowers", "`lr=0.001`", "name the authors"):
         assert words in text
     assert zoo.load(f"local-dir:{tmp_path / 'out'}").entry.config == info("conv-ae.flowers").config  # type: ignore
     for arguments, words in (
