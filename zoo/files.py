@@ -52,7 +52,7 @@ def is_file(path: str | os.PathLike[str]) -> bool:
 def atomic_write(path: Path) -> Iterator[Path]:
     """A name to write to, in the same folder; it becomes ``path`` when the block ends well, and is deleted if not.
 
-    The folder is made if it is missing. A file that is there is replaced in one go; where ``path`` is a link, the file
+    The folder is created if missing. A file that is there is replaced in one go; where ``path`` is a link, the file
     that it leads to. A device or a FIFO is written to directly.
     """
     import secrets  # which imports what listing does without

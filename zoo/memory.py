@@ -32,7 +32,7 @@ def _limits() -> Iterator[int]:
         with suppress(OSError, ValueError):  # "max", for no limit, is no number
             group = Path(name)
             stat = dict(line.split() for line in group.with_name("memory.stat").read_text().splitlines())
-            cached = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))  # given back when it is needed
+            cached = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))  # the kernel reclaims it
             yield int(group.read_text()) - int(group.with_name(used).read_text()) + cached
     with suppress(ImportError, OSError, ValueError):
         import resource

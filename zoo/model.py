@@ -1,4 +1,4 @@
-"""The contract of a model: what a contributor writes, and the two verbs made of it.
+"""The contract of a model: what a contributor writes, and the two verbs built on it.
 
 Networks take and give batches of float tensors: images ``(N, C, H, W)`` and audio ``(N, C, T)`` in [-1, 1], video
 ``(N, T, C, H, W)`` in [-1, 1], a tuple of tensors for graphs. Users take and give samples, such as
@@ -110,8 +110,8 @@ class Model(nn.Module, Verbs):
     def train(self, mode: bool = True) -> Self:
         """As in torch; the first time, the parameters of a loaded model become trainable.
 
-        Who has made some of them trainable before, as the head alone, has chosen: then the others stay frozen. So does
-        what is frozen after the first ``train()``.
+        If some parameters are trainable already, such as those of the head, the others stay frozen. Parameters that are
+        frozen after the first ``train()`` stay frozen, too.
         """
         if mode and self.frozen:
             self.frozen = False
@@ -120,7 +120,7 @@ class Model(nn.Module, Verbs):
         return super().train(mode)
 
     def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """As in torch; optimised copies are made anew."""
+        """As in torch; optimised copies are dropped, and built again when needed."""
         if self.backend:
             self.backend.forget()
         return super().load_state_dict(*args, **kwargs)
@@ -155,7 +155,7 @@ class Model(nn.Module, Verbs):
         return tensor.to(parameter.device, parameter.dtype if cast else tensor.dtype)
 
     def example(self, call: str, n: int = 2) -> tuple[Any, dict[str, Any]]:
-        """Made-up input of ``decode`` or ``forward`` for ``n`` samples, and all conditions, as tensors on the CPU.
+        """Synthetic input of ``decode`` or ``forward`` for ``n`` samples, and all conditions, as tensors on the CPU.
 
         Inputs are of another size for another ``n``, if the network takes any.
         """
@@ -175,8 +175,7 @@ class Model(nn.Module, Verbs):
     def latents(self, n: int, seed: int, first: int = 0) -> Tensor:
         """Latents of the samples ``first`` to ``first + n - 1`` of a seed: ``(n, *latent_shape)``, float32 on the CPU.
 
-        Every sample has a random stream of its own, so that a sample is the same on every device and whatever
-        else is made along with it.
+        Every sample has a random stream of its own, so that a sample is the same on every device and in every batch.
         """
         return torch.from_numpy(
             np.stack([self.draw(np.random.default_rng((seed, i))) for i in range(first, first + n)])
@@ -206,8 +205,8 @@ class Model(nn.Module, Verbs):
             InputError: for a name that does not exist, and for weights of another class.
             WeightsError: if the weights cannot be had, are corrupted or do not fit.
         """
-        made: Self = hooks.pretrained().load(cls, name, revision, device=device, dtype=dtype, precision=precision)
-        return made
+        model: Self = hooks.pretrained().load(cls, name, revision, device=device, dtype=dtype, precision=precision)
+        return model
 
     def save_pretrained(
         self, folder: str | os.PathLike[str], *, dtype: torch.dtype | str | None = None, **facts: Any
@@ -247,7 +246,7 @@ class Model(nn.Module, Verbs):
         """Put what :meth:`save_pretrained` writes into a repository on the Hugging Face Hub, as one commit.
 
         Args:
-            repo: ``owner/name``; made if it is missing.
+            repo: ``owner/name``; created if it is missing.
             private: whether a new repository is for its owner alone.
             token: of the account; by default that of `hf auth login` or ``HF_TOKEN``.
             dtype: as for :meth:`save_pretrained`.

@@ -157,8 +157,8 @@ def table(head: str, rows: list[str]) -> str:
 
 
 def _use(entry: Entry, repo: str) -> str:
-    given = "".join(f", {c.name}={_example(c.choices)}" for c in entry.conditions if c.required or c.choices)
-    call = f"generate(16, seed=0{given})" if "generate" in entry.verbs else f'reconstruct("photo.jpg"{given})'
+    arguments = "".join(f", {c.name}={_example(c.choices)}" for c in entry.conditions if c.required or c.choices)
+    call = f"generate(16, seed=0{arguments})" if "generate" in entry.verbs else f'reconstruct("photo.jpg"{arguments})'
     return f"""```
 pip install generative-zoo
 ```
@@ -243,7 +243,7 @@ def publish(folder: Path, repo: str, *, private: bool = False, token: str | None
 
     Args:
         folder: what to upload.
-        repo: ``owner/name``; made if it is missing.
+        repo: ``owner/name``; created if it is missing.
         private: whether a new repository is for its owner alone.
         token: of the account; by default that of `hf auth login` or ``HF_TOKEN``.
 
@@ -259,7 +259,7 @@ def publish(folder: Path, repo: str, *, private: bool = False, token: str | None
     api = HfApi(library_name="generative-zoo", token=token)
     try:
         api.create_repo(repo, private=private, exist_ok=True)
-        made = api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Weights, facts and card")
+        commit = api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Weights, facts and card")
     except HFValidationError:
         raise InputError(f"{repo!r} is no name of a repository: use owner/name.") from None
     except LocalTokenNotFoundError:
@@ -270,7 +270,7 @@ def publish(folder: Path, repo: str, *, private: bool = False, token: str | None
         raise WeightsError(f"The Hub refuses {repo} with status {status}: {cure}.") from None
     except Exception as error:  # which ones depends on the HTTP library behind huggingface_hub
         raise WeightsError(f"{repo} could not be uploaded: {str(error).strip().splitlines()[0]}.") from None
-    return str(made.oid)
+    return str(commit.oid)
 
 
 def stanza(entry: Entry, folder: Path, repo: str, commit: str) -> str:

@@ -59,25 +59,25 @@ def convert(
     bounded(license, "the licence")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not an empty folder: choose another.")
-    found, taken = recognise([read(path) for path in files], layouts, key)
-    theirs = join_parts(found.layout, taken)
+    fitted, taken = recognise([read(path) for path in files], layouts, key)
+    theirs = join_parts(fitted.layout, taken)
     for each in taken:
         named = {shown(each.prefix + name): tensor for name, tensor in each.state.items()}
         check_finite(named, each.contents.path, torch.float32)
-    entry = replace(info(found.layout.model), config=found.config)
+    entry = replace(info(fitted.layout.model), config=fitted.config)
     network = build(entry).state_dict()
     state = {
         ours: _as_held(theirs[name], network[ours]) if name in theirs else torch.zeros_like(network[ours], device="cpu")
-        for ours, name in found.names.items()
+        for ours, name in fitted.names.items()
     }
     content = save({ours: tensor.clone().contiguous() for ours, tensor in state.items()}, {"format": "pt"})
-    given, made = found.layout.formats(found.config)
+    input_format, output_format = fitted.layout.formats(fitted.config)
     called = _called([path for each in taken for path in each.contents.files])
     entry = replace(
         entry,
         checkpoint="imported",
-        input=given,
-        output=made,
+        input=input_format,
+        output=output_format,
         hub=None,
         sha256=hashlib.sha256(content).hexdigest(),
         bytes=len(content),
@@ -92,8 +92,8 @@ def convert(
         verified=True,
         origin=Origin(
             {name: sha256_of(path) for path, name in called.items()},
-            found.layout.name,
-            {ours: name for ours, name in found.layout.modules(found.config) if ours != name},
+            fitted.layout.name,
+            {ours: name for ours, name in fitted.layout.modules(fitted.config) if ours != name},
             {called[each.contents.path]: each.words for each in taken if each.words},
             {called[each.contents.path]: each.left_out() for each in taken if each.left_out()},
         ),
@@ -106,10 +106,10 @@ def _called(files: Sequence[Path]) -> dict[Path, str]:
     """What files are called: by their names, with as many of their folders as tell them apart."""
     most = max(len(path.parts) for path in files)
     for count in range(1, most + 1):
-        made = {path: shown("/".join(path.parts[-count:])) for path in files}
-        if len(set(made.values())) == len(made):
+        names = {path: shown("/".join(path.parts[-count:])) for path in files}
+        if len(set(names.values())) == len(names):
             break
-    return made
+    return names
 
 
 def _as_held(tensor: Tensor, wanted: Tensor) -> Tensor:
@@ -124,11 +124,11 @@ def _chosen(model: str | None, layout: str | None) -> Sequence[Layout]:
     if not model:
         return LAYOUTS
     model = info(model).model
-    found = [known for known in LAYOUTS if known.model == model]
-    if not found:
+    layouts = [known for known in LAYOUTS if known.model == model]
+    if not layouts:
         known = ", ".join(dict.fromkeys(known.model for known in LAYOUTS))
         raise InputError(f"No layout is known for {model}: there are some for {known}.")
-    return found
+    return layouts
 
 
 def export(name: str, target: Path, form: str = "safetensors", layout: str | None = None) -> list[Path]:
@@ -193,9 +193,9 @@ def _renamed(entry: Entry, state: State, layout: Layout) -> State:
     except (KeyError, TypeError, ValueError):
         names = {}
     theirs = {names.get(key, key): value for key, value in state.items()}
-    found = fit(layout, theirs)
-    if found and not found.problems:
-        others = all_keywords(replace(entry, config=found.config))
+    fitted = fit(layout, theirs)
+    if fitted and not fitted.problems:
+        others = all_keywords(replace(entry, config=fitted.config))
         different = [key for key in mine if mine[key] != others[key] and key not in layout.unseen]
         if not different:
             return theirs

@@ -1,4 +1,4 @@
-"""What lies in a file of other people's code: found without running anything in it, and bounded by the file's size."""
+"""Checkpoints of other people's code, read without running code from them; memory is bounded by the file's size."""
 
 from __future__ import annotations
 
@@ -139,16 +139,16 @@ def read(path: Path) -> Contents:
     """
     try:
         if path.is_dir():
-            made = _read_index(_index_in(path))
+            contents = _read_index(_index_in(path))
         elif path.suffix == ".json" and path.is_file():
-            made = _read_index(path)
+            contents = _read_index(path)
         else:
-            made = _read(path)
+            contents = _read(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
-    if not made.tensors:
+    if not contents.tensors:
         raise InputError(f"{path} has no tensors: it is no state dict.")
-    return made
+    return contents
 
 
 def _read(path: Path) -> Contents:
@@ -226,28 +226,28 @@ def _read_index(path: Path) -> Contents:
     missing = [name for name in shards if not (path.parent / name).is_file()]
     if missing:
         raise WeightsError(f"{path} names files that are missing: {some(missing, SHOWN)}; get them, too.")
-    made = Contents(path, (path, *(path.parent / name for name in shards)))
+    contents = Contents(path, (path, *(path.parent / name for name in shards)))
     for name in shards:
         part = _read(path.parent / name)
         for key, tensor in part.tensors.items():
             if wanted.get(key, name) == name:
-                made.add(part.holders[key], key.removeprefix(part.holders[key]), tensor)
+                contents.add(part.holders[key], key.removeprefix(part.holders[key]), tensor)
             else:
-                made.others[f"{key} in {name}"] = "which the index takes from another file"
-        made.others.update(part.others)
-    lacking = [key for key in wanted if key not in made.tensors]
+                contents.others[f"{key} in {name}"] = "which the index takes from another file"
+        contents.others.update(part.others)
+    lacking = [key for key in wanted if key not in contents.tensors]
     if lacking:
         raise WeightsError(f"{path} names tensors that its files lack: {some(lacking, SHOWN)}; get them again.")
-    return made
+    return contents
 
 
 def _read_safetensors(path: Path) -> Contents:
-    made = Contents(path, (path,))
+    contents = Contents(path, (path,))
     metadata = read_header(path).get("__metadata__", {})
     for name, tensor in read_state(path).items():
-        made.add("", name, tensor)
-    made.others.update(dict.fromkeys([f"metadata.{key}" for key in metadata if key != "format"], ""))
-    return made
+        contents.add("", name, tensor)
+    contents.others.update(dict.fromkeys([f"metadata.{key}" for key in metadata if key != "format"], ""))
+    return contents
 
 
 def _read_zip(path: Path, size: int) -> Any:
@@ -312,29 +312,29 @@ def _unreadable(path: Path, error: Exception) -> WeightsError:
     return WeightsError(f"{path} cannot be read ({shown(reason).rstrip('.')}): get it again.")
 
 
-def _contents(path: Path, found: Any) -> Contents:
-    made = Contents(path, (path,))
-    for holder, name, value in _leaves(found, path):
+def _contents(path: Path, checkpoint: Any) -> Contents:
+    contents = Contents(path, (path,))
+    for holder, name, value in _leaves(checkpoint, path):
         if isinstance(value, Tensor):
-            made.add(holder, name, value)
+            contents.add(holder, name, value)
         else:
-            made.others[holder + name] = type(value).__name__ if isinstance(value, PassedOver) else ""
-    if not isinstance(found, Mapping) and not any(isinstance(item, Mapping) for item in _items(found)):
-        raise WeightsError(f"{path} holds {type(found).__name__}, no state dict.")
-    if not made.tensors:
-        if odd := next((place for place, words in made.others.items() if "tensor" in words), None):
+            contents.others[holder + name] = type(value).__name__ if isinstance(value, PassedOver) else ""
+    if not isinstance(checkpoint, Mapping) and not any(isinstance(item, Mapping) for item in _items(checkpoint)):
+        raise WeightsError(f"{path} holds {type(checkpoint).__name__}, no state dict.")
+    if not contents.tensors:
+        if odd := next((place for place, words in contents.others.items() if "tensor" in words), None):
             raise WeightsError(f"{path}: {shown(odd)} is no plain tensor: save the state dict of the plain network.")
-        raise InputError(f"{path} has {made.top()}: it is no state dict.")
-    return made
+        raise InputError(f"{path} has {contents.top()}: it is no state dict.")
+    return contents
 
 
 def _items(value: Any) -> list[Any] | tuple[Any, ...]:
     return value if isinstance(value, (list, tuple)) else ()
 
 
-def _leaves(found: Any, path: Path) -> Iterator[tuple[str, str, Any]]:
+def _leaves(checkpoint: Any, path: Path) -> Iterator[tuple[str, str, Any]]:
     """All that is in dicts and lists, with the names that lead to where it lies, and its own."""
-    stack: list[tuple[str, str, Any, tuple[int, ...]]] = [("", "", found, ())]
+    stack: list[tuple[str, str, Any, tuple[int, ...]]] = [("", "", checkpoint, ())]
     visits = Counter[int]()
     while stack:
         holder, name, value, above = stack.pop()

@@ -1,8 +1,8 @@
 """Pickles of ``torch.save``, looked through before they are read.
 
-``torch.load(weights_only=True)`` runs no code from a file. But what it does allow can still be made to fill the memory:
+``torch.load(weights_only=True)`` runs no code from a file. But what it does allow can still fill the memory:
 texts that are encoded again and again, tensors of any size over one number, storages that are not in the file. So the
-opcodes are followed first, on a stack of names in place of values; nothing is made of them.
+opcodes are followed first, on a stack of names in place of values; no object is built.
 """
 
 from __future__ import annotations
@@ -135,8 +135,8 @@ class _Walk:
         elif op == "GLOBAL":
             stack.append(self.named(arg))
         elif op in ("REDUCE", "NEWOBJ"):
-            given = stack.pop()
-            stack[-1] = self.called(stack[-1], given, op == "NEWOBJ")
+            args = stack.pop()
+            stack[-1] = self.called(stack[-1], args, op == "NEWOBJ")
         elif op == "BINPERSID":
             stack[-1] = self.storage(stack[-1])
         elif op in ("BINGET", "LONG_BINGET"):
@@ -177,41 +177,41 @@ class _Walk:
 
     def named(self, arg: str) -> _Name:
         module, _, name = arg.partition(" ")
-        made = _Name(f"{OLD_MODULES.get(module, module)}.{name}")
-        if PASSED_OVER.fullmatch(made):
-            self.names.add(str(made))
-        elif made.startswith("torch._utils._rebuild_") and made not in CALLED:
+        symbol = _Name(f"{OLD_MODULES.get(module, module)}.{name}")
+        if PASSED_OVER.fullmatch(symbol):
+            self.names.add(str(symbol))
+        elif symbol.startswith("torch._utils._rebuild_") and symbol not in CALLED:
             raise WeightsError(
-                f"{self.path} holds a sparse, quantized or otherwise special tensor ({made[:100]}): save the state "
+                f"{self.path} holds a sparse, quantized or otherwise special tensor ({symbol[:100]}): save the state "
                 "dict of the plain network."
             )
-        elif made not in CALLED and not re.fullmatch(r"torch\.((cuda|storage)\.)?\w+", made):
-            raise self.refused(f"more than tensors ({made[:100]})")
-        return made
+        elif symbol not in CALLED and not re.fullmatch(r"torch\.((cuda|storage)\.)?\w+", symbol):
+            raise self.refused(f"more than tensors ({symbol[:100]})")
+        return symbol
 
-    def called(self, what: Any, given: Any, new: bool) -> Any:
+    def called(self, what: Any, args: Any, new: bool) -> Any:
         """What a call makes, if it is one that makes nothing larger than the file."""
         name = str(what)[:100] if isinstance(what, _Name) else type(what).__name__
-        if not isinstance(what, _Name) or not isinstance(given, tuple):
+        if not isinstance(what, _Name) or not isinstance(args, tuple):
             raise self.refused(f"a call of {name}")
         if name in self.names:
             return _Made(name)
         if name not in CALLED or (new and name != "torch.nn.parameter.Parameter"):
             raise self.refused(f"more than tensors ({name})")
         if name == "torch._tensor._rebuild_from_type_v2":
-            return self.called(given[0], given[2], new=False)
+            return self.called(args[0], args[2], new=False)
         if name in REBUILT:
-            shape = given[2]
+            shape = args[2]
             if not isinstance(shape, tuple) or not all(isinstance(side, int) and side >= 0 for side in shape):
                 raise self.refused("a tensor whose shape is computed")
             if math.prod(shape) > self.size:
                 raise self.too_large(f"a tensor of {math.prod(shape):,} values")
-        inner = [item for each in given for item in (each if isinstance(each, list) else [each])]
+        inner = [item for each in args for item in (each if isinstance(each, list) else [each])]
         if name in CONTAINERS and any(_tensor(item) for item in inner):
             raise self.refused(f"a call of {name} on a tensor")
-        if name == "_codecs.encode" and not (isinstance(given[0], str) and given[1:] in (("latin1",), ("latin-1",))):
+        if name == "_codecs.encode" and not (isinstance(args[0], str) and args[1:] in (("latin1",), ("latin-1",))):
             raise self.refused("bytes that are computed")
-        return given[0] if name == "torch.Size" and len(given) == 1 else _Made(name)
+        return args[0] if name == "torch.Size" and len(args) == 1 else _Made(name)
 
     def storage(self, place: Any) -> _Made:
         """A storage, if the file can hold it."""

@@ -155,9 +155,9 @@ def recognise(
     key = key and key.strip(".")
     names = [_under(contents, key) for contents in files]
     if len(files) == 1:
-        found, tried = _whole(files[0], names[0], layouts)
-        if found:
-            taken = _chosen_of(found, key)
+        networks, tried = _whole(files[0], names[0], layouts)
+        if networks:
+            taken = _chosen_of(networks, key)
             return taken.fit, [taken if key or is_averaged(taken.where) else _with_averages(taken)]
     else:
         tried = []
@@ -199,25 +199,25 @@ def _under(contents: Contents, key: str | None) -> list[str]:
 
 def _whole(contents: Contents, names: Sequence[str], layouts: Sequence[Layout]) -> tuple[list[Taken], list[Fit]]:
     """Every network in a file that a layout fits, and how those differ whose mark is there and that do not fit."""
-    found: dict[str, Taken] = {}
+    networks: dict[str, Taken] = {}
     tried = []
     for layout in layouts:
         marks = [name for name in names if f".{name}".endswith(f".{layout.mark}")]
         for name in marks[:NETWORKS]:
             prefix = name[: -len(layout.mark)]
             state = {key: x for key, x in contents.under(prefix, name).items() if key.startswith(layout.parts)}
-            fitted = None if prefix in found else fit(layout, state)
+            fitted = None if prefix in networks else fit(layout, state)
             if fitted and not fitted.problems:
-                found[prefix] = Taken(contents, prefix, state, fitted)
+                networks[prefix] = Taken(contents, prefix, state, fitted)
             elif fitted:
                 tried.append(fitted)
-    return list(found.values()), tried
+    return list(networks.values()), tried
 
 
-def _chosen_of(found: Sequence[Taken], key: str | None) -> Taken:
+def _chosen_of(networks: Sequence[Taken], key: str | None) -> Taken:
     """The one network that is meant: the only one, or the averaged one of two."""
     different: list[Taken] = []
-    for taken in sorted(found, key=lambda taken: not is_averaged(taken.where)):
+    for taken in sorted(networks, key=lambda taken: not is_averaged(taken.where)):
         if not any(_equal(taken.state, other.state) for other in different):
             different.append(taken)
     exact = [taken for taken in different if taken.where == key]
@@ -228,8 +228,8 @@ def _chosen_of(found: Sequence[Taken], key: str | None) -> Taken:
             return choice[0]
     if len(different) == 1:
         return different[0]
-    names = some([taken.where for taken in found if taken in different], SHOWN)
-    raise InputError(f"{found[0].contents.path} has the networks {names}: choose one with --key.")
+    names = some([taken.where for taken in networks if taken in different], SHOWN)
+    raise InputError(f"{networks[0].contents.path} has the networks {names}: choose one with --key.")
 
 
 def _with_averages(taken: Taken) -> Taken:
@@ -250,8 +250,8 @@ def _with_averages(taken: Taken) -> Taken:
                 [name.replace(".", "") for name in parameters],
                 [f"{inside}{name}".replace(".", "") for name in parameters],
             ):
-                found = [taken.contents.tensors.get(f"{place}.{name}") for name in names]
-                state = {name: x for name, x in zip(parameters, found, strict=True) if x is not None}
+                tensors = [taken.contents.tensors.get(f"{place}.{name}") for name in names]
+                state = {name: x for name, x in zip(parameters, tensors, strict=True) if x is not None}
                 if len(state) == len(parameters) and all(_alike(x, taken.state[name]) for name, x in state.items()):
                     averages = tuple(f"{place}.{name}" for name in names)
                     return replace(taken, state={**taken.state, **state}, averages=averages, place=place)
@@ -281,18 +281,18 @@ def _halves(
     contents: Contents, names: Sequence[str], layouts: Sequence[Layout], key: str | None
 ) -> dict[tuple[str, str], Taken]:
     """Which parts of layouts of several files a file is, by the names of layout and part."""
-    made = {}
+    halves = {}
     for layout in layouts:
         for part in layout.parts if len(layout.parts) > 1 else ():
-            found = []
+            networks = []
             for prefix, first in _prefixes(contents, names):
                 state = contents.under(prefix, first)
                 fitted = fit(layout, {f"{part}{name}": value for name, value in state.items()}, part)
                 if fitted and not fitted.problems:
-                    found.append(Taken(contents, prefix, state, fitted))
-            if found:
-                made[layout.name, part] = _chosen_of(found, key)
-    return made
+                    networks.append(Taken(contents, prefix, state, fitted))
+            if networks:
+                halves[layout.name, part] = _chosen_of(networks, key)
+    return halves
 
 
 def _prefixes(contents: Contents, names: Sequence[str]) -> list[tuple[str, str]]:
@@ -317,7 +317,7 @@ def _unknown(
     tried: Sequence[Fit],
 ) -> WeightsError | InputError:
     """What to say of files that no layout fits."""
-    nearest = max(tried, key=lambda found: found.near, default=None)
+    nearest = max(tried, key=lambda fitted: fitted.near, default=None)
     if nearest and nearest.near > NEAR:
         return WeightsError(_differences(nearest))
     known = next((half for half in halves if half), None)
@@ -332,9 +332,9 @@ def _unknown(
             paths = " and ".join(str(contents.path) for contents in files)
             return InputError(f"{paths} are each the {own} of {name}: give one of them, and the {other}.")
     if len(files) == 1:
-        near = [found for found in _nearest(files[0], names[0], layouts) if found.near > NEAR]
+        near = [fitted for fitted in _nearest(files[0], names[0], layouts) if fitted.near > NEAR]
         if near:  # what is read from the file goes before what is only alike
-            return WeightsError(_differences(max(near, key=lambda found: (bool(found.config), found.near))))
+            return WeightsError(_differences(max(near, key=lambda fitted: (bool(fitted.config), fitted.near))))
     elif not any(len(layout.parts) == len(files) for layout in layouts):
         return InputError(f"No layout consists of {len(files)} files: give one file.")
     if len(files) == 1 and layouts is not LAYOUTS:
@@ -360,8 +360,8 @@ def _nearest(contents: Contents, names: Sequence[str], layouts: Sequence[Layout]
         kinds = _kinds(state)
         for layout in layouts:
             if not kinds.isdisjoint(_kinds([layout.mark])):
-                if found := fit(layout, state):
-                    yield found
+                if fitted := fit(layout, state):
+                    yield fitted
                 else:
                     yield _by_default(layout, state)
 
@@ -375,11 +375,11 @@ def _by_default(layout: Layout, state: State) -> Fit:
     return Fit(layout, {}, {}, problems, len(mine & theirs) / max(len(mine), len(theirs)))
 
 
-def _differences(found: Fit) -> str:
-    config = f", with {_words(found.config)}," if found.config else ""
-    more = f"\n  and {len(found.problems) - SHOWN} more" * (len(found.problems) > SHOWN)
-    head = f"The nearest layout is {found.layout.name}{config} but:"
-    return "\n  ".join([head, *found.problems[:SHOWN]]) + more + "\ndocs/import.md lists the layouts."
+def _differences(fitted: Fit) -> str:
+    config = f", with {_words(fitted.config)}," if fitted.config else ""
+    more = f"\n  and {len(fitted.problems) - SHOWN} more" * (len(fitted.problems) > SHOWN)
+    head = f"The nearest layout is {fitted.layout.name}{config} but:"
+    return "\n  ".join([head, *fitted.problems[:SHOWN]]) + more + "\ndocs/import.md lists the layouts."
 
 
 def _words(config: Config) -> str:

@@ -64,7 +64,7 @@ class Work:
         options: tile and overlap of :meth:`zoo.inference.verbs.Verbs.reconstruct`.
         conditions: one value for all inputs, or :class:`Each` with one for each.
         batch_size: inputs that go through the network at once, at most.
-        compare: whether results become pairs of what the model saw and what it made.
+        compare: whether each result becomes a pair of the model's input and its output.
         format: of the files; None to go by their names.
         bits: of each value in the files; None for what is usual.
         limits: of what is read, such as ``max_pixels`` of images.

@@ -66,7 +66,7 @@ def generate(files: Sequence[Path], loading: dict[str, Any], work: Work, seed: i
         The numbers of those that were written: all.
 
     Raises:
-        ZooError: if Ray is not installed, or a sample could not be made.
+        ZooError: if Ray is not installed, or a sample could not be generated.
     """
     jobs = [Job(number, Path(), file) for number, file in enumerate(files)]
     done, failed = _run("generate", jobs, loading, work, seed, SAMPLES)

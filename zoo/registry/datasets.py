@@ -21,7 +21,7 @@ class Dataset:
         id: what the registry and the rows of a card call it.
         name: what people call it.
         license: as an SPDX identifier where there is one.
-        source: a link to who made it.
+        source: a link to its authors' page.
         get: how to get it, and the form that ``--data`` takes.
         hub: ``owner/name`` on the Hugging Face Hub, if it is there.
         sha256: of the files that were measured with, by name, where they are fixed.

@@ -38,10 +38,10 @@ def _plugins() -> Iterator[tuple[str, Reader]]:
     seen = set()
     for place in dict.fromkeys(sys.path):
         try:
-            found = [item.path for item in os.scandir(place or ".") if item.name.endswith((".dist-info", ".egg-info"))]
+            paths = [item.path for item in os.scandir(place or ".") if item.name.endswith((".dist-info", ".egg-info"))]
         except OSError:
             continue
-        for path in sorted(found):
+        for path in sorted(paths):
             try:
                 if group not in read_small(f"{path}/entry_points.txt"):
                     continue
@@ -92,8 +92,8 @@ def _plugin_folder(package: str) -> Path:
     spec = find_spec(top)
     places = [Path(place, *rest) for place in (spec and spec.submodule_search_locations) or ()]
     for finder in sys.meta_path if rest else ():  # those of editable installs know a dotted package by its whole name
-        found = finder.find_spec(package, [])
-        places += [Path(place) for place in (found and found.submodule_search_locations) or ()]
+        dotted_spec = finder.find_spec(package, [])
+        places += [Path(place) for place in (dotted_spec and dotted_spec.submodule_search_locations) or ()]
     places = [place for place in places if place.is_dir()]
     if not places:
         raise RegistryError(f"the package {package!r} that its entry point names is not installed.")

@@ -72,8 +72,8 @@ class Condition:
         name: the keyword.
         kind: a key of :data:`CONDITION_KINDS`.
         choices: the allowed values of a choice; the network gets their index.
-        default: what is used when nothing is given.
-        required: whether something must be given.
+        default: the value where the user passes none.
+        required: whether the user must pass a value.
         help: one line for users.
         minimum: the least that an integer or a number may be.
         maximum: the most.
@@ -154,7 +154,7 @@ class Data:
     Attributes:
         name: of the data set, and which part of it.
         license: of the data, as an SPDX identifier where there is one.
-        source: a link to who made it.
+        source: a link to the page of the data set's authors.
         id: of the data set in ``zoo/data/datasets.yaml``, if it stands there.
     """
 
@@ -242,7 +242,7 @@ class Entry:
         license: of the weights, as an SPDX identifier where there is one.
         origin: the files that the weights were imported from, if they were.
         source: ``local-dir:FOLDER`` or ``hf-hub:OWNER/REPO`` as it was asked for, of what no registry names.
-        training: what the run that made the weights wrote down of itself: recipe, settings, data, steps, machine.
+        training: what the training run of the weights recorded: recipe, settings, data, steps, machine.
         encoder: whether the network has ``encode``, whose codes ``decode`` takes.
         tasks: arguments that tasks take of this checkpoint, by task: ``{"anomaly": {"threshold": 0.13}}``.
     """

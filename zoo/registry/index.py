@@ -84,27 +84,27 @@ class Registry:
 @cache
 def registry() -> Registry:
     """All models there are. A plugin or folder that is broken costs a warning, never the others."""
-    made = Registry()
+    index = Registry()
     path, folder = own_registry()
-    made.add(read(path, "zoo", folder))
+    index.add(read(path, "zoo", folder))
     chosen = os.environ.get(PLUGINS_VARIABLE)
     wanted = None if chosen is None else {_normal(name) for name in chosen.split(",")} - {"none", ""}
     if wanted is not None and not wanted:
-        return made
-    found = []
+        return index
+    names = []
     for name, entries in sources():
-        found.append(printable(name))
+        names.append(printable(name))
         if wanted is not None and _normal(name) not in wanted:
             continue
         try:
-            made.add(entries())
+            index.add(entries())
         except Exception as error:
             warnings.warn(f"The plugin {printable(name)} is left out: {printable(str(error))}", stacklevel=2)
-    if unknown := (wanted or set()) - {_normal(name) for name in found}:
-        there = f"there are {', '.join(found)}" if found else "there are none"
+    if unknown := (wanted or set()) - {_normal(name) for name in names}:
+        there = f"there are {', '.join(names)}" if names else "there are none"
         said = printable(", ".join(sorted(unknown)))
         warnings.warn(f"{PLUGINS_VARIABLE} names {said}: {there}.", stacklevel=2)
-    return made
+    return index
 
 
 def _normal(name: str) -> str:
@@ -118,7 +118,7 @@ def register(stanza: Mapping[str, Any] | str | os.PathLike[str]) -> list[str]:
     Args:
         stanza: the form of ``registry.yaml``, as a mapping or as YAML text, or a folder that has one. A builder may be
             a class of the notebook: ``__main__:Class``. ``sha256`` and ``bytes`` may be left out; weights lie in the
-            folder's ``checkpoints``, or are given to :func:`zoo.load`.
+            folder's ``checkpoints``, or are passed to :func:`zoo.load`.
 
     Returns:
         The names of the models.
@@ -154,9 +154,9 @@ def list_models(pattern: str = "*", *, verb: str | None = None, license: str | N
         license: a shell pattern for the licence of the weights, such as ``MIT`` or ``cc-by*``; case does not matter.
             The word ``commercial`` stands for all that allow commercial use, those of the data, too.
     """
-    found = search(pattern, verb=verb, license=license)
-    firsts = {entry.model for entry in found if entry is info(entry.model)}
-    return list(dict.fromkeys(entry.model if entry.model in firsts else entry.name for entry in found))
+    entries = search(pattern, verb=verb, license=license)
+    firsts = {entry.model for entry in entries if entry is info(entry.model)}
+    return list(dict.fromkeys(entry.model if entry.model in firsts else entry.name for entry in entries))
 
 
 def search(pattern: str = "*", *, verb: str | None = None, license: str | None = None) -> list[Entry]:

@@ -49,20 +49,20 @@ for _tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float"):
 def _format(facts: Facts | None) -> Format | None:
     if facts is None:
         return None
-    made = _format_of(facts, facts.one_of("kind", KINDS))
+    parsed = _format_of(facts, facts.one_of("kind", KINDS))
     facts.done()
     for item in fields(Format):
-        if item.name not in ("kind", *FORMAT_KEYS[made.kind]) and getattr(made, item.name) != item.default:
-            allowed = ", ".join(FORMAT_KEYS[made.kind])
-            raise RegistryError(f"{facts.where}: {item.name}: {made.kind} has no such key, but {allowed}.")
-    return made
+        if item.name not in ("kind", *FORMAT_KEYS[parsed.kind]) and getattr(parsed, item.name) != item.default:
+            allowed = ", ".join(FORMAT_KEYS[parsed.kind])
+            raise RegistryError(f"{facts.where}: {item.name}: {parsed.kind} has no such key, but {allowed}.")
+    return parsed
 
 
 def _format_of(facts: Facts, kind: str) -> Format:
     size = facts.list_of("size", (int,), ())
     if size and (len(size) != 2 or min(size) < 1):
         raise RegistryError(f"{facts.where}: size: expected [height, width] in pixels, got {show(list(size))}.")
-    made = Format(
+    parsed = Format(
         kind=kind,
         channels=facts.positive("channels", None),
         size=(size[0], size[1]) if size else None,
@@ -75,10 +75,10 @@ def _format_of(facts: Facts, kind: str) -> Format:
         elements=facts.list_of("elements", (str,), ()) or None,
         atoms=facts.positive("atoms", None),
     )
-    for key in {"audio": ("rate",), "molecules": ("elements", "atoms")}.get(made.kind, ()):
-        if getattr(made, key) is None:
-            raise RegistryError(f"{facts.where}: the key {key!r} is missing: {made.kind} needs it.")
-    return made
+    for key in {"audio": ("rate",), "molecules": ("elements", "atoms")}.get(parsed.kind, ()):
+        if getattr(parsed, key) is None:
+            raise RegistryError(f"{facts.where}: the key {key!r} is missing: {parsed.kind} needs it.")
+    return parsed
 
 
 def _format_facts(format: Format) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def _condition(facts: Facts, name: str) -> Condition:
     if (kind == "choice") != bool(choices):
         raise RegistryError(f"{facts.where}: a condition has choices exactly if its kind is choice.")
     default = facts.take("default")
-    made = Condition(
+    condition = Condition(
         name,
         kind,
         choices,
@@ -107,10 +107,10 @@ def _condition(facts: Facts, name: str) -> Condition:
         if CONDITION_KINDS[kind] or kind == "keypoints":
             raise RegistryError(f"{facts.where}: default: {kind} has none: leave it out, or set required.")
         try:
-            made.check(default)
+            condition.check(default)
         except InputError as error:
             raise RegistryError(f"{facts.where}: default: {error}") from None
-    return made
+    return condition
 
 
 def _condition_options(facts: Facts, kind: str) -> dict[str, Any]:
@@ -143,16 +143,16 @@ def _condition_options(facts: Facts, kind: str) -> dict[str, Any]:
 def _hub(facts: Facts | None) -> Hub | None:
     if facts is None:
         return None
-    made = Hub(
+    hub = Hub(
         facts.matching("repo", REPO, "owner/name"),
         facts.matching("file", FILE, "the path of a .safetensors file", "model.safetensors"),
         facts.matching("revision", REVISION, "a branch, tag or commit", "main"),
         facts.list_of("mirrors", (str,), ()),
     )
-    if bad := [url for url in made.mirrors if not LINK.fullmatch(url)]:
+    if bad := [url for url in hub.mirrors if not LINK.fullmatch(url)]:
         raise RegistryError(f"{facts.where}: mirrors: expected links, got {show(bad[0])}.")
     facts.done()
-    return made
+    return hub
 
 
 def _data(facts: Facts | None) -> Data | None:
@@ -175,7 +175,7 @@ def _data(facts: Facts | None) -> Data | None:
 def _origin(facts: Facts | None) -> Origin | None:
     if facts is None:
         return None
-    made = Origin(
+    origin = Origin(
         facts.get("files", dict),
         facts.get("layout", str),
         facts.get("renamed", dict, {}),
@@ -183,10 +183,10 @@ def _origin(facts: Facts | None) -> Origin | None:
         facts.get("left_out", dict, {}),
     )
     for key in ("files", "renamed", "taken", "left_out"):
-        if not all(isinstance(text, str) for pair in getattr(made, key).items() for text in pair):
+        if not all(isinstance(text, str) for pair in getattr(origin, key).items() for text in pair):
             raise RegistryError(f"{facts.where}: {key}: expected a text for each name.")
     facts.done()
-    return made
+    return origin
 
 
 def _extractors(facts: Facts | None) -> dict[str, str]:
@@ -201,14 +201,14 @@ def _tasks(facts: Facts | None) -> dict[str, dict[str, Any]]:
     """Constants of tasks; whether there is such a task, and takes them, is for the contract."""
     if facts is None:
         return {}
-    made = {_check_name(task, facts.where): dict(facts.get(task, dict)) for task in list(facts.raw)}
-    for task, constants in made.items():
+    tasks = {_check_name(task, facts.where): dict(facts.get(task, dict)) for task in list(facts.raw)}
+    for task, constants in tasks.items():
         for name, value in constants.items():
             if not isinstance(value, (str, int, float)):
                 raise RegistryError(
                     f"{facts.where}: {task}: {name}: expected a text, a number, true or false, got {show(value)}."
                 )
-    return made
+    return tasks
 
 
 def _check_name(name: Any, where: str) -> str:
@@ -256,13 +256,13 @@ def _chosen(facts: Facts | None, conditions: tuple[Condition, ...]) -> tuple[Con
     """Conditions with the choices that a checkpoint has in place of its model's."""
     if facts is None:
         return conditions
-    made = []
+    chosen = []
     for condition in conditions:
         choices = facts.list_of(condition.name, (str, int), ()) if condition.choices else ()
         default = condition.default if not choices or condition.default in choices else None
-        made.append(replace(condition, choices=choices or condition.choices, default=default))
+        chosen.append(replace(condition, choices=choices or condition.choices, default=default))
     facts.done()
-    return tuple(made)
+    return tuple(chosen)
 
 
 def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any], card: Path | None = None) -> Entry:
@@ -277,7 +277,7 @@ def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any], card:
         raise RegistryError(f"{facts.where}: the key 'output' is missing: expected a mapping.")
     rows = facts.get("metrics", list, [])
     figures = tuple(metric(raw, f"{facts.where}: metrics: number {i}") for i, raw in enumerate(rows, 1))
-    made = Entry(
+    entry = Entry(
         **shared,
         checkpoint=name,
         summary=facts.get("summary", str, shared["model_summary"]),
@@ -299,10 +299,10 @@ def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any], card:
         training=facts.get("training", dict, {}),
         tasks=_tasks(facts.inner("tasks")),
     )
-    if "reconstruct" in made.verbs and made.input is None:
+    if "reconstruct" in entry.verbs and entry.input is None:
         raise RegistryError(f"{facts.where}: the key 'input' is missing: reconstruct needs it.")
     facts.done()
-    return made
+    return entry
 
 
 def read(path: Path, package: str, folder: Path) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""Values out of YAML and JSON that strangers may have written: each is checked before anything is made of it."""
+"""Values out of YAML and JSON that strangers may have written: each is checked before it is used."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mis
                     None, None, f"the key {key.value!r} comes twice", key.start_mark
                 )
             seen.add(key.value)
-        made: dict[Any, Any] = super().construct_mapping(node, deep)
-        return made
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 def number(loader: Loader, node: yaml.ScalarNode) -> Any:
@@ -175,12 +175,12 @@ def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     Raises:
         ValueError: naming the key.
     """
-    made: dict[str, Any] = {}
+    mapping: dict[str, Any] = {}
     for key, value in pairs:
-        if key in made:
+        if key in mapping:
             raise ValueError(f"the key {key!r} comes twice")
-        made[key] = value
-    return made
+        mapping[key] = value
+    return mapping
 
 
 def printable(text: str) -> str:

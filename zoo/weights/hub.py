@@ -21,12 +21,12 @@ BUSY = (429, 500, 502, 503, 504)  # statuses after which huggingface_hub tries a
 
 def cached(hub: Hub, sha256: str | None) -> Iterator[Path]:
     """The files in the Hub's cache that may be this one: at its revision, and the one whose name is its hash."""
-    found = _in_cache(hub.repo, hub.file, hub.revision)
-    if found:
-        yield found
+    path = _in_cache(hub.repo, hub.file, hub.revision)
+    if path:
+        yield path
     if sha256:
         blob = repo_cache(hub.repo) / "blobs" / sha256
-        if is_file(blob) and not (found and is_file(found) and found.samefile(blob)):
+        if is_file(blob) and not (path and is_file(path) and path.samefile(blob)):
             yield blob
 
 
@@ -41,11 +41,11 @@ def _in_cache(repo: str, file: str, revision: str | None) -> Path | None:
     from huggingface_hub import try_to_load_from_cache  # 0.2 s: only where the embedded file is not enough
 
     try:
-        found = try_to_load_from_cache(repo, file, revision=revision)
+        path = try_to_load_from_cache(repo, file, revision=revision)
     except (OSError, ValueError):  # a name that is none, or a damaged cache
         return None
-    if isinstance(found, str):
-        return Path(found)
+    if isinstance(path, str):
+        return Path(path)
     if revision is None or not SHORT.fullmatch(revision):
         return None
     known = [path for commit, path in _snapshots(repo, file).items() if commit.startswith(revision)]

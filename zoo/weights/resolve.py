@@ -48,8 +48,8 @@ def on_disk(entry: Entry, folder: Path | None = None) -> Iterator[Path]:
         if is_file(entry.embedded):
             yield entry.embedded
         folder = folder or (Path(os.environ[FOLDER_VARIABLE]) if os.environ.get(FOLDER_VARIABLE) else None)
-        if folder and (found := in_folder(folder, entry)):
-            yield found
+        if folder and (path := in_folder(folder, entry)):
+            yield path
     if entry.hub:
         yield from cached(entry.hub, entry.sha256)
     if (mirrored := mirror_path(entry)) and is_file(mirrored):

@@ -136,17 +136,17 @@ def check(
         cure: what to do where it is another file.
 
     Raises:
-        WeightsError: saying what was expected, and what was found.
+        WeightsError: stating the hash and size that were expected, and those of the file.
     """
     try:
         read_header(path)
-        size, found = path.stat().st_size, _hash(path, anew) if entry.sha256 else None
+        size, digest = path.stat().st_size, _hash(path, anew) if entry.sha256 else None
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}.") from None
-    if found != entry.sha256:
+    if digest != entry.sha256:
         wanted = f"{str(entry.sha256)[:12]} ({entry.bytes:,} bytes)" if entry.bytes else str(entry.sha256)[:12]
         raise WeightsError(
-            f"{path} is not {entry.name}: its sha256 begins {str(found)[:12]} ({size:,} bytes), not {wanted}; {cure}."
+            f"{path} is not {entry.name}: its sha256 begins {str(digest)[:12]} ({size:,} bytes), not {wanted}; {cure}."
         )
 
 

@@ -50,8 +50,8 @@ class Layout:
 
 def count(shapes: Shapes, pattern: str) -> int:
     """How many different numbers stand in the names that match; the pattern has one group."""
-    found = {match[1] for key in shapes if (match := re.fullmatch(pattern, key))}
-    return len(found)
+    numbers = {match[1] for key in shapes if (match := re.fullmatch(pattern, key))}
+    return len(numbers)
 
 
 def norm(shapes: Shapes, key: str) -> str:
