@@ -74,7 +74,7 @@ class State:
         """All but the values of tensors, and the tensors."""
         if _listened_to():
             raise UnusualError
-        found: list[Any] = [getattr(type(network), name, None) for name in ("encode", "decode")]
+        structure: list[Any] = [getattr(type(network), name, None) for name in ("encode", "decode")]
         tensors: list[Tensor] = []
         for module in network.modules():
             own = vars(module)
@@ -83,14 +83,14 @@ class State:
                 raise UnusualError
             if not cls.__module__.startswith(_LIBRARIES) and not self._is_ours(cls):
                 raise UnusualError
-            found += [cls, cls.forward, getattr(cls, "_conv_forward", None), [*own["_modules"].items()]]
+            structure += [cls, cls.forward, getattr(cls, "_conv_forward", None), [*own["_modules"].items()]]
             for held in (own["_parameters"], own["_buffers"]):
                 for name, x in held.items():
-                    found += [name, self._tensor(x, tensors)]
+                    structure += [name, self._tensor(x, tensors)]
             for name, value in own.items():
                 if name not in _BARE and name not in _OURS:
-                    found += [name, self._attribute(name, value, cls, tensors)]
-        return found, tensors
+                    structure += [name, self._attribute(name, value, cls, tensors)]
+        return structure, tensors
 
     def _is_ours(self, thing: Any) -> bool:
         return str(thing.__module__).partition(".")[0] == self.package

@@ -47,7 +47,7 @@ class OptimizedForward:
         agreement: with the plain network, on the worst of several inputs, in dB of the range; infinite where it is the
             same.
         precision: what was asked for.
-        made_of: what the network was when this was made.
+        made_of: the state of the network when it was optimized.
         lasting: whether to keep this; a network with hooks or in training mode may lose them.
     """
 
@@ -88,32 +88,32 @@ def optimize(network: Model, method: str, precision: str, probes: Callable[[], S
         return plain
     with _same_random_states(device):
         try:
-            made_of = State(network)
+            state = State(network)
         except UnusualError:
             return replace(plain, lasting=False)
         try:
             base = copy.deepcopy(network)
             inputs = [tree_map(lambda value: _on(value, device), probe) for probe in probes()]
-            wanted = [run_network(base, method, torch.float32, given) for given in inputs]
+            wanted = [run_network(base, method, torch.float32, arguments) for arguments in inputs]
         except Exception:  # a network that these inputs are not for: it may have fewer classes than the registry says
             return plain
         for level, steps in levels:
             try:
-                made = rewritten(base, method, steps, level, inputs[0])
-                run = partial(run_network, made, method, level.between)
+                candidate = rewritten(base, method, steps, level, inputs[0])
+                run = partial(run_network, candidate, method, level.between)
                 decibel = _agreement(run, inputs, wanted, level)
             except Exception:  # noqa: S112 - private operations of torch: whatever they say, the plain network goes on
                 continue
             if decibel is not None:
-                return OptimizedForward(run, ", ".join((*steps, *level.words)), decibel, precision, made_of)
+                return OptimizedForward(run, ", ".join((*steps, *level.words)), decibel, precision, state)
     return plain
 
 
 def _agreement(run: Run, inputs: Sequence[Given], wanted: Sequence[Tensor], level: Level) -> float | None:
     """The agreement on the worst sample, in dB; None if that is not enough."""
     worst = math.inf
-    for given, answer in zip(inputs, wanted, strict=True):
-        errors = (run(given) - answer) / 2
+    for arguments, answer in zip(inputs, wanted, strict=True):
+        errors = (run(arguments) - answer) / 2
         decibels = [_decibel(error) for error in errors]
         near = errors.abs().max() <= EXACT if level is WHOLE else all(x >= DECIBEL + MARGIN for x in decibels)
         if not near:

@@ -18,7 +18,7 @@ OVERHEAD = 2.1
 
 
 class _Living(TorchDispatchMode):
-    """Counts the bytes of tensors that are made inside the block, and the most that there were at once."""
+    """Counts the bytes of tensors that are allocated inside the block, and the most that there were at once."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Rewrites of a network that leave its answer the same: layers that follow each other are made into one."""
+"""Rewrites of a network that leave its answer the same: layers that follow each other are merged into one."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ MIXED = (
 def run_network(network: nn.Module, method: str, dtype: torch.dtype, given: Given) -> Tensor:
     """The answer in float32 of a network whose maps are of another precision, and lie with their channels last."""
     laid = {name: _laid(x, dtype) for name, x in given[1].items()}
-    found: Tensor = getattr(network, method)(_laid(given[0], dtype), **laid)
-    return found.float()
+    output: Tensor = getattr(network, method)(_laid(given[0], dtype), **laid)
+    return output.float()
 
 
 def _laid(x: Any, dtype: torch.dtype) -> Any:
@@ -57,26 +57,26 @@ def rewritten(
     given: Given,
 ) -> nn.Module:
     """A copy of a network with some rewrites."""
-    made = copy.deepcopy(network)
-    given = given[0][:1], {name: x[:1] for name, x in given[1].items()}
+    network = copy.deepcopy(network)
+    arguments = given[0][:1], {name: x[:1] for name, x in given[1].items()}
     for step in ("fold", "enlarge", "shuffle"):
         if step in steps:
-            for chain in _chains(made, method, given):
-                STEPS[step](made, chain)
-    followers = {chain[0]: chain[1] for chain in _chains(made, method, given)} if "pack" in steps else {}
-    made = made.to(level.between).to(memory_format=torch.channels_last)
-    for name, module in list(made.named_modules()):
+            for chain in _chains(network, method, arguments):
+                STEPS[step](network, chain)
+    followers = {chain[0]: chain[1] for chain in _chains(network, method, arguments)} if "pack" in steps else {}
+    network = network.to(level.between).to(memory_format=torch.channels_last)
+    for name, module in list(network.named_modules()):
         if isinstance(module, NORMS) and level.norms != level.between:
-            _put(made, name, _In(level.norms, module))
+            _put(network, name, _In(level.norms, module))
         if type(module) in CONVOLUTIONS:
             layer: nn.Module = module.to(level.convs)
             if "pack" in steps and module.padding_mode == "zeros":
-                fused = _activation(made.get_submodule(followers[name])) if name in followers else None
+                fused = _activation(network.get_submodule(followers[name])) if name in followers else None
                 layer = _Packed(module, *(fused or ("none", [])))
                 if fused:
-                    _put(made, followers[name], nn.Identity())
-            _put(made, name, layer if level.convs == level.between else _In(level.convs, layer))
-    return made
+                    _put(network, followers[name], nn.Identity())
+            _put(network, name, layer if level.convs == level.between else _In(level.convs, layer))
+    return network
 
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
@@ -108,17 +108,17 @@ class _Watch(TorchFunctionMode):
                 self.handles.append(module.register_forward_pre_hook(partial(self.before, name)))
                 self.handles.append(module.register_forward_hook(partial(self.after, name)))
 
-    def before(self, name: str, module: nn.Module, given: tuple[Any, ...]) -> None:
+    def before(self, name: str, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         self.calls[name] = self.calls.get(name, 0) + 1
-        for x in given:
+        for x in inputs:
             if id(x) in self.made_by:
                 self.users.setdefault(self.made_by[id(x)], []).append(name)
         self.inside = True
 
-    def after(self, name: str, module: nn.Module, given: tuple[Any, ...], made: Any) -> None:
+    def after(self, name: str, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         self.inside = False
-        self.alive.append(made)
-        self.made_by[id(made)] = name
+        self.alive.append(output)
+        self.made_by[id(output)] = name
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if not self.inside:
@@ -128,12 +128,12 @@ class _Watch(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _chains(network: nn.Module, method: str, given: Given) -> list[list[str]]:
+def _chains(network: nn.Module, method: str, arguments: Given) -> list[list[str]]:
     """Names of layers that hand their result to one other layer only, each with all that follow in the same way."""
     watch = _Watch(network)
     try:
         with watch:
-            getattr(network, method)(given[0], **given[1])
+            getattr(network, method)(arguments[0], **arguments[1])
     finally:
         for handle in watch.handles:
             handle.remove()
@@ -278,8 +278,8 @@ class _In(nn.Module):
         self.dtype, self.layer = dtype, layer.to(dtype)
 
     def forward(self, x: Tensor) -> Tensor:
-        made: Tensor = self.layer(x.to(self.dtype)).to(x.dtype)
-        return made
+        output: Tensor = self.layer(x.to(self.dtype)).to(x.dtype)
+        return output
 
 
 class _Packed(nn.Module):
@@ -301,5 +301,5 @@ class _Packed(nn.Module):
         self.at = at
 
     def forward(self, x: Tensor) -> Tensor:
-        made: Tensor = self.op(x, self.weight, self.bias, *self.at, self.act, self.scalars, "")
-        return made
+        output: Tensor = self.op(x, self.weight, self.bias, *self.at, self.act, self.scalars, "")
+        return output

@@ -27,7 +27,7 @@ class TorchBackend:
     def optimized(self, model: Model, call: str) -> OptimizedForward:
         """How ``decode`` or ``forward`` of a model is computed.
 
-        It is found out at the first call, and anew when weights were loaded or moved since.
+        It is determined at the first call, and anew when weights were loaded or moved since.
         """
         known = self.copies.get(call)
         if known is None or known.precision != model.precision:

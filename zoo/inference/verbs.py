@@ -158,7 +158,7 @@ class Verbs:
         Args:
             inputs: anything that ``of`` of the model's samples takes, such as :meth:`zoo.Images.of`. For a network of
                 fixed size the largest centred part of the right shape is resized to it; a network that takes any size
-                returns what it was given, times its scale.
+                returns the size of its input, times its scale.
             batch_size: inputs that go through the network at once, fewer where memory is short; the result does not
                 depend on it.
             tile: "auto" for tiles where the network can be run in parts and an image has more than 512 x 512 pixels,

@@ -240,10 +240,10 @@ def resample(array: Array, old: int, new: int, what: str = "The sound") -> Array
 
     check_memory(what, 2 * int(array.size * (1 + new / old)))
     # Very short sounds and steep ratios may leave nothing.
-    made = soxr.resample(np.ascontiguousarray(array.T), old, new)
+    sound = soxr.resample(np.ascontiguousarray(array.T), old, new)
     length = max(round(array.shape[1] * new / old), 1)
-    made = np.pad(made[:length], ((0, length - len(made[:length])), (0, 0)))
-    resampled: Array = np.clip(np.ascontiguousarray(made.T), -1, 1)
+    sound = np.pad(sound[:length], ((0, length - len(sound[:length])), (0, 0)))
+    resampled: Array = np.clip(np.ascontiguousarray(sound.T), -1, 1)
     return resampled
 
 

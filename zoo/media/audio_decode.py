@@ -133,8 +133,8 @@ def _cut_off(file: BinaryIO) -> str:
         return _chunks_beyond(file, size, head)
     if head[:4] == b"OggS":
         return _last_page_beyond(file, size)
-    if found := re.search(rb"(Xing|Info)\0\0\0[\0-\xff]", head):
-        flags, at = head[found.end() - 1], found.end() + 4 * (head[found.end() - 1] & 1)
+    if match := re.search(rb"(Xing|Info)\0\0\0[\0-\xff]", head):
+        flags, at = head[match.end() - 1], match.end() + 4 * (head[match.end() - 1] & 1)
         if flags & 2 and len(head) >= at + 4:
             (stated,) = struct.unpack_from(">I", head, at)  # from the frame that says so to the end
             if stated > size:

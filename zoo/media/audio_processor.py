@@ -92,8 +92,8 @@ class AudioProcessor(Processor[Audio]):
         else:
             channels = joined[0] if self._alone(sample) else joined[0].mean(0, keepdims=True)
         rate = old if self.result_rate == self.rate else self.result_rate
-        made = resample(_clipped(channels), self.result_rate, rate)
-        return Audio([_to_length(made, sample.arrays[0].shape[1])] if rate == old else [made], rate, sample.names)
+        sound = resample(_clipped(channels), self.result_rate, rate)
+        return Audio([_to_length(sound, sample.arrays[0].shape[1])] if rate == old else [sound], rate, sample.names)
 
     def _alone(self, sample: Audio) -> bool:
         """Whether all channels of a sound went through the network together."""

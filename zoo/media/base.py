@@ -41,7 +41,7 @@ class Samples(ABC):
     seed: int | None
 
     def _set_names(self, n: int, names: Sequence[str] | None) -> None:
-        """Give each of ``n`` samples a name: those given, or numbers that sort as names."""
+        """Give each of ``n`` samples a name: one of ``names``, or numbers that sort as names."""
         width = max(4, len(str(n - 1)))
         self.names = [f"{i:0{width}d}" for i in range(n)] if names is None else [str(name) for name in names]
         if len(self.names) != n:
@@ -219,8 +219,8 @@ class Processor(ABC, Generic[S]):
 
         Args:
             outputs: without the axis of the batch, one for each of ``prepared.arrays``; padding is still there.
-            prepared: what they were made of, maybe of another kind; None for generated samples. Its sample has the name
-                of the result.
+            prepared: the input that they were computed from, maybe of another kind; None for generated samples. Its
+                sample has the name of the result.
         """
 
     def write(
@@ -230,7 +230,7 @@ class Processor(ABC, Generic[S]):
 
         Args:
             outputs: parts along the first of :attr:`axes`, without padding, of each of ``prepared.arrays``.
-            prepared: what they are made of.
+            prepared: the input that they are computed from.
             path: the file.
             options: as for ``save`` of the samples.
         """
@@ -302,7 +302,7 @@ class Processor(ABC, Generic[S]):
 
         Args:
             sample: the result.
-            original: what it was made of, where its size is to be looked at.
+            original: the input that it was computed from, where its size is to be looked at.
         """
         return ""
 

@@ -21,8 +21,8 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
         return image
     if image.mode != "L":
         return transform.apply(image)
-    made = transform.apply(image.convert(transform.input_mode))
-    return made.getchannel("G")
+    rgb = transform.apply(image.convert(transform.input_mode))
+    return rgb.getchannel("G")
 
 
 @lru_cache(16)
@@ -73,12 +73,12 @@ def _words_to_srgb(words: npt.NDArray[np.uint16], profile: bytes | None) -> npt.
         return words
     colour, rest = np.split(words, [1 if grey else 3], 2)
     try:
-        made = _by_matrix(colour, profile)
+        converted = _by_matrix(colour, profile)
     except (LookupError, ValueError, ArithmeticError, struct.error):
         eight = (colour // 257).astype(np.uint8)
         image = to_srgb(Image.fromarray(eight[..., 0] if grey else eight), profile)
-        made = np.asarray(image).reshape(colour.shape).astype(np.uint16) * 257
-    return np.concatenate([made, rest], 2)
+        converted = np.asarray(image).reshape(colour.shape).astype(np.uint16) * 257
+    return np.concatenate([converted, rest], 2)
 
 
 def _by_matrix(colour: npt.NDArray[np.uint16], profile: bytes) -> npt.NDArray[np.uint16]:
@@ -99,8 +99,8 @@ def _by_matrix(colour: npt.NDArray[np.uint16], profile: bytes) -> npt.NDArray[np
         to_xyz = np.array([struct.unpack_from(">3i", tags[name], 8) for name in (b"rXYZ", b"gXYZ", b"bXYZ")]) / 65536
         linear = np.stack(each, -1) @ (to_xyz @ _TO_SRGB).astype(np.float32)
     linear = np.clip(linear, 0, 1)
-    made = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    words: npt.NDArray[np.uint16] = (made * 65535 + 0.5).astype(np.uint16)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    words: npt.NDArray[np.uint16] = (encoded * 65535 + 0.5).astype(np.uint16)
     return words
 
 

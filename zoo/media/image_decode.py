@@ -208,17 +208,17 @@ def _planes_of_words(image: Image.Image) -> bool:
 
 def _rawmode(image: Image.Image) -> str:
     """How the file lays out its values, where Pillow decodes all of it in one way."""
-    found = {tile[3] if isinstance(tile[3], str) else (tile[3] or ("",))[0] for tile in getattr(image, "tile", ())}
-    return str(found.pop()) if len(found) == 1 else ""
+    modes = {tile[3] if isinstance(tile[3], str) else (tile[3] or ("",))[0] for tile in getattr(image, "tile", ())}
+    return str(modes.pop()) if len(modes) == 1 else ""
 
 
 def _unpack(image: Any, rawmode: str) -> None:
     """Have Pillow take the values of a file in another way."""
-    made = []
+    tiles = []
     for tile in image.tile:
         values = (*tile[:3], rawmode if isinstance(tile[3], str) else (rawmode, *tile[3][1:]))
-        made.append(tile._make(values) if hasattr(tile, "_make") else values)  # a named tuple in newer Pillows
-    image.tile = made
+        tiles.append(tile._make(values) if hasattr(tile, "_make") else values)  # a named tuple in newer Pillows
+    image.tile = tiles
 
 
 def from_pil(image: Image.Image, what: str, alpha: bool = False) -> tuple[Array, Info]:
@@ -283,8 +283,8 @@ def _values(image: Image.Image, what: str) -> npt.NDArray[Any]:
 def _bits(image: Image.Image) -> int:
     """How many bits a value has in the file of an image; 32 where that is not known."""
     if image.format == "TIFF":
-        found = getattr(image, "tag_v2", {}).get(258, (32,))
-        return int(found[0] if isinstance(found, tuple) else found)
+        bits = getattr(image, "tag_v2", {}).get(258, (32,))
+        return int(bits[0] if isinstance(bits, tuple) else bits)
     return 16 if image.format in ("PNG", "PPM", "JPEG2000") or image.mode != "I" else 32
 
 
@@ -299,8 +299,8 @@ def _facts(image: Image.Image) -> tuple[int, Info]:
             if tag in exif:
                 kept[tag] = exif[tag]
         for tag in (_EXIF, _GPS):
-            if found := {key: value for key, value in exif.get_ifd(tag).items() if key not in _STALE}:
-                kept[tag] = found
+            if entries := {key: value for key, value in exif.get_ifd(tag).items() if key not in _STALE}:
+                kept[tag] = entries
         block = kept.tobytes() if len(kept) else b""
     except Exception:  # of all kinds, by tags of all kinds
         block = b""
@@ -329,8 +329,8 @@ def opaque(array: Array) -> Array:
     if array.shape[0] not in (2, 4):
         return array
     colour, alpha = array[:-1], array[-1:]
-    made: Array = np.minimum(colour * alpha + (1 - alpha), 1)
-    return made
+    blended: Array = np.minimum(colour * alpha + (1 - alpha), 1)
+    return blended
 
 
 def from_array(values: npt.NDArray[Any], alpha: bool = False, what: str = "The array") -> list[Array]:

@@ -40,8 +40,8 @@ def _nearest(seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     def spread(row: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         right = np.minimum.accumulate(row - along) + along
         left = (np.minimum.accumulate((row + along)[::-1]))[::-1] - along
-        found: npt.NDArray[np.int64] = np.minimum(right, left)
-        return found
+        nearest: npt.NDArray[np.int64] = np.minimum(right, left)
+        return nearest
 
     for order in (range(height), range(height - 1, -1, -1)):
         before = None

@@ -17,14 +17,14 @@ BYTES = 255  # that file systems give a name
 def unique(names: Iterable[str]) -> list[str]:
     """The same names, with ``-2``, ``-3``, ... behind those that came before; case does not tell files apart."""
     seen: set[str] = set()
-    made = []
+    distinct = []
     for name in names:
         new, number = name, 2
         while new.lower() in seen:
             new, number = f"{name}-{number}", number + 1
         seen.add(new.lower())
-        made.append(new)
-    return made
+        distinct.append(new)
+    return distinct
 
 
 def file_names(names: Iterable[str], ending: str = ".png") -> list[str]:
@@ -37,7 +37,7 @@ def file_names(names: Iterable[str], ending: str = ".png") -> list[str]:
         ending: of the files.
     """
     seen: set[str] = set()
-    made = []
+    files = []
     for number, name in enumerate(names):
         name = re.sub(r"^[A-Za-z]:|[\0\\]", "_", name)
         if not encodable(name):
@@ -52,8 +52,8 @@ def file_names(names: Iterable[str], ending: str = ".png") -> list[str]:
                 break
             count += 1
         seen.add(file.lower())
-        made.append(file)
-    return made
+        files.append(file)
+    return files
 
 
 def encodable(name: str) -> bool:

@@ -55,8 +55,8 @@ def files_below(folder: Path, above: frozenset[str] = frozenset(), left_out: Lef
         left_out: takes the path of all that is neither file nor folder, or cannot be read, and why.
     """
     try:
-        with os.scandir(folder) as found:
-            items = sorted(found, key=lambda item: item.name)
+        with os.scandir(folder) as entries:
+            items = sorted(entries, key=lambda item: item.name)
     except PermissionError:
         if left_out is not None:
             left_out.append((folder, "may not be read"))
@@ -129,8 +129,8 @@ def refusal(head: bytes, name: str) -> str:
 def format_of(head: bytes, name: str = "") -> str:
     """Pillow's name for the format of a file, by its content; empty if it is none that is read.
 
-    Only what is found here is given to Pillow, and only to that decoder: others start programs (EPS) or are little
-    tested.
+    Pillow opens only the formats that are detected here, with that decoder alone: others start programs (EPS) or are
+    little tested.
 
     Args:
         head: the first 64 bytes, or more.

@@ -34,7 +34,7 @@ class Images(Samples):
     Attributes:
         arrays: float32 ``(C, H, W)`` in [0, 1] each: C is 1 for grey, 3 for RGB, one more where there is transparency.
         names: where each came from, relative to the folder it was in, or ``0000``, ``0001``, ... .
-        seed: the seed that made them, for generated images.
+        seed: the seed that they were generated from; None for others.
         infos: what the file of each said beside the pixels: EXIF and resolution. :meth:`save` writes it into results.
 
     Raises:
@@ -97,13 +97,13 @@ class Images(Samples):
             return source if alpha else cls(map(opaque, source.arrays), source.names, source.seed, source.infos)
         if max_pixels is not None:
             check_count("max_pixels", max_pixels)
-        found = list(_read(source, alpha, max_pixels))
-        names = [name for name, _, _ in found]
-        return cls([array for _, array, _ in found], names if all(names) else None, None, [info for *_, info in found])
+        items = list(_read(source, alpha, max_pixels))
+        names = [name for name, _, _ in items]
+        return cls([array for _, array, _ in items], names if all(names) else None, None, [info for *_, info in items])
 
     @classmethod
     def from_network(cls, output: Any) -> Images:
-        """What a network made: a torch tensor or numpy array ``(N, C, H, W)`` or ``(C, H, W)``, about in [-1, 1].
+        """Images of a network's output: a tensor or numpy array ``(N, C, H, W)`` or ``(C, H, W)``, about in [-1, 1].
 
         Values beyond are clipped: networks overshoot.
 
@@ -248,8 +248,8 @@ def grid_size(n: int, height: int, width: int) -> tuple[int, int]:
 def _read(source: Any, alpha: bool, max_pixels: int | None, item: str = "") -> Iterator[tuple[str, Array, Info]]:
     """Name (may be empty), array and info of every image in the source; errors call what has no name ``item``."""
     if isinstance(source, Images):
-        made = Images.of(source, alpha)
-        yield from zip(made.names, made.arrays, made._infos(), strict=True)
+        images = Images.of(source, alpha)
+        yield from zip(images.names, images.arrays, images._infos(), strict=True)
     elif isinstance(source, Samples):
         raise InputError(
             f"{item or type(source).__name__} holds {source.noun}, and no images: give a path, or an array."

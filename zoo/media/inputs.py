@@ -1,4 +1,4 @@
-"""Which files are inputs of a kind: what a command is given, folders opened."""
+"""Which files are inputs of a kind: the paths among a command's arguments, folders opened."""
 
 from __future__ import annotations
 

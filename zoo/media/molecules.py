@@ -88,20 +88,20 @@ class Molecules(Samples):
         """
         if isinstance(source, Molecules):
             return source
-        found = list(_read(source))
-        names = [name for name, _ in found]
-        return cls([text for _, text in found], names if all(names) else None)
+        items = list(_read(source))
+        names = [name for name, _ in items]
+        return cls([text for _, text in items], names if all(names) else None)
 
     @classmethod
     def concat(cls, parts: Iterable[Molecules]) -> Molecules:
         """The molecules of several, one after the other, under their names."""
         parts = list(parts)
-        made = cls([], [])
+        molecules = cls([], [])
         for part in parts:
-            made.graphs += part.graphs
-            made.smiles += part.smiles
-            made.names += part.names
-        return made
+            molecules.graphs += part.graphs
+            molecules.smiles += part.smiles
+            molecules.names += part.names
+        return molecules
 
     def __len__(self) -> int:
         return len(self.smiles)
@@ -110,9 +110,9 @@ class Molecules(Samples):
         return (self[i] for i in range(len(self)))
 
     def _chosen(self, index: slice) -> Molecules:
-        made = Molecules([], [], self.seed)
-        made.graphs, made.smiles, made.names = self.graphs[index], self.smiles[index], self.names[index]
-        return made
+        molecules = Molecules([], [], self.seed)
+        molecules.graphs, molecules.smiles, molecules.names = self.graphs[index], self.smiles[index], self.names[index]
+        return molecules
 
     @property
     def atoms(self) -> list[tuple[str, ...]]:

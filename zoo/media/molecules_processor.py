@@ -31,10 +31,10 @@ class MoleculesProcessor(Processor[Molecules]):
 
     def __init__(self, input: Format, output: Format) -> None:
         super().__init__(input, output)
-        given = input if input.elements else output  # one that only generates has no input
-        if not given.elements or not given.atoms:
+        declared = input if input.elements else output  # one that only generates has no input
+        if not declared.elements or not declared.atoms:
             raise RegistryError("A network for molecules needs the elements and the most atoms in its format.")
-        self.elements, self.atoms = tuple(given.elements), given.atoms
+        self.elements, self.atoms = tuple(declared.elements), declared.atoms
 
     def read(self, source: Any, **limits: Any) -> Molecules:
         """As :meth:`zoo.Molecules.of`."""

@@ -87,9 +87,9 @@ class Video(Samples):
             return source
         if fps is not None and (isinstance(fps, bool) or not isinstance(fps, (int, float)) or not 0 < fps <= 1000):
             raise InputError(f"fps is a number of frames in a second, up to 1,000, not {fps!r}.")
-        found = list(_read(source, fps))
-        names = [name for name, _ in found]
-        return cls([clip for _, clip in found], names if all(names) else None)
+        items = list(_read(source, fps))
+        names = [name for name, _ in items]
+        return cls([clip for _, clip in items], names if all(names) else None)
 
     @classmethod
     def concat(cls, parts: Iterable[Video]) -> Video:

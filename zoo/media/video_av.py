@@ -114,10 +114,10 @@ def _damaged(what: str, reason: str) -> MediaError:
 
 def _matrix(frame: Any) -> tuple[int, int, int, int]:
     """How a frame is to be turned: x' = a x + c y and y' = b x + d y, as the container's display matrix says."""
-    found = next((part for part in frame.side_data if "DISPLAYMATRIX" in str(part.type)), None)
-    if found is None:
+    matrix = next((part for part in frame.side_data if "DISPLAYMATRIX" in str(part.type)), None)
+    if matrix is None:
         return 1, 0, 0, 1
-    a, b, _, c, d = np.frombuffer(bytes(found), np.int32)[:5].tolist()
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
     return a, b, c, d
 
 

@@ -170,11 +170,11 @@ def _write_gif(frames: Iterator[tuple[Image.Image, int]], file: BinaryIO, loop: 
 def _with_clear(image: Image.Image) -> Image.Image:
     """An image with transparency in 256 colours, the last of which is clear; half transparent is one or the other."""
     alpha = image.getchannel("A")
-    made = image.convert("RGB").quantize(255, Image.Quantize.MEDIANCUT)
-    palette = (made.getpalette() or [])[: 255 * 3]
-    made.putpalette(palette + [0] * (768 - len(palette)))
-    made.paste(255, mask=alpha.point(lambda value: 255 if value < 128 else 0))
-    return made
+    indexed = image.convert("RGB").quantize(255, Image.Quantize.MEDIANCUT)
+    palette = (indexed.getpalette() or [])[: 255 * 3]
+    indexed.putpalette(palette + [0] * (768 - len(palette)))
+    indexed.paste(255, mask=alpha.point(lambda value: 255 if value < 128 else 0))
+    return indexed
 
 
 def _write_apng(frames: Iterator[tuple[Image.Image, int]], file: BinaryIO, loop: int) -> None:

@@ -30,8 +30,8 @@ class Residual(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        made: Tensor = x + self.body(x)
-        return made
+        maps: Tensor = x + self.body(x)
+        return maps
 
 
 class ConvAE(Autoencoder):

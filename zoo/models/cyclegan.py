@@ -21,15 +21,15 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int, norm: str) -> None:
         super().__init__()
-        made, bias = NORMS[norm], norm == "instance"
+        norm_layer, bias = NORMS[norm], norm == "instance"
         self.conv_block = nn.Sequential(
-            *(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3, bias=bias), made(channels), nn.ReLU(True)),
-            *(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3, bias=bias), made(channels)),
+            *(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(channels), nn.ReLU(True)),
+            *(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(channels)),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        made: Tensor = x + self.conv_block(x)
-        return made
+        maps: Tensor = x + self.conv_block(x)
+        return maps
 
 
 class CycleGAN(Model):
@@ -99,5 +99,5 @@ class CycleGAN(Model):
         if any(side % 4 or side < 8 for side in x.shape[2:]):
             sides = f"{x.shape[2]} and {x.shape[3]}"
             raise InputError(f"Height and width must be divisible by 4 and at least 8, not {sides}.")
-        made: Tensor = self.model(x)
-        return (x + made).clamp(-1, 1) if self.over_input else made
+        output: Tensor = self.model(x)
+        return (x + output).clamp(-1, 1) if self.over_input else output

@@ -35,8 +35,8 @@ class DenseBlock(nn.Module):
         seen = x
         for conv in (self.conv1, self.conv2, self.conv3, self.conv4):
             seen = torch.cat([seen, activate(conv(seen))], 1)
-        made: Tensor = x + RESIDUAL * self.conv5(seen)
-        return made
+        maps: Tensor = x + RESIDUAL * self.conv5(seen)
+        return maps
 
 
 class RRDB(nn.Module):
@@ -47,8 +47,8 @@ class RRDB(nn.Module):
         self.rdb1, self.rdb2, self.rdb3 = (DenseBlock(width, growth) for _ in range(3))
 
     def forward(self, x: Tensor) -> Tensor:
-        made: Tensor = x + RESIDUAL * self.rdb3(self.rdb2(self.rdb1(x)))
-        return made
+        maps: Tensor = x + RESIDUAL * self.rdb3(self.rdb2(self.rdb1(x)))
+        return maps
 
 
 class ESRGAN(Model):
@@ -97,5 +97,5 @@ class ESRGAN(Model):
         x = x + self.conv_body(self.body(x))
         for conv in (self.conv_up1, self.conv_up2):
             x = activate(conv(F.interpolate(x, scale_factor=2.0)))
-        made: Tensor = self.conv_last(activate(self.conv_hr(x)))
-        return 2 * made - 1
+        images: Tensor = self.conv_last(activate(self.conv_hr(x)))
+        return 2 * images - 1

@@ -54,6 +54,6 @@ class MSRResNet(Model):
         maps = self.act(self.shuffle(self.upconv1(maps)))
         if self.scale == 4:
             maps = self.act(self.shuffle(self.upconv2(maps)))
-        made: Tensor = self.conv_last(self.act(self.conv_hr(maps)))
-        made = made + F.interpolate(x, scale_factor=self.scale, mode="bilinear", align_corners=False)
-        return 2 * made - 1
+        images: Tensor = self.conv_last(self.act(self.conv_hr(maps)))
+        images = images + F.interpolate(x, scale_factor=self.scale, mode="bilinear", align_corners=False)
+        return 2 * images - 1

@@ -20,7 +20,7 @@ class Pix2Pix(Model):
     """The U-Net generator of section 3.2.1 and appendix 6.1.1.
 
     ``down`` halves the map until one pixel is left, ``up`` doubles it again. Each ``up`` but the first also sees the
-    map that ``down`` made at its size. Dropout takes the place of a noise input; in eval mode it is off and batch norm
+    map that ``down`` has at its size. Dropout takes the place of a noise input; in eval mode it is off and batch norm
     uses its running statistics, so that an image has one answer. Norms, biases and dropout are where the authors'
     PyTorch code has them.
 

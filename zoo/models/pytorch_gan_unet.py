@@ -24,12 +24,12 @@ class Half(nn.Module):
         self.model = nn.Sequential(*modules)
 
     def forward(self, x: Tensor) -> Tensor:
-        made: Tensor = self.model(x)
-        return made
+        maps: Tensor = self.model(x)
+        return maps
 
 
 class PyTorchGANUNet(Model):
-    """Eight layers that halve the map, seven that double it and see what was made at their size, and an enlargement.
+    """Eight layers that halve the map, seven that double it and see the halved map of their size, and an enlargement.
 
     Args:
         in_channels: 1 for grey, 3 for RGB.
@@ -73,5 +73,5 @@ class PyTorchGANUNet(Model):
         x = maps.pop()
         for number in range(1, 8):
             x = torch.cat([layers[f"up{number}"](x), maps.pop()], 1)
-        made: Tensor = self.final(x)
-        return made
+        images: Tensor = self.final(x)
+        return images

@@ -25,9 +25,9 @@ class Block(nn.Module):
             self.conv_shortcut = nn.Conv2d(c_in, c_out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        made: Tensor = self.conv1(F.silu(self.norm1(x)))
-        made = self.conv2(F.silu(self.norm2(made)))
-        return made + (self.conv_shortcut(x) if hasattr(self, "conv_shortcut") else x)
+        maps: Tensor = self.conv1(F.silu(self.norm1(x)))
+        maps = self.conv2(F.silu(self.norm2(maps)))
+        return maps + (self.conv_shortcut(x) if hasattr(self, "conv_shortcut") else x)
 
 
 class Attention(nn.Module):
@@ -41,8 +41,8 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         rows = self.group_norm(x).flatten(2).transpose(1, 2)
         heads = (layer(rows)[:, None] for layer in (self.query, self.key, self.value))  # one, which ONNX wants named
-        made: Tensor = self.proj_attn(F.scaled_dot_product_attention(*heads)[:, 0]).transpose(1, 2)
-        return x + made.reshape(x.shape)
+        attended: Tensor = self.proj_attn(F.scaled_dot_product_attention(*heads)[:, 0]).transpose(1, 2)
+        return x + attended.reshape(x.shape)
 
 
 class Resize(nn.Module):
@@ -55,8 +55,8 @@ class Resize(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         # As trained: halving pads to the right and below only.
-        made: Tensor = self.conv(F.interpolate(x, scale_factor=2.0) if self.up else F.pad(x, (0, 1, 0, 1)))
-        return made
+        maps: Tensor = self.conv(F.interpolate(x, scale_factor=2.0) if self.up else F.pad(x, (0, 1, 0, 1)))
+        return maps
 
 
 class Level(nn.Module):
@@ -84,8 +84,8 @@ class Middle(nn.Module):
         self.resnets = nn.ModuleList(Block(channels, channels) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:
-        made: Tensor = self.resnets[1](self.attentions[0](self.resnets[0](x)))
-        return made
+        maps: Tensor = self.resnets[1](self.attentions[0](self.resnets[0](x)))
+        return maps
 
 
 class Encoder(nn.Module):
@@ -104,8 +104,8 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.mid_block(self.down_blocks(self.conv_in(x)))
-        made: Tensor = self.conv_out(F.silu(self.conv_norm_out(x)))
-        return made
+        moments: Tensor = self.conv_out(F.silu(self.conv_norm_out(x)))
+        return moments
 
 
 class Decoder(nn.Module):
@@ -125,8 +125,8 @@ class Decoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         x = self.up_blocks(self.mid_block(self.conv_in(z)))
-        made: Tensor = self.conv_out(F.silu(self.conv_norm_out(x)))
-        return made
+        images: Tensor = self.conv_out(F.silu(self.conv_norm_out(x)))
+        return images
 
 
 class SDVAE(Autoencoder):

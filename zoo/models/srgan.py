@@ -84,9 +84,9 @@ class SRGAN(Model):
         if self.unit:
             x = (x + 1) / 2
         features = self.head(x)
-        made: Tensor = self.tail(self.up(features + self.neck(self.blocks(features))))
+        images: Tensor = self.tail(self.up(features + self.neck(self.blocks(features))))
         if self.over_bilinear:
-            made = made + F.interpolate(x, scale_factor=self.scale, mode="bilinear", align_corners=False)
+            images = images + F.interpolate(x, scale_factor=self.scale, mode="bilinear", align_corners=False)
         if self.tanh:
-            return made.tanh()
-        return 2 * made - 1 if self.unit else made
+            return images.tanh()
+        return 2 * images - 1 if self.unit else images

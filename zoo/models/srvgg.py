@@ -37,5 +37,5 @@ class SRVGG(Model):
     def forward(self, x: Tensor) -> Tensor:
         """Images ``(N, channels, H, W)`` in [-1, 1] to ``(N, channels, scale * H, scale * W)``, about that range."""
         x = (x + 1) / 2  # trained for pixels in [0, 1]
-        made = F.pixel_shuffle(self.body(x), self.scale) + F.interpolate(x, scale_factor=self.scale)
-        return 2 * made - 1
+        images = F.pixel_shuffle(self.body(x), self.scale) + F.interpolate(x, scale_factor=self.scale)
+        return 2 * images - 1

@@ -51,8 +51,8 @@ class Half(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        made: Tensor = self.layers(x)
-        return made
+        output: Tensor = self.layers(x)
+        return output
 
 
 class TAESD(Autoencoder):

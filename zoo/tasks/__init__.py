@@ -73,10 +73,10 @@ def constants(entry: Entry | None, task: str) -> dict[str, Any]:
     Raises:
         InputError: for one that the task does not have.
     """
-    found = dict(entry.tasks.get(task, {})) if entry else {}
-    if entry and (unknown := unknown_constants(task, found)):
+    arguments = dict(entry.tasks.get(task, {})) if entry else {}
+    if entry and (unknown := unknown_constants(task, arguments)):
         raise InputError(f"{task} has no constant {unknown[0]!r}: correct `tasks` in the stanza of {entry.name}.")
-    return found
+    return arguments
 
 
 def unknown_constants(task: str, names: Iterable[str]) -> list[str]:

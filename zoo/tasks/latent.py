@@ -128,8 +128,8 @@ def spherical(a: Array, b: Array, t: Places) -> Array:
     if math.sin(angle) < 1e-6:
         return linear(a, b, t)
     t = t.reshape(-1, *[1] * a.ndim)
-    made = (np.sin((1 - t) * angle) * x + np.sin(t * angle) * y) / math.sin(angle)
-    return np.asarray(made, np.float32)
+    latents = (np.sin((1 - t) * angle) * x + np.sin(t * angle) * y) / math.sin(angle)
+    return np.asarray(latents, np.float32)
 
 
 def linear(a: Array, b: Array, t: Places) -> Array:
@@ -248,7 +248,7 @@ def _rows(model: Verbs, latents: Array, conditions: Mapping[str, Any]) -> tuple[
 
 @dataclass(frozen=True)
 class Projection:
-    """What :func:`project` found.
+    """A result of :func:`project`.
 
     Attributes:
         images: the result, one image.
@@ -335,9 +335,9 @@ def project(
         z = _search(model, z, wanted, keywords, steps, prior, progress)
         with torch.no_grad():
             y = _images_of(model, z, {name: value[:1] for name, value in keywords.items()})
-    found = Images(Images.from_network(y).arrays, images.names)
-    error = float(np.sqrt(np.mean((found.arrays[0] - target) ** 2)))
-    return Projection(found, z.cpu().numpy(), Images([target], images.names), error)
+    projected = Images(Images.from_network(y).arrays, images.names)
+    error = float(np.sqrt(np.mean((projected.arrays[0] - target) ** 2)))
+    return Projection(projected, z.cpu().numpy(), Images([target], images.names), error)
 
 
 RATE = 0.4  # of Adam, for latents of variance 1; it falls to 0 as a cosine
@@ -375,8 +375,8 @@ def _search(
 def _images_of(model: Model, z: Tensor, keywords: Mapping[str, Any]) -> Tensor:
     """What the network decodes, ``(N, C, H, W)`` in float32, in the precision that it computes in."""
     parameter = next(model.parameters(), z)
-    made: Tensor = getattr(model, "decode")(z.to(parameter.dtype), **keywords).float()  # noqa: B009 - not declared
-    return made
+    images: Tensor = getattr(model, "decode")(z.to(parameter.dtype), **keywords).float()  # noqa: B009 - not declared
+    return images
 
 
 def _prior(model: Model) -> tuple[Any, Any]:
