@@ -97,8 +97,8 @@ try:
 except OSError:
     torch.save(network.state_dict(), path)
 with torch.no_grad():
-    made = network(torch.randn(64, 100, 1, 1))[..., 2:30, 2:30]
-save_image(made, sys.argv[1], nrow=8, normalize=True, value_range=(-1, 1))
+    images = network(torch.randn(64, 100, 1, 1))[..., 2:30, 2:30]
+save_image(images, sys.argv[1], nrow=8, normalize=True, value_range=(-1, 1))
 """
 
 
@@ -122,15 +122,15 @@ def enlarged(folder: Path, checkpoints: int) -> Path:
     from zoo.registry.discovery import own_registry
 
     models = yaml.safe_load(own_registry()[0].read_text("utf-8"))
-    made, n = dict(models), sum(len(model.get("checkpoints", {})) for model in models.values())
+    stanzas, n = dict(models), sum(len(model.get("checkpoints", {})) for model in models.values())
     while n < checkpoints:
         for name, model in models.items():
             if n < checkpoints and "checkpoints" in model:
-                made[f"{name}-{len(made)}"] = {key: value for key, value in model.items() if key != "aliases"}
+                stanzas[f"{name}-{len(stanzas)}"] = {key: value for key, value in model.items() if key != "aliases"}
                 n += len(model["checkpoints"])
     path = folder / "registry.yaml"
     dumper = type("Dumper", (yaml.SafeDumper,), {"ignore_aliases": lambda *values: True})
-    path.write_text(yaml.dump(made, Dumper=dumper, sort_keys=False, width=120), "utf-8")
+    path.write_text(yaml.dump(stanzas, Dumper=dumper, sort_keys=False, width=120), "utf-8")
     return path
 
 
@@ -147,7 +147,7 @@ def processes(folder: Path) -> list[Row]:
     grid = str(folder / "grid.png")
     generate = [*ZOO, "generate", "dcgan", "-n", "64", "--seed", "7", "-o", grid]
     onnx = [*generate, "--runtime", "onnx"]
-    found = []
+    rows = []
     for name, command, least_name, least, limit, goal, pairs in (
         ("zoo list", [*ZOO, "list"], "import click, yaml, read the registry", [python, "-c", read], 2.0, "", PAIRS),
         ("zoo list, 40 checkpoints", listing, "import click, yaml, read that registry", read_forty, 2.0, "1.5", PAIRS),
@@ -157,8 +157,8 @@ def processes(folder: Path) -> list[Row]:
         ("the same", generate, "torch and torchvision script", [python, "-c", NAIVE, grid], 0.6, "0.5", PAIRS // 2),
         ("the same, --runtime onnx", onnx, "the same script", [python, "-c", NAIVE, grid], 0.1, "", PAIRS // 2),
     ):
-        found.append(compare(name, partial(run, command), least_name, partial(run, least), limit, goal, pairs))
-    return found
+        rows.append(compare(name, partial(run, command), least_name, partial(run, least), limit, goal, pairs))
+    return rows
 
 
 def load_parts() -> None:
@@ -303,7 +303,7 @@ def tables() -> list[str]:
 
 
 def write(name: str, made: str) -> None:
-    """One of the parts of docs/performance.md that are made here."""
+    """Replace one of the parts of docs/performance.md that this program writes."""
     begin, end = f"<!-- {name}, made by `make bench` -->", "<!-- end -->"
     path = Path(__file__).parent.parent / "docs" / "performance.md"
     before, _, rest = path.read_text("utf-8").partition(begin)

@@ -36,8 +36,8 @@ def new(name: str, verb: str | None, kind: str | None, folder: Path | None) -> N
         raise InputError(f"{kind} does not {verb}: choose {' or '.join(KINDS[verb])}.")
     from zoo.authoring.scaffold import create
 
-    made = create(name, kind or KINDS[verb or "generate"][0], folder)
-    click.echo(f"Wrote {made}. Next:\n  cd {made}\n  pip install -e '.[dev]'\n  pytest\n  zoo check {name}")
+    plugin = create(name, kind or KINDS[verb or "generate"][0], folder)
+    click.echo(f"Wrote {plugin}. Next:\n  cd {plugin}\n  pip install -e '.[dev]'\n  pytest\n  zoo check {name}")
 
 
 @click.command()

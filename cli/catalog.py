@@ -85,25 +85,25 @@ def table(rows: Sequence[Sequence[str]]) -> None:
 @click.option("--json", "json_", is_flag=True, help="Print all facts as JSON.")
 def list_(pattern: str, verb: str | None, license: str | None, json_: bool) -> None:
     """Show the models and checkpoints whose name matches PATTERN, such as '*gan*'."""
-    found = search(pattern, verb=verb, license=license)
+    entries = search(pattern, verb=verb, license=license)
     if json_:
-        return as_json([entry_facts(entry) for entry in found])
+        return as_json([entry_facts(entry) for entry in entries])
     bare = [name for name, (e, *_) in registry().models.items() if not e.checkpoint and fnmatchcase(name, pattern)]
     bare = [] if verb or license else bare
-    if not found and not bare:
+    if not entries and not bare:
         options = " with these options" if verb or license else ""
         known = near(pattern, [*registry().models, *registry().entries]) or "; `zoo list` shows all."
         raise InputError(f"No model matches {pattern!r}{options}{known}")
-    foreign = any(entry.package != "zoo" for entry in found)
+    foreign = any(entry.package != "zoo" for entry in entries)
     rows = [["NAME", "VERB", "OUTPUT", "SIZE", "LICENSE", *["PACKAGE"] * foreign, "SUMMARY"]]
-    for e in found:
+    for e in entries:
         size = megabytes(e.bytes) + (", Hub" if e.hub and not _embedded(e) else "")
         facts = [e.name, ", ".join(e.verbs), describe(e.output), size, e.license]
         rows.append([*facts, *[e.package] * foreign, e.summary])
-    if found:
+    if entries:
         table(rows)
     if bare:
-        click.echo(f"\nNetworks without weights, for `zoo import`: {', '.join(bare)}".lstrip("" if found else "\n"))
+        click.echo(f"\nNetworks without weights, for `zoo import`: {', '.join(bare)}".lstrip("" if entries else "\n"))
     return None
 
 
@@ -181,13 +181,13 @@ def _origin(entry: Entry) -> str:
 
 def entries_of(names: Iterable[str]) -> list[Entry]:
     """The entries that names, as :func:`zoo.load` takes them, and shell patterns stand for, each once."""
-    found: list[Entry] = []
+    entries: list[Entry] = []
     for name in names:
         matches = search(name) if set(name) & set("*?[") and ":" not in name else [entry_of(name)]
         if not matches:
             raise InputError(f"No model matches {name!r}; `zoo list` shows all.")
-        found += matches
-    return list({entry.address: entry for entry in found}.values())
+        entries += matches
+    return list({entry.address: entry for entry in entries}.values())
 
 
 @click.command("licenses")
@@ -200,8 +200,8 @@ def licenses_(names: tuple[str, ...], json_: bool) -> None:
         code = "Apache-2.0" if entry.package == "zoo" else "unknown"
         parts = [("code", code), ("weights", entry.license)]
         parts += [(f"data: {entry.data.name}", entry.data.license)] if entry.data else []
-        found = [{"of": what, **asdict(terms(name))} for what, name in parts]
-        rows.append({"name": entry.address, "commercial": commercial(entry), "parts": found})
+        facts = [{"of": what, **asdict(terms(name))} for what, name in parts]
+        rows.append({"name": entry.address, "commercial": commercial(entry), "parts": facts})
     if json_:
         return as_json(rows)
     for row in rows:

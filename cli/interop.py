@@ -55,7 +55,7 @@ def import_(
     known = layout_of(entry.origin.layout)
     config = ", ".join(f"{name}={value}" for name, value in entry.config.items())
     verb = "reconstruct" if "reconstruct" in entry.verbs else "generate"
-    given = " INPUT" if verb == "reconstruct" else ""
+    argument = " INPUT" if verb == "reconstruct" else ""
     for file, where in entry.origin.taken.items():
         averaged = ", which are averaged" if is_averaged(where) else ""
         click.echo(f"Of {file}: the weights in {where}{averaged}.")
@@ -63,7 +63,8 @@ def import_(
         click.echo(f"Left out of {file}: {left}.")
     click.echo(
         f"Wrote {folder}: {entry.model} with {config}.\nThe layout is {known.name}, of {known.code}: it is known by "
-        f"{known.mark}, and all other names and shapes are right.\nTry: zoo {verb} local-dir:{folder}{given} -o out.png"
+        f"{known.mark}, and all other names and shapes are right.\n"
+        f"Try: zoo {verb} local-dir:{folder}{argument} -o out.png"
     )
 
 

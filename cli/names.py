@@ -55,7 +55,7 @@ def settle(
 ) -> tuple[list[tuple[Path, Path]], list[tuple[Path, Path]]]:
     """A file in a folder for each input.
 
-    An input keeps the file that a run before has made of it. Another gets its own name, or ``NAME-2``, ... where that
+    An input keeps the file that an earlier run wrote for it. Another gets its own name, or ``NAME-2``, ... where that
     belongs to an input already. An input that is named twice counts once.
 
     Args:
@@ -66,7 +66,7 @@ def settle(
             they are of the input with their name, if there is just one.
 
     Returns:
-        Input and file of each to be made, and of each that is there already.
+        Input and file of each result that is to be written, and of each that exists already.
     """
     from zoo.media.image_names import file_names
 
@@ -81,17 +81,17 @@ def settle(
     to_make: list[tuple[Path, Path]] = []
     there: list[tuple[Path, Path]] = []
     for origin, (name, path) in origins.items():
-        made, there_already = of_input.get(origin), origin in of_input
+        result, there_already = of_input.get(origin), origin in of_input
         number = 1
-        while made is None:
+        while result is None:
             (file,) = file_names([f"{name}-{number}" if number > 1 else name], ending)
             stranger = keep and (root / file).exists()
             alone = number == 1 and wanted[_key(root / name)] == 1
             if _key(root / file) not in taken and (alone or not stranger):
-                made, there_already = file, stranger and path != STANDARD and path.is_file()
+                result, there_already = file, stranger and path != STANDARD and path.is_file()
             number += 1
-        taken.add(_key(root / made))
-        (there if keep and there_already else to_make).append((path, folder / made))
+        taken.add(_key(root / result))
+        (there if keep and there_already else to_make).append((path, folder / result))
     return to_make, there
 
 
@@ -147,22 +147,22 @@ def keep_inputs(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
 def _identity(path: Path) -> tuple[int, int] | None:
     """The file itself, which can have several names; None if there is no such file."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except (OSError, ValueError):
         return None
-    return (found.st_dev, found.st_ino) if path != STANDARD else None
+    return (stat.st_dev, stat.st_ino) if path != STANDARD else None
 
 
 def _read(root: Path) -> dict[str, str]:
     """The record of a folder; empty if there is none that can be read."""
     path = root / RECORD
     try:
-        found = json.loads(path.read_text()) if path.is_file() and not path.is_symlink() else {}
+        record = json.loads(path.read_text()) if path.is_file() and not path.is_symlink() else {}
     except (OSError, ValueError, RecursionError):
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(record, dict):
         return {}
-    return {name: origin for name, origin in found.items() if isinstance(origin, str) and _below(name)}
+    return {name: origin for name, origin in record.items() if isinstance(origin, str) and _below(name)}
 
 
 def _below(name: str) -> bool:

@@ -82,8 +82,8 @@ def interpolate(
     model = ready(verb=verb, **loading)
     from zoo.tasks.latent import interpolate as walk
 
-    given = _conditions(model, texts)
-    samples = walk(model, **keys, steps=steps, mode=mode, batch_size=batch_size, progress=sys.stderr.isatty(), **given)
+    values = _conditions(model, texts)
+    samples = walk(model, **keys, steps=steps, mode=mode, batch_size=batch_size, progress=sys.stderr.isatty(), **values)
     samples.names = sample_names(len(samples))
     if kind == "image" and not animated and not out.folder:
         out.check_sheet(len(samples), samples.arrays[0].shape[1:])
@@ -95,10 +95,10 @@ def interpolate(
 def _conditions(model: Verbs, texts: dict[str, list[str]]) -> dict[str, Any]:
     """Conditions, one value each; they are checked before they become keywords, beside those of a task."""
     values = values_of(model.entry, texts, sample_names(1))
-    given = keywords(values)
-    if given:
-        model.check_conditions(given, 1, "decode")
-    return given
+    conditions = keywords(values)
+    if conditions:
+        model.check_conditions(conditions, 1, "decode")
+    return conditions
 
 
 def _keys(inputs: Sequence[Path], seeds: Sequence[str]) -> dict[str, Any]:
@@ -174,19 +174,21 @@ def project(
             to_latents(latents, model.latent_shape)
         except InputError:
             raise InputError(f"{latents} is there and is no latent of {name}: choose another output.") from None
-    given = _conditions(model, texts)
+    values = _conditions(model, texts)
     source = Images.of(sys.stdin.buffer if image == STANDARD else image)
-    found = search(model, source, steps=steps, restarts=restarts, seed=seed, progress=sys.stderr.isatty(), **given)
-    shown = Images.concat([found.target, found.images]) if compare else found.images
+    projection = search(
+        model, source, steps=steps, restarts=restarts, seed=seed, progress=sys.stderr.isatty(), **values
+    )
+    shown = Images.concat([projection.target, projection.images]) if compare else projection.images
     replace(out, path=target, folder=False).deliver(shown)
     if latents:
-        save_latents(found.latents, latents)
+        save_latents(projection.latents, latents)
     if out.folder:
         remember([(image, target)], out.path)
     if out.standard:
-        say(f"{name}: error {found.error:.4f}")
+        say(f"{name}: error {projection.error:.4f}")
     elif json_:
-        facts = {"output": str(target), "images": 1, "latents": str(latents), "error": found.error, "seed": seed}
+        facts = {"output": str(target), "images": 1, "latents": str(latents), "error": projection.error, "seed": seed}
         as_json({**facts, "input": str(image)})
     else:
-        say(f"{target}, and its latent in {latents}: error {found.error:.4f}, seed {seed}")
+        say(f"{target}, and its latent in {latents}: error {projection.error:.4f}, seed {seed}")

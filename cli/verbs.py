@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from zoo.inference.verbs import Verbs
     from zoo.media.base import Samples
 
-Command = Any  # a function or what click made of it
+Command = Any  # a function, or the click command that wraps it
 
 
 def model_options(command: Command, leave_out: Sequence[str] = ()) -> Command:
@@ -82,11 +82,11 @@ def model_options(command: Command, leave_out: Sequence[str] = ()) -> Command:
         loading = {"name": name, "weights": weights, "device": device, "precision": precision, "runtime": runtime}
         return command(name=name, loading=loading, **others)
 
-    made: Command = loads
+    wrapper: Command = loads
     for option in options:
-        made = option(made)
-    made.__click_params__ = [option for option in made.__click_params__ if option.name not in leave_out]
-    return made
+        wrapper = option(wrapper)
+    wrapper.__click_params__ = [option for option in wrapper.__click_params__ if option.name not in leave_out]
+    return wrapper
 
 
 @click.command()
@@ -137,13 +137,13 @@ def generate(
         z = to_latents(latents, model.latent_shape)
         n = len(z)
     names = sample_names(n) if texts else ()  # more samples than memory holds names are refused by the verb
-    given = keywords(values_of(model.entry, texts, names))
-    model.check_conditions(given, n, "decode")  # before they become keywords, beside n and seed
+    values = keywords(values_of(model.entry, texts, names))
+    model.check_conditions(values, n, "decode")  # before they become keywords, beside n and seed
     size = model.entry.output.size if model.entry else None
     if size and kind == "image" and not out.folder:
         out.check_sheet(n, size)
     shown = sys.stderr.isatty() and n > batch_size
-    samples = model.generate(n, seed=seed, latents=z, batch_size=batch_size, progress=shown, **given)
+    samples = model.generate(n, seed=seed, latents=z, batch_size=batch_size, progress=shown, **values)
     samples.names = sample_names(n)
     out.deliver(samples)
     return report(json_, out, n, **({"latents": str(latents)} if latents else {"seed": samples.seed}))
@@ -288,10 +288,10 @@ def _finish(json_: bool, out: Output, done: list[Job], failed: list[str], n: int
     if failed and not done:
         more = f" (the first of {len(failed)} that failed)" if len(failed) > 1 else ""
         raise MediaError(f"{failed[0]}{more}")
-    made = [{"input": str(job.source), "output": str(job.target or out.path)} for job in done]
+    records = [{"input": str(job.source), "output": str(job.target or out.path)} for job in done]
     films = sum(job.film for job in done)
     noun = "videos" if films and films == len(done) else "files" if films else out.samples.noun
-    report(json_, out, len(done), noun, failed=failed, **facts, results=made)
+    report(json_, out, len(done), noun, failed=failed, **facts, results=records)
     if failed:
         reasons = "".join(f"\n  {reason}" for reason in failed)
         raise ZooError(f"{len(failed)} of {n} inputs failed, the rest is written:{reasons}")
@@ -343,16 +343,16 @@ def _sources(
     """Name for the result and path of every input, folders opened; what they hold else goes to ``left_out``."""
     from zoo.media.inputs import named_inputs
 
-    made = results_in(out.path) if out.folder else set()
+    outputs = results_in(out.path) if out.folder else set()
     for path in inputs:
         if path == STANDARD:
             yield "stdin", path
         elif path.is_dir():
-            found = [(name, file) for name, file in _inside(path, out, kind, left_out) if _real(file) not in made]
+            files = [(name, file) for name, file in _inside(path, out, kind, left_out) if _real(file) not in outputs]
             left_out[:] = [one for one in left_out if one[0].name != RECORD]  # which is ours, and nobody's image
-            if not found:
+            if not files:
                 raise InputError(f"{path} holds no {kind}s but results: give another folder.")
-            yield from found
+            yield from files
         elif path.exists():
             yield from named_inputs("video" if kind == "image" and _is_film(path, out) else kind, path)
         else:
@@ -434,9 +434,9 @@ def check(names: Sequence[str], rules: bool) -> None:
         table([["RULE", "PROMISE"], *([rule.id, rule.promise] for rule in RULES)])
     broken = 0
     for entry in entries_of(names) if names else ():
-        found = complaints(entry.address)
-        broken += bool(found)
-        says = f"breaks {len(found)} of {len(RULES)} rules" if found else f"keeps {len(RULES)} rules"
-        click.echo("\n".join([f"{entry.address}: {says}", *(f"  {complaint}" for complaint in found)]))
+        messages = complaints(entry.address)
+        broken += bool(messages)
+        says = f"breaks {len(messages)} of {len(RULES)} rules" if messages else f"keeps {len(RULES)} rules"
+        click.echo("\n".join([f"{entry.address}: {says}", *(f"  {complaint}" for complaint in messages)]))
     if broken:
         raise ZooError("The contract is broken: see above.")

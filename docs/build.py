@@ -169,7 +169,7 @@ def layouts() -> str:
 
 
 def texts() -> dict[Path, str]:
-    """Every file that is made from the registry, with what it must say."""
+    """Every file that is generated from the registry, with its text."""
     ours = [entry for entry in registry().entries.values() if entry.package == "zoo"]
     entries = [entry for entry in ours if entry.embedded.is_file()]
     others = [entry for entry in ours if not entry.embedded.is_file()]
@@ -181,10 +181,10 @@ def texts() -> dict[Path, str]:
     }
 
 
-def _filled(path: Path, made: str) -> str:
-    """A text with the part between the marks as it must be."""
+def _filled(path: Path, part: str) -> str:
+    """The text of a file, with ``part`` between the marks."""
     before, _, rest = path.read_text("utf-8").partition(BEGIN)
-    return f"{before}{BEGIN}\n{made}\n{END}{rest.partition(END)[2]}"
+    return f"{before}{BEGIN}\n{part}\n{END}{rest.partition(END)[2]}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Patches of photos and of what was made worse in them, such as smaller ones: batches for super-resolution."""
+"""Patches of photos and of their degraded copies, such as smaller ones: batches for super-resolution."""
 
 from __future__ import annotations
 

@@ -185,5 +185,5 @@ def _bicubic(small: Tensor, scale: int) -> Tensor:
     from PIL import Image
 
     image = Image.fromarray(small.permute(1, 2, 0).numpy())
-    made = image.resize((image.width * scale, image.height * scale), Image.Resampling.BICUBIC)
-    return torch.from_numpy(np.array(made)).permute(2, 0, 1)
+    enlarged = image.resize((image.width * scale, image.height * scale), Image.Resampling.BICUBIC)
+    return torch.from_numpy(np.array(enlarged)).permute(2, 0, 1)

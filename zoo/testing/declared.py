@@ -36,8 +36,8 @@ def tasks(model: Model) -> None:
     entry = entry_of(model)
     has = hasattr(model, "encode") and hasattr(model, "decode")
     assert entry.encoder == has, f"It has {'one' if has else 'none'}, and the registry says otherwise."
-    for task, found in entry.tasks.items():
-        unknown = unknown_constants(task, found)
+    for task, constants in entry.tasks.items():
+        unknown = unknown_constants(task, constants)
         assert task in TASKS and not unknown, f"{task} takes no {unknown[0] if unknown else 'constants'}."
 
 

@@ -90,7 +90,7 @@ def _damaged(out: Path, error: Exception) -> InputError:
 
 @contextmanager
 def alone(out: Path) -> Iterator[None]:
-    """Keep other runs out of a folder, which is made, and deleted if nothing came into it.
+    """Keep other runs out of a folder, which is created, and deleted if it stays empty.
 
     The lock is the system's, on the folder itself: it ends with the process, however that ends, and leaves no file.
 
@@ -191,12 +191,12 @@ class Run:
 
     Args:
         objective: what is trained.
-        out: the folder; made if it is missing.
+        out: the folder; created if it is missing.
         plan: what the run is; compared with the folder's when it is resumed.
         entry: the registry's facts of the model that is trained; None while it has none, and then no ``config.json``
             is written.
         runtime: where it computes.
-        saved: what :func:`open_folder` found there, to go on from.
+        saved: the state that :func:`open_folder` read there, to resume from.
         facts: more lines for the report.
         say: takes each line of text for the user.
         tick: takes the line that shows progress, every second or so.

@@ -1,4 +1,4 @@
-"""Whether settings of a recipe fit together, found out on random images before the data are read."""
+"""Whether settings of a recipe fit together, tested on random images before the data are read."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _try(recipe: Callable[..., Objective], options: dict[str, Any], runtime: Run
 
 @contextmanager
 def fitting(name: str, chosen: Mapping[str, Any]) -> Iterator[None]:
-    """Say of errors inside that they come of settings, if some were chosen; and bound the size of networks made inside.
+    """Say of errors inside that they come of settings, if some were chosen; and bound the size of networks built there.
 
     Raises:
         TooLargeError: before memory is used, for networks that it would not hold.

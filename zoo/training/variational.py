@@ -198,11 +198,11 @@ def _half(x: Tensor) -> Tensor:
 
 
 class _BothBranches(torch.nn.Module):
-    """Copies of images and samples of the prior in one batch, as a step decodes them, from given noise."""
+    """Copies of images and samples of the prior in one batch, as a step decodes them; the noise is an input."""
 
     def __init__(self, network: VariationalNetwork) -> None:
         super().__init__()
-        self.network = network  # a module, whose batch norm is found by way of this one
+        self.network = network  # a submodule, so that modules() of this one reaches its batch norm
 
     def forward(self, x: Tensor, posterior: Tensor, prior: Tensor) -> Tensor:
         mean, log_variance = self.network.posterior(x)
