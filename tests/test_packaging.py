@@ -129,7 +129,7 @@ def install(bin_folder: Path, *targets: object) -> None:
 
 
 def test_what_zoo_new_writes(installed: Path, tmp_path: Path) -> None:
-    """All kinds pass ruff, mypy, their own tests and the contract as they come, train, and take the weights."""
+    """All kinds pass ruff and mypy as they come, train, and take the weights; one runs its own tests, installed."""
     from test_training import folder
 
     python, zoo = installed / "python", installed / "zoo"
@@ -152,9 +152,9 @@ def test_what_zoo_new_writes(installed: Path, tmp_path: Path) -> None:
     )
     rules = len(RULES)
     passed = run(
-        python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", *names, cwd=tmp_path
+        python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", names[0], cwd=tmp_path
     )
-    assert f"{len(names) * rules} passed" in passed
+    assert f"{rules} passed" in passed
     assert f"keeps {rules} rules" in run(zoo, "check", names[0], cwd=tmp_path)
     for kind in ("day", "night"):
         folder(tmp_path / "images" / kind, 8, 32)

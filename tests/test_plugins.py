@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import Result
+from conftest import broken_rules
 from safetensors.torch import load_file, save_file
 
 import zoo
 from zoo.authoring.embed import embed
-from zoo.authoring.scaffold import create
+from zoo.authoring.scaffold import KINDS, create
 from zoo.errors import InputError, WeightsError
 from zoo.registry.index import info, registry
 from zoo.testing import check
@@ -22,16 +23,21 @@ Command = Callable[..., Result]
 
 
 @pytest.fixture
-def starry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The package that `zoo new starry` writes, registered here."""
+def starry(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The package that `zoo new starry` writes, registered here; a parameter is its kind."""
     monkeypatch.setattr(sys, "path", [str(tmp_path / "starry"), *sys.path])
     registry.cache_clear()
-    package = create("starry", folder=tmp_path / "starry") / "zoo_starry"
+    package = create("starry", getattr(request, "param", "generator"), tmp_path / "starry") / "zoo_starry"
     zoo.register(package)
     yield package
     registry.cache_clear()
     for name in [name for name in sys.modules if name.startswith("zoo_starry")]:
         del sys.modules[name]
+
+
+@pytest.mark.parametrize("starry", KINDS, indirect=True)
+def test_what_zoo_new_writes_keeps_the_contract(starry: Path) -> None:
+    assert not broken_rules("starry")
 
 
 def trained() -> dict[str, torch.Tensor]:
