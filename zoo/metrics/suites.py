@@ -69,6 +69,10 @@ def sample_distances(
         row: other facts of the rows.
     """
     n = len(samples)
-    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
-    baselines = {"real": train[order[:n]], "gaussian": gaussian_samples(train, n)}
-    return distances(samples, test[:n], features, baselines, **row)
+    baselines = {"real": _some(train, n), "gaussian": gaussian_samples(train, n)}
+    return distances(samples, _some(test, n) if n < len(test) else test, features, baselines, **row)
+
+
+def _some(images: Tensor, n: int) -> Tensor:
+    """``n`` images, drawn without replacement: data are often sorted by class."""
+    return images[torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:n]]

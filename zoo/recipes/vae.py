@@ -80,7 +80,7 @@ def fashion_mnist(
 
 
 @torch.inference_mode()
-def evaluate(model: VAE, data: Source, features: Sequence[Features]) -> list[Metric]:
+def evaluate(model: VAE, data: Source, features: Sequence[Features], *, n_samples: int = 1_000) -> list[Metric]:
     """Error and divergence on the test split, beside PCA with as many numbers; distances of samples to it."""
     assert model.entry and model.latent_shape
     size, channels = model.entry.output.size, model.entry.output.channels or 3
@@ -93,7 +93,7 @@ def evaluate(model: VAE, data: Source, features: Sequence[Features]) -> list[Met
     baselines = {"pca": round(pca_error(flat_train, flat_test, latent), 5)}
     nats = torch.cat([kl_divergence(*model.posterior(to_float(x))) for x in test.split(250)])
     bits = float(nats.mean()) / latent / math.log(2)
-    n = min(10_000, len(test), len(train))
+    n = min(n_samples, len(test), len(train))
     samples = model.generate(n, seed=0).tensor * 2 - 1
     return [
         *sample_distances(samples, to_float(train), to_float(test), features, seed=0, **row),
