@@ -349,3 +349,7 @@ def test_models_of_molecules(chemists: None, tmp_path: Path, zoo_command: Callab
 @pytest.mark.parametrize("name", ["chemist", "mirror"])
 def test_models_of_molecules_keep_the_contract(chemists: None, name: str) -> None:
     assert not broken_rules(name)
+
+
+def test_samples_say_how_many_they_are() -> None:
+    assert repr(Molecules.of(["CCO", "C"])) == "<2 molecules>"

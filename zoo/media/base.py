@@ -65,6 +65,9 @@ class Samples(ABC):
     @abstractmethod
     def __len__(self) -> int: ...
 
+    def __repr__(self) -> str:
+        return f"<{len(self)} {self.noun}>"
+
     @abstractmethod
     def _chosen(self, index: slice) -> Self:
         """Some of the samples, which are neighbours."""
