@@ -44,7 +44,10 @@ def fashion_mnist(
     batch_size: int = 64,
     steps: int = 10_000,
 ) -> Variational:
-    """28 px, a code of 32 numbers; a thousand images of the training split are held out."""
+    """28 px, a code of 32 numbers; a thousand images of the training split are held out.
+
+    85 minutes on one core of a CPU without AVX-512.
+    """
     x = data.images(size, channels, least=2 * batch_size).x
     x = x[np.random.default_rng(0).permutation(len(x))]
     rest = len(x) - min(1000, max(1, len(x) // 10))
