@@ -20,10 +20,11 @@ from PIL import Image
 
 from zoo import Images
 from zoo.errors import InputError, MediaError, ZooError
-from zoo.media.image_encode import check_output, ending, is_folder, write
+from zoo.media.image_encode import check_output, ending, write
 from zoo.media.image_fit import fit
 from zoo.media.image_names import file_names, unique
 from zoo.media.image_paths import image_files
+from zoo.media.sources import is_folder
 
 
 def only(source: Any) -> np.ndarray:

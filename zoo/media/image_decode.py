@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import os
 import re
-import stat
 import sys
 import threading
 from collections.abc import Iterator
@@ -21,6 +18,7 @@ from zoo.arrays import Array
 from zoo.errors import InputError, MediaError
 from zoo.media.image_color import managed, to_srgb
 from zoo.media.image_paths import FORMATS, HEAD, format_of, refusal
+from zoo.media.sources import open_file
 from zoo.memory import free_memory
 
 # What is said of an image beside its pixels, in EXIF: description, make, model, resolution and its unit, software,
@@ -62,31 +60,8 @@ def read_path(path: Path, alpha: bool = False, max_pixels: int | None = None) ->
         InputError: if there is none.
         MediaError: if it cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-            return read_open(file if regular else _drained(file, str(path)), str(path), alpha, max_pixels)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist.") from None
-    except OSError as error:
-        raise MediaError(f"{path} cannot be read: {error.strerror or error}.") from None
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{str(path)!r} is no path: {error}.") from None  # as with a NUL in it
-
-
-def _drained(file: BinaryIO, what: str) -> BinaryIO:
-    """All of a file that cannot be read twice; what begins like no image may have no end, and is not read on."""
-    parts = [head := file.read(HEAD)]
-    if format_of(head):
-        most = free_memory() // 2
-        while part := file.read(1 << 20):
-            parts.append(part)
-            most -= len(part)
-            if most < 0:
-                raise MediaError(f"{what}: needs more memory than is free: make a file of it.")
-    return io.BytesIO(b"".join(parts))
+    with open_file(path, format_of) as file:
+        return read_open(file, str(path), alpha, max_pixels)
 
 
 def read_open(file: BinaryIO, what: str, alpha: bool = False, max_pixels: int | None = None) -> tuple[Array, Info]:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,7 @@ from zoo.arrays import Array
 from zoo.errors import InputError, MediaError
 from zoo.files import atomic_write
 from zoo.media.image_decode import Info, from_pil
-
-if TYPE_CHECKING:
-    pass
-from zoo.media.image_names import BYTES, encodable
+from zoo.media.sources import check_home, checked_path, is_folder
 
 WRITES = {
     ".png": "PNG",
@@ -42,16 +39,6 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 # Pixels on a side that a format can say. libjpeg stops before the 65,535 of the standard.
 _LARGEST = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
-
-
-def is_folder(output: str | os.PathLike[str]) -> bool:
-    """Whether an output is a folder: it exists as one, has no ending, or is a text that ends in a slash.
-
-    A ``Path`` has lost the slash: give what was typed.
-    """
-    text = os.fspath(output)
-    there = os.path.isdir(text)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
-    return there or text.endswith(("/", os.sep)) or not Path(text).suffix
 
 
 def ending(format: str | None = None) -> str:
@@ -92,14 +79,8 @@ def check_output(
         InputError: for a name, format or size that cannot be written.
         MediaError: for a place where nothing may be written.
     """
-    if not isinstance(path, (str, os.PathLike)) or not isinstance(text := os.fspath(path), str):
-        raise InputError(f"A path is a text or a Path, not {path!r}.")
-    if not text or "\0" in text or not encodable(text):
-        raise InputError(f"{text!r} is no path that can be written to: give another.")
-    target, suffix = Path(path), Path(path).suffix.lower()
-    if any(len(os.fsencode(part)) > BYTES for part in target.parts):
-        raise InputError(f"{path} is too long: a name takes at most {BYTES} bytes.")
-    folder = is_folder(path)
+    target = checked_path(path)
+    folder, suffix = is_folder(path), target.suffix.lower()
     if not folder and not format and suffix not in WRITES:
         raise InputError(f"{path}: {suffix} is no image format: use {', '.join(WRITES)}, or a folder.")
     kind = _kind(format or ("png" if folder else suffix))
@@ -111,11 +92,7 @@ def check_output(
         raise InputError(f"{path}: 16 bits are written as PNG, not as {kind}: use .png, or 8 bits.")
     if size:
         _check_size(str(path), kind, size)
-    home = target if folder and os.path.isdir(target) else target.parent  # noqa: PTH112 - is_dir raises for long names
-    while not os.path.lexists(home) and home != home.parent:
-        home = home.parent
-    if not os.path.isdir(home) or not os.access(home, os.W_OK):  # noqa: PTH112
-        raise MediaError(f"{path} cannot be written: {home} is not a folder that you may write to.")
+    check_home(path, folder)
 
 
 def _check_size(what: str, kind: str, size: tuple[int, int]) -> None:

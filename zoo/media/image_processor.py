@@ -14,9 +14,10 @@ from PIL import Image
 from zoo.arrays import Array
 from zoo.errors import InputError
 from zoo.media.base import Prepared, Processor
-from zoo.media.image_encode import check_output, is_folder, write_bands
+from zoo.media.image_encode import check_output, write_bands
 from zoo.media.image_fit import colours, crop_box, fit
 from zoo.media.images import Images
+from zoo.media.sources import is_folder
 
 
 class ImageProcessor(Processor[Images]):

@@ -20,12 +20,13 @@ from zoo.arrays import Array
 from zoo.errors import InputError, check_count
 from zoo.media.base import Samples
 from zoo.media.image_decode import Info, from_array, from_pil, opaque, read_open, read_path
+from zoo.media.image_encode import check_output, encode, ending, to_bytes, to_pil, write
+from zoo.media.image_names import file_names
 from zoo.media.image_paths import named_files
+from zoo.media.sources import check_path, is_folder, read_object
 
 if TYPE_CHECKING:
     import torch
-from zoo.media.image_encode import check_output, encode, ending, is_folder, to_bytes, to_pil, write
-from zoo.media.image_names import file_names
 
 
 class Images(Samples):
@@ -254,12 +255,8 @@ def _read(source: Any, alpha: bool, max_pixels: int | None, item: str = "") -> I
         raise InputError(
             f"{item or type(source).__name__} holds {source.noun}, and no images: give a path, or an array."
         )
-    elif isinstance(source, str) and source.startswith(("http://", "https://")):
-        raise InputError(f"{source} is an address, and nothing is fetched from the network here: download it first.")
     elif isinstance(source, (str, os.PathLike)):
-        if not os.fspath(source):  # an unset variable; Path would take it for the current folder
-            raise InputError("The path of an image is empty: name a file, or . for the current folder.")
-        for name, file in named_files(Path(source)):
+        for name, file in named_files(check_path(source, "an image")):
             yield name, *read_path(file, alpha, max_pixels)
     elif isinstance(source, (bytes, bytearray, memoryview)):
         yield "", *read_open(io.BytesIO(source), item or "The bytes", alpha, max_pixels)
@@ -273,7 +270,8 @@ def _read(source: Any, alpha: bool, max_pixels: int | None, item: str = "") -> I
         values = np.moveaxis(_numpy(source, item or "The tensor"), -3, -1)
         yield from (("", array, Info()) for array in from_array(values, alpha, item or "The tensor"))
     elif hasattr(source, "read"):
-        yield "", *_read_file_object(source, item, alpha, max_pixels)
+        what, content = read_object(source, item or "The file")
+        yield "", *read_open(io.BytesIO(content), what, alpha, max_pixels)
     elif isinstance(source, Iterable):
         for number, part in enumerate(source):
             yield from _read(part, alpha, max_pixels, f"Image {number}")
@@ -292,18 +290,3 @@ def _numpy(values: Any, what: str) -> npt.NDArray[Any]:
         return np.asarray(values)
     except (RuntimeError, TypeError, ValueError) as error:  # sparse, quantized, on the meta device, or no numbers
         raise InputError(f"{what} is no plain tensor or array: {str(error).splitlines()[0]}") from None
-
-
-def _read_file_object(source: Any, item: str, alpha: bool, max_pixels: int | None) -> tuple[Array, Info]:
-    """One image of an open file, from its beginning if it can go back."""
-    name = getattr(source, "name", None)
-    what = name if isinstance(name, str) and name else item or "The file"
-    try:
-        if hasattr(source, "seek") and getattr(source, "seekable", lambda: True)():
-            source.seek(0)
-        content = source.read()
-    except (OSError, ValueError) as error:  # closed, for writing only, or text of another encoding
-        raise InputError(f"{what} cannot be read: {error}: give a file opened with 'rb'.") from None
-    if not isinstance(content, (bytes, bytearray, memoryview)):
-        raise InputError(f"{what} gives {type(content).__name__}, not bytes: open it with 'rb'.")
-    return read_open(io.BytesIO(content), what, alpha, max_pixels)

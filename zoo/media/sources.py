@@ -12,7 +12,6 @@ from typing import Any, BinaryIO, NamedTuple
 
 from zoo.errors import InputError, MediaError
 from zoo.files import is_file
-from zoo.media.image_encode import is_folder
 from zoo.media.image_names import BYTES, encodable
 from zoo.media.image_paths import HEAD, LeftOut, files_below
 from zoo.memory import free_memory
@@ -83,19 +82,21 @@ def _head(path: Path) -> bytes:
 
 
 @contextmanager
-def opened(path: Path, kind: FileKind) -> Iterator[BinaryIO]:
+def open_file(path: Path, begins: Callable[[bytes], object]) -> Iterator[BinaryIO]:
     """A file, device or FIFO, open for reading; what cannot go back is read into memory first.
+
+    Args:
+        path: of the file.
+        begins: whether a file that begins with these bytes is read; one that is not may have no end.
 
     Raises:
         InputError: if there is none.
-        MediaError: if it cannot be read, is empty, or does not begin like its kind.
+        MediaError: if it cannot be read.
     """
     try:
         with path.open("rb") as file:
             regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-            source = file if regular else _drained(file, str(path), kind)
-            check_head(source, str(path), kind)
-            yield source
+            yield file if regular else _drained(file, str(path), begins)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None
     except OSError as error:
@@ -104,6 +105,19 @@ def opened(path: Path, kind: FileKind) -> Iterator[BinaryIO]:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{str(path)!r} is no path: {error}.") from None  # as with a NUL in it
+
+
+@contextmanager
+def opened(path: Path, kind: FileKind) -> Iterator[BinaryIO]:
+    """A file of a kind, as :func:`open_file` opens it.
+
+    Raises:
+        InputError: if there is none.
+        MediaError: if it cannot be read, is empty, or does not begin like its kind.
+    """
+    with open_file(path, kind.begins) as file:
+        check_head(file, str(path), kind)
+        yield file
 
 
 def check_head(file: BinaryIO, what: str, kind: FileKind) -> None:
@@ -120,10 +134,10 @@ def check_head(file: BinaryIO, what: str, kind: FileKind) -> None:
         raise MediaError(f"{what}: not {kind.one}, whatever the name says: use {kind.formats}.")
 
 
-def _drained(file: BinaryIO, what: str, kind: FileKind) -> BinaryIO:
+def _drained(file: BinaryIO, what: str, begins: Callable[[bytes], object]) -> BinaryIO:
     """All of a file that cannot be read twice; what does not begin like its kind may have no end: it is not read on."""
     parts = [head := file.read(HEAD)]
-    if kind.begins(head):
+    if begins(head):
         most = free_memory() // 2
         while part := file.read(1 << 20):
             parts.append(part)
@@ -162,6 +176,46 @@ def check_path(path: Any, noun: str) -> Path:
     return Path(text)
 
 
+def is_folder(output: str | os.PathLike[str]) -> bool:
+    """Whether an output is a folder: it exists as one, has no ending, or is a text that ends in a slash.
+
+    A ``Path`` has lost the slash: give what was typed.
+    """
+    text = os.fspath(output)
+    there = os.path.isdir(text)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+    return there or text.endswith(("/", os.sep)) or not Path(text).suffix
+
+
+def checked_path(path: Any) -> Path:
+    """The path of an output as one, after what is none was refused.
+
+    Raises:
+        InputError: for what is no path, and a name that no system takes.
+    """
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(text := os.fspath(path), str):
+        raise InputError(f"A path is a text or a Path, not {path!r}.")
+    if not text or "\0" in text or not encodable(text):
+        raise InputError(f"{text!r} is no path that can be written to: give another.")
+    target = Path(text)
+    if any(len(os.fsencode(part)) > BYTES for part in target.parts):
+        raise InputError(f"{text} is too long: a name takes at most {BYTES} bytes.")
+    return target
+
+
+def check_home(path: str | os.PathLike[str], folder: bool) -> None:
+    """Refuse an output, a file or a folder, for which there is no place.
+
+    Raises:
+        MediaError: for a place where nothing may be written.
+    """
+    target = Path(path)
+    home = target if folder and os.path.isdir(target) else target.parent  # noqa: PTH112 - is_dir raises for long names
+    while not os.path.lexists(home) and home != home.parent:
+        home = home.parent
+    if not os.path.isdir(home) or not os.access(home, os.W_OK):  # noqa: PTH112
+        raise MediaError(f"{path} cannot be written: {home} is not a folder that you may write to.")
+
+
 def check_target(path: Any, suffixes: Sequence[str], noun: str) -> bool:
     """Refuse an output that cannot work before any time is spent on it, and say whether it is a folder.
 
@@ -174,21 +228,11 @@ def check_target(path: Any, suffixes: Sequence[str], noun: str) -> bool:
         InputError: for a name that cannot be written.
         MediaError: for a place where nothing may be written.
     """
-    if not isinstance(path, (str, os.PathLike)) or not isinstance(text := os.fspath(path), str):
-        raise InputError(f"A path is a text or a Path, not {path!r}.")
-    if not text or "\0" in text or not encodable(text):
-        raise InputError(f"{text!r} is no path that can be written to: give another.")
-    target = Path(text)
-    if any(len(os.fsencode(part)) > BYTES for part in target.parts):
-        raise InputError(f"{text} is too long: a name takes at most {BYTES} bytes.")
+    target, text = checked_path(path), os.fspath(path)
     folder = is_folder(text)
     if not folder and target.suffix.lower() not in suffixes:
         raise InputError(f"{text}: {noun} are not written as {target.suffix}: use {', '.join(suffixes)}, or a folder.")
     if folder and is_file(target):
         raise InputError(f"{text} is a file and no folder: choose another output.")
-    home = target if folder and os.path.isdir(target) else target.parent  # noqa: PTH112 - is_dir raises for long names
-    while not os.path.lexists(home) and home != home.parent:
-        home = home.parent
-    if not os.path.isdir(home) or not os.access(home, os.W_OK):  # noqa: PTH112
-        raise MediaError(f"{text} cannot be written: {home} is not a folder that you may write to.")
+    check_home(text, folder)
     return folder
