@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from zoo.errors import InputError
@@ -86,22 +86,39 @@ def image_files(folder: Path, left_out: LeftOut | None = None) -> list[Path]:
     Raises:
         InputError: if there are none.
     """
+    return files_that(
+        folder,
+        lambda path: "" if path.suffix.lower() in READS else _no_image(path),
+        f"images: give {FORMATS}",
+        left_out,
+    )
+
+
+def files_that(folder: Path, why_not: Callable[[Path], str], wanted: str, left_out: LeftOut | None) -> list[Path]:
+    """The wanted files of a folder and of those inside it, hidden ones left out, in the order of their names.
+
+    Args:
+        folder: where to look.
+        why_not: why a file is not wanted; empty if it is.
+        wanted: the files, and the cure, for the error.
+        left_out: takes the path of every other file, and why it is left out.
+
+    Raises:
+        InputError: if there are none.
+    """
     skipped: LeftOut = []
     files = []
     depth = len(folder.parts)
     for path in files_below(folder, left_out=skipped):
-        if any(part.startswith(".") for part in path.parts[depth:]):
-            skipped.append((path, "hidden"))
-        elif path.suffix.lower() in READS:
-            files.append(path)
-        elif reason := _no_image(path):
+        hidden = any(part.startswith(".") for part in path.parts[depth:])
+        if reason := "hidden" if hidden else why_not(path):
             skipped.append((path, reason))
         else:
             files.append(path)
     if left_out is not None:
         left_out += skipped
     if not files:
-        raise InputError(f"{folder} holds no images: give {FORMATS}.")
+        raise InputError(f"{folder} holds no {wanted}.")
     return files
 
 
@@ -153,10 +170,10 @@ def named_files(path: Path, left_out: LeftOut | None = None) -> list[tuple[str, 
         left_out: as for :func:`image_files`.
     """
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
-        return [(_bare(file.relative_to(path)), file) for file in image_files(path, left_out)]
-    return [(_bare(Path(path.name)), path)]
+        return [(bare(file.relative_to(path), READS), file) for file in image_files(path, left_out)]
+    return [(bare(Path(path.name), READS), path)]
 
 
-def _bare(path: Path) -> str:
-    """A path without the ending of an image: ``v1.2`` keeps all of its name."""
-    return str(path.with_suffix("") if path.suffix.lower() in READS else path)
+def bare(path: Path, suffixes: Sequence[str]) -> str:
+    """A path without its ending, if that is one of these: ``v1.2`` keeps all of its name."""
+    return str(path.with_suffix("") if path.suffix.lower() in suffixes else path)

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 from zoo.errors import InputError, MediaError
 from zoo.files import is_file
 from zoo.media.image_names import BYTES, encodable
-from zoo.media.image_paths import HEAD, LeftOut, files_below
+from zoo.media.image_paths import HEAD, LeftOut, bare, files_that
 from zoo.memory import free_memory
 
 
@@ -50,27 +50,14 @@ def named_files(path: Path, kind: FileKind, left_out: LeftOut | None = None) -> 
         InputError: for a folder without such files.
     """
     if not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
-        return [(_bare(Path(path.name), kind), path)]
-    skipped: LeftOut = []
-    files = []
-    depth = len(path.parts)
-    for file in files_below(path, left_out=skipped):
-        if any(part.startswith(".") for part in file.parts[depth:]):
-            skipped.append((file, "hidden"))
-        elif file.suffix.lower() in kind.suffixes or kind.begins(_head(file)):
-            files.append(file)
-        else:
-            skipped.append((file, f"not {kind.one}"))
-    if left_out is not None:
-        left_out += skipped
-    if not files:
-        raise InputError(f"{path} holds no {kind.noun}: give {kind.formats}.")
-    return [(_bare(file.relative_to(path), kind), file) for file in files]
+        return [(bare(Path(path.name), kind.suffixes), path)]
 
+    def why_not(file: Path) -> str:
+        counts = file.suffix.lower() in kind.suffixes or kind.begins(_head(file))
+        return "" if counts else f"not {kind.one}"
 
-def _bare(path: Path, kind: FileKind) -> str:
-    """A path without the ending of its kind: ``v1.2`` keeps all of its name."""
-    return str(path.with_suffix("") if path.suffix.lower() in kind.suffixes else path)
+    files = files_that(path, why_not, f"{kind.noun}: give {kind.formats}", left_out)
+    return [(bare(file.relative_to(path), kind.suffixes), file) for file in files]
 
 
 def _head(path: Path) -> bytes:
