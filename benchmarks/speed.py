@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 import zoo
+from zoo.backends.torch_backend import TorchBackend
 from zoo.model import Generator, Model
 from zoo.networks import build
 from zoo.registry.facts import Format
@@ -64,7 +66,7 @@ def random_model(name: str, config: dict[str, Any], side: int) -> tuple[Model, T
             nn.init.kaiming_normal_(tensor)
         elif tensor.is_floating_point():
             tensor.fill_(1.0 if key.endswith(("running_var", "norm.weight", "weight")) else 0.0)
-    model.entry = entry
+    model.entry, model.backend = entry, TorchBackend(partial(build, entry))
     x, _ = model.example(model.calls[0], 1)
     with torch.inference_mode():
         loud = float(plain(model)(x).std())

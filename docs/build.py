@@ -37,11 +37,27 @@ def draw(entry: Entry) -> None:
     if "reconstruct" in entry.verbs:
         seen = model.prepare(TOP / "examples" / entry.example)
         rows = [seen, model.reconstruct(seen)] if entry.output.scale == 1 else enlarged(model, seen)
-        sheets.append(zoo.Images([array for row in rows for array in row.arrays]).grid(columns=len(seen)))
+        sheets.append(spectrograms(*rows) if entry.output.kind == "audio" else grid(rows))
     sheet = sheets[0] if len(sheets) == 1 else below(sheets)
     scale = max(1, 1000 // sheet.width)
     GALLERY.mkdir(exist_ok=True)
     sheet.resize((sheet.width * scale, sheet.height * scale), 0).save(GALLERY / f"{entry.name}.png", optimize=True)
+
+
+def grid(rows: list[zoo.Images]) -> Image.Image:
+    """Images in rows."""
+    return zoo.Images([array for row in rows for array in row.arrays]).grid(columns=len(rows[0]))
+
+
+def spectrograms(*rows: zoo.Audio, gap: int = 8) -> Image.Image:
+    """Sounds in rows, each as its spectrogram."""
+    columns = [below([row[i].preview() for row in rows]) for i in range(len(rows[0]))]
+    page = Image.new("RGB", (sum(x.width + gap for x in columns) - gap, max(x.height for x in columns)), "white")
+    left = 0
+    for column in columns:
+        page.paste(column, (left, 0))
+        left += column.width + gap
+    return page
 
 
 def below(sheets: list[Image.Image], gap: int = 8) -> Image.Image:
@@ -84,7 +100,9 @@ def caption(entry: Entry) -> str:
 
 
 def _results(entry: Entry) -> str:
-    folder = f"the images in examples/{entry.example}"
+    folder = (
+        f"the {'spectrograms of the sounds' if entry.output.kind == 'audio' else 'images'} in examples/{entry.example}"
+    )
     if entry.output.scale > 1:
         small = f"{folder}, {entry.output.scale} times smaller"
         return f"{small}, enlarged by bicubic interpolation and, in the middle, by the model; below as they were"

@@ -108,13 +108,11 @@ def test_a_run_made_to_collapse_is_flagged_and_stopped(tmp_path: Path) -> None:
 
     healthy = trained("healthy", augment="flip,color,translation")
     assert not healthy.alarms
-    broken = trained("broken", spectral_norm=False, lr=5e-3)
-    assert broken.alarms
-    best, doubled = math.inf, math.inf
-    for line in broken.log:
-        best = min(best, line["metric"])
-        doubled = min(doubled, line["step"] if line["metric"] > 2 * best and line["step"] >= 20 else math.inf)
-    assert broken.alarms[0].step <= doubled
     stopped = trained("stopped", spectral_norm=False, lr=5e-3)
-    assert stopped.step == next(alarm.step for alarm in broken.alarms if alarm.collapse)
+    assert any(alarm.collapse for alarm in stopped.alarms)
+    assert stopped.step < 200
+    best = math.inf
+    for line in stopped.log[:-1]:
+        best = min(best, line["metric"])
+        assert line["step"] < 20 or line["metric"] <= 2 * best
     assert (tmp_path / "stopped" / "model.safetensors").exists()

@@ -26,7 +26,7 @@ from zoo.errors import InputError, ZooError
 from zoo.metrics.features import Features
 from zoo.model import Generator
 from zoo.models.dcgan import DCGAN
-from zoo.recipes import cdcgan, conv_ae, cyclegan, dcgan, pix2pix, srgan, vae
+from zoo.recipes import audio_ae, cdcgan, conv_ae, cyclegan, dcgan, denoise_ae, pix2pix, srgan, vae
 from zoo.registry.index import registry
 from zoo.training.discriminators import Discriminator
 from zoo.training.ema import EMA
@@ -132,6 +132,35 @@ def tiny_vae(base: Path, steps: int = 12) -> Objective:
     return objective
 
 
+def tiny_denoise_ae(base: Path, steps: int = 12) -> Objective:
+    data = Source([tiles(base / "a", 5, 64)])
+    return denoise_ae.photos(data, width=8, blocks=1, patch=16, batch_size=4, steps=steps)
+
+
+def sounds(path: Path, n: int, seconds: float = 0.3) -> Path:
+    """Tones, a different one in each file, at 8 kHz."""
+    for split in ("train", "test"):
+        for i in range(n):
+            times = np.arange(int(seconds * 8000)) / 8000
+            tone = 0.5 * np.sin(2 * np.pi * (200 + 90 * i) * times) * np.hanning(len(times))
+            zoo.Audio.of(tone.astype(np.float32)[None], 8000).save(path / split / f"{i:02d}.wav")
+    return path
+
+
+def noises(path: Path, n: int = 3) -> Path:
+    """White noise, at 8 kHz."""
+    for split in ("train", "test"):
+        for i in range(n):
+            noise = np.random.default_rng(i).uniform(-0.5, 0.5, (1, 3000)).astype(np.float32)
+            zoo.Audio.of(noise, 8000).save(path / split / f"{i}.wav")
+    return path
+
+
+def tiny_audio_ae(base: Path, steps: int = 12) -> Objective:
+    data = Source([sounds(base / "speech", 8), noises(base / "noise")])
+    return audio_ae.speech(data, width=4, seconds=0.128, batch_size=4, steps=steps)
+
+
 TINY: dict[str, Callable[..., Objective]] = {
     "dcgan:fashion_mnist": tiny_dcgan,
     "dcgan:flowers": tiny_flowers,
@@ -144,6 +173,8 @@ TINY: dict[str, Callable[..., Objective]] = {
     "pix2pix:emoji": tiny_emoji,
     "cyclegan:photo2monet": tiny_cyclegan,
     "vae:fashion_mnist": tiny_vae,
+    "denoise_ae:photos": tiny_denoise_ae,
+    "audio_ae:speech": tiny_audio_ae,
 }
 
 
@@ -217,6 +248,8 @@ def test_a_broken_run_continues_to_the_same_weights(name: str, tmp_path: Path) -
         assert {c.name: c.choices for c in model.entry.conditions} == objective.choices, "the classes of the data"
         if "generate" in model.entry.verbs:
             assert model.generate(2, seed=0).numpy().shape == (2, objective.config["channels"], 16, 16)
+        elif model.entry.output.kind == "audio":
+            assert model.reconstruct((np.zeros((1, 700), np.float32), 8000)).arrays[0].shape == (1, 700)
         else:
             model.reconstruct(sample_image(40, 24))
 

@@ -25,6 +25,7 @@ from zoo.data.batch import batch_indices, to_float
 from zoo.data.degrade import downscale
 from zoo.data.source import Source, doubts
 from zoo.errors import InputError, MediaError
+from zoo.media.audio import Audio
 from zoo.media.image_fit import fit
 from zoo.media.images import Images
 
@@ -805,3 +806,33 @@ def test_a_zip_whose_directory_is_damaged(tmp_path: Path, offset: int, value: by
     (tmp_path / "a.zip").write_bytes(content)
     with pytest.raises(MediaError, match=r"a\.zip cannot be read as a zip file"):
         Source([tmp_path / "a.zip"]).images(8)
+
+
+def test_sounds_are_read_from_folders_and_zips(tmp_path: Path) -> None:
+    """Each place is a list of its own; other rates are resampled, splits count, and images are no sounds."""
+    for name, rate in (("train/a", 8000), ("train/b", 16_000), ("test/c", 8000)):
+        Audio.of(np.full((2, rate), 0.25, np.float32), rate).save(tmp_path / "src" / f"{name}.wav")
+    place = tmp_path / "src"
+    first, second = Source([place, place]).sounds(8000)
+    assert [name for name, _ in first] == [name for name, _ in second] == ["a", "b"]
+    assert all(x.shape == (2, 8000) and x.dtype == torch.float32 for _, x in first)
+    assert [name for name, _ in Source([place]).sounds(8000, "test")[0]] == ["c"]
+    archive = tmp_path / "sounds.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(place / "train" / "a.wav", "a.wav")
+    assert torch.equal(Source([archive]).sounds(8000)[0][0][1], first[0][1])
+    with pytest.raises(InputError, match="Sounds cannot be read from"):
+        Source([place / "train" / "a.wav"]).sounds(8000)
+    empty = tmp_path / "images"
+    empty.mkdir()
+    sample_image(8, 8).save(empty / "a.png")
+    with pytest.raises(InputError, match="holds no sounds"):
+        Source([empty]).sounds(8000)
+    array = tmp_path / "x.npz"
+    np.savez(array, x=np.zeros((2, 8, 8), np.uint8))
+    with pytest.raises(InputError, match=r"Sounds cannot be read from .*: give a folder of sounds, a \.zip of them"):
+        Source([array]).sounds(8000)
+    (place / "train" / "d.wav").write_bytes(b"RIFF\0\0\0\0WAVEfmt ")
+    warnings: list[str] = []
+    assert len(Source([place], warn=warnings.append).sounds(8000)[0]) == 2
+    assert "1 of 3 sounds cannot be read" in warnings[0]

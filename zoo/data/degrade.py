@@ -7,8 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from zoo.data.batch import Batch
 from zoo.data.source import pixels
 from zoo.errors import InputError
+from zoo.metrics.fidelity import rounded
 
 
 def downscale(x: Tensor, scale: int = 4) -> Tensor:
@@ -34,3 +36,30 @@ def downscale(x: Tensor, scale: int = 4) -> Tensor:
     mirrored = torch.from_numpy(np.pad(values, ((0, 0), (pad, pad), (pad, pad)), mode="symmetric"))
     small = F.interpolate(mirrored[None], size=(height + 8, width + 8), mode="bicubic", antialias=True)[0]
     return small[:, 4:-4, 4:-4].round().clamp(0, 255).to(torch.uint8)
+
+
+def gaussian_noise(x: Tensor, sigma: float, seed: int) -> Tensor:
+    """Images with white Gaussian noise, unclipped: the usual test of denoising.
+
+    Args:
+        x: in [-1, 1].
+        sigma: standard deviation of the noise in an image of 8 bits, from 0 to 255.
+        seed: of the noise.
+    """
+    noise = np.random.default_rng(seed).standard_normal(x.shape, np.float32)
+    return x + torch.from_numpy(noise) * (sigma / 127.5)
+
+
+def noisy(batch: Batch, most: float, in_file: float) -> Batch:
+    """A batch whose ``input`` is its ``target`` with noise, drawn from torch's random state.
+
+    Args:
+        batch: with images ``(N, C, H, W)`` in [-1, 1] as ``target``.
+        most: largest standard deviation of the noise, as for :func:`gaussian_noise`; each image has one of its own.
+        in_file: share of the images that are clipped and rounded to 8 bits, as a file holds them.
+    """
+    target = batch["target"]
+    n = len(target)
+    x = target + torch.randn_like(target) * (torch.rand(n, 1, 1, 1) * (most / 127.5))
+    filed = torch.rand(n, 1, 1, 1) < in_file
+    return {**batch, "input": torch.where(filed, rounded(x), x)}

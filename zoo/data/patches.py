@@ -1,4 +1,4 @@
-"""Patches of photos and of their degraded copies, such as smaller ones: batches for super-resolution."""
+"""Patches of photos and of their degraded copies, such as smaller ones: batches for restoration."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ MIXED = 0.3  # of the patches in a batch are mixed with another one
 class PatchBatches(Batches):
     """Random patches of photos: ``target``, and the part of the degraded photo that belongs to it as ``input``.
 
-    Patches are turned, mirrored and recoloured: colours change places, contrast and brightness vary, and a patch may be
-    mixed with another one. All of this is linear: where the degradation is linear, too, input and target stay those
-    that belong together.
+    Patches are turned and mirrored, and may be recoloured: colours change places, contrast and brightness vary, and a
+    patch may be mixed with another one. All of this is linear: where the degradation is linear, too, input and target
+    stay those that belong together.
 
     Args:
         photos: uint8 ``(C, H, W)``, of any sizes.
-        degrade: from a photo to uint8 ``(C, H // scale, W // scale)``.
+        degrade: from a photo to uint8 ``(C, H // scale, W // scale)``; None for the photo itself.
         scale: how many times larger targets are than inputs.
         patch: side of the inputs.
+        recolour: whether patches are recoloured.
+        augment: from a batch to a batch, as for :class:`~zoo.data.batch.ArrayBatches`.
         sizes: each photo is also used at these sizes, relative to its own.
 
     Raises:
@@ -36,13 +38,16 @@ class PatchBatches(Batches):
     def __init__(
         self,
         photos: Sequence[Tensor],
-        degrade: Callable[[Tensor], Tensor],
+        degrade: Callable[[Tensor], Tensor] | None = None,
         *,
-        scale: int,
+        scale: int = 1,
         patch: int,
         sizes: Sequence[float] = (1.0, 0.8, 0.6),
+        recolour: bool = True,
+        augment: Callable[[Batch], Batch] | None = None,
     ) -> None:
         self.photos, self.scale, self.patch = photos, scale, patch
+        self.recolour, self.augment = recolour, augment
         pairs = [degraded_pair(_resized(x, factor), degrade, scale) for x in photos for factor in sizes]
         self.pairs = [pair for pair in pairs if min(pair[0].shape[1:]) >= patch]
         if not self.pairs:
@@ -75,17 +80,19 @@ class PatchBatches(Batches):
                 x = x.flip(2) if mirrored else x
                 x = x.flip(1) if upside_down else x
                 x = x.transpose(1, 2) if turned else x
-                patches.append(to_float(x[colours]) * gain + shift * (1 - gain))
-        own = np.where(rng.random(len(inputs)) < MIXED, rng.uniform(0.5, 1, len(inputs)), 1)
-        weight = torch.from_numpy(own).float()[:, None, None, None]
-        both = (torch.stack(patches) for patches in (inputs, targets))
-        x, y = (torch.lerp(patches.roll(1, 0), patches, weight) for patches in both)
-        return {"input": x, "target": y}
+                patches.append(to_float(x[colours]) * gain + shift * (1 - gain) if self.recolour else to_float(x))
+        x, y = torch.stack(inputs), torch.stack(targets)
+        if self.recolour:
+            own = np.where(rng.random(len(inputs)) < MIXED, rng.uniform(0.5, 1, len(inputs)), 1)
+            weight = torch.from_numpy(own).float()[:, None, None, None]
+            x, y = (torch.lerp(patches.roll(1, 0), patches, weight) for patches in (x, y))
+        batch = {"input": x, "target": y}
+        return self.augment(batch) if self.augment else batch
 
 
-def degraded_pair(photo: Tensor, degrade: Callable[[Tensor], Tensor], scale: int) -> tuple[Tensor, Tensor]:
+def degraded_pair(photo: Tensor, degrade: Callable[[Tensor], Tensor] | None, scale: int) -> tuple[Tensor, Tensor]:
     """A uint8 photo ``(C, H, W)`` after ``degrade``, and the part of the photo that this shows."""
-    small = degrade(photo)
+    small = degrade(photo) if degrade else photo
     return small, photo[:, : small.shape[1] * scale, : small.shape[2] * scale]
 
 

@@ -23,13 +23,16 @@ from torch import Tensor
 
 from zoo.arrays import Array
 from zoo.errors import InputError, MediaError, NoSplitError, ZooError
+from zoo.media.audio import resample
+from zoo.media.audio_decode import SOUNDS, read_sound
 from zoo.media.image_decode import decode, from_array
 from zoo.media.image_paths import READS, files_below
 from zoo.memory import free_memory
 
 Bytes = npt.NDArray[np.uint8]
 
-ACCEPTED = "a folder of images, a .zip of them, a folder inside a .zip, an .npz, an .npz.xz, or datasets:OWNER/NAME"
+FILES = "a folder of {}, a .zip of them, or a folder inside a .zip"
+ACCEPTED = f"{FILES.format('images')}, an .npz, an .npz.xz, or datasets:OWNER/NAME".replace(" or a", " a", 1)
 # The folder of a split; trainA and trainB, as CycleGAN's data sets have them, are the folders A and B of train.
 _SPLIT = re.compile(r"(?i:(train)(?:ing)?|(test)(?:ing)?|(val)(?:id|idation)?)([AB]?)")
 _HIDDEN = re.compile(r"(^|/)(\.|__MACOSX/)")
@@ -40,12 +43,40 @@ TABLE = 100 << 20  # bytes of labels.csv
 
 
 @dataclass(frozen=True)
+class Kind:
+    """What sort of files is read.
+
+    Attributes:
+        noun: what they are called, in the plural.
+        endings: of their names.
+        decode: from an open file, and what errors call it, to an array.
+    """
+
+    noun: str
+    endings: tuple[str, ...]
+    decode: Callable[[BinaryIO, str], Array]
+
+
+IMAGES = Kind("images", READS, decode)
+
+
+def sounds(rate: int) -> Kind:
+    """Sounds, resampled to ``rate``: float32 ``(C, T)`` in [-1, 1]."""
+
+    def load(file: BinaryIO, what: str) -> Array:
+        own, array = read_sound(file, what)
+        return resample(array, own, rate, what)
+
+    return Kind("sounds", SOUNDS.suffixes, load)
+
+
+@dataclass(frozen=True)
 class Place:
-    """Images, or pairs of them, that are not read yet; messages call the place ``where``."""
+    """Images, or pairs of them, or sounds, that are not read yet; messages call the place ``where``."""
 
     where: str
     names: list[str]  # files with their endings; numbers, for an array or a table of the Hub
-    load: Callable[[int], tuple[Array, ...]]  # float32 (C, H, W) in [0, 1]; a MediaError is `what: reason: cure`
+    load: Callable[[int], tuple[Array, ...]]  # as Kind.decode; a MediaError is `what: reason: cure`
     labels: npt.NDArray[np.int64] | None = None
     classes: tuple[str, ...] = ()
     array: Bytes | None = None  # (N, H, W) or (N, H, W, C)
@@ -90,19 +121,20 @@ def check_named(option: str, value: str | Path) -> None:
         raise InputError(f"{option} is empty: name a path; a variable of the shell may not be set.")
 
 
-def open_place(place: str, split: str) -> Place:
+def open_place(place: str, split: str, kind: Kind = IMAGES) -> Place:
     """What a place holds of a split."""
-    if place.startswith("datasets:"):
+    if kind is IMAGES and place.startswith("datasets:"):
         return _hub(place, split)
     path, inner = locate(place)
     where = str(Path(place))
     if path.is_dir():
         files = {file.relative_to(path).as_posix() for file in files_below(path)}
-        return _files(where, files, lambda name, most: _read(path / name, most), split)
-    if path.name.lower().endswith((".npz", ".npz.xz")):
+        return _files(where, files, lambda name, most: _read(path / name, most), split, kind)
+    if kind is IMAGES and path.name.lower().endswith((".npz", ".npz.xz")):
         return _npz(where, path, inner, split)
     if path.suffix.lower() != ".zip":
-        raise InputError(f"Images cannot be read from {where}: give {ACCEPTED}.")
+        accepted = ACCEPTED if kind is IMAGES else FILES.format(kind.noun)
+        raise InputError(f"{kind.noun.capitalize()} cannot be read from {where}: give {accepted}.")
     try:
         archive = zipfile.ZipFile(path)
     except Exception as error:  # what a damaged directory of an archive raises is not written down anywhere
@@ -115,7 +147,7 @@ def open_place(place: str, split: str) -> Place:
     if not files and inner:
         folders = sorted({name.rpartition("/")[0] for name in members if "/" in name and not _HIDDEN.search(name)})
         raise InputError(f"{path} has no {inner}: it has {some(folders, 5) or 'no folders'}.")
-    return _files(where, files, lambda name, most: _unpack(archive, root + name, most), split)
+    return _files(where, files, lambda name, most: _unpack(archive, root + name, most), split, kind)
 
 
 Read = Callable[[str, int], bytes]  # a file's path in its folder or zip, and how many bytes it may have
@@ -140,11 +172,11 @@ def _check_bytes(size: int, most: int) -> None:
         raise ValueError(f"{size / 1e9:,.1f} GB, and the limit is {most / 1e9:,.1f} GB")
 
 
-def _files(where: str, files: set[str], read: Read, split: str) -> Place:
-    """The images of a split among the files of a folder or zip."""
-    images = sorted(name for name in files if name.lower().endswith(READS) and not _HIDDEN.search(name))
+def _files(where: str, files: set[str], read: Read, split: str, kind: Kind) -> Place:
+    """The images of a split, or files of another kind, among those of a folder or zip."""
+    images = sorted(name for name in files if name.lower().endswith(kind.endings) and not _HIDDEN.search(name))
     if not images:
-        raise InputError(f"{where} holds no images ({', '.join(READS)}).")
+        raise InputError(f"{where} holds no {kind.noun} ({', '.join(kind.endings)}).")
     base = ""
     while f"{base}labels.csv" not in files:
         tops = {name[len(base) :].partition("/")[:2] for name in images}
@@ -161,7 +193,7 @@ def _files(where: str, files: set[str], read: Read, split: str) -> Place:
             rows.append((part, file, name, name.split("/")[0] if name.count("/") == 1 else None))
     splits = sorted({row[0] for row in rows if row[0]})
     if splits and split not in splits:
-        raise NoSplitError(f"{where} has no images of the split {split}: it has {', '.join(splits)}.")
+        raise NoSplitError(f"{where} has no {kind.noun} of the split {split}: it has {', '.join(splits)}.")
     chosen = [row for row in rows if row[0] == (split if splits else "")]
     kinds = [row[3] for row in chosen]
     # Classes of all splits, so that one that a split lacks does not shift the numbers of the others.
@@ -176,7 +208,7 @@ def _files(where: str, files: set[str], read: Read, split: str) -> Place:
         if file not in files:
             cure = "put it there, or take it out of labels.csv"
             raise MediaError(f"{where}/{file}: missing: {cure}.")
-        return _decode(lambda: read(file, LARGEST), f"{where}/{file}")
+        return _decode(lambda: read(file, LARGEST), f"{where}/{file}", kind)
 
     names = [row[2] for row in chosen]
     return Place(where, names, load, labels, tuple(classes), split=split if splits else "", beside=beside)
@@ -392,11 +424,11 @@ def join(sets: list[Place]) -> Place:
     )
 
 
-def _decode(read: Callable[[], bytes], what: str) -> tuple[Array]:
-    """One image; a MediaError for all that can be wrong with it."""
+def _decode(read: Callable[[], bytes], what: str, kind: Kind = IMAGES) -> tuple[Array]:
+    """One image or sound; a MediaError for all that can be wrong with it."""
     try:
         raw = read()
-        return (decode(io.BytesIO(raw), what),)
+        return (kind.decode(io.BytesIO(raw), what),)
     except FileNotFoundError:
         raise MediaError(f"{what}: missing: put it there.") from None
     except ZooError as error:

@@ -15,7 +15,20 @@ from PIL import Image
 from torch import Tensor
 
 from zoo.arrays import Array
-from zoo.data.places import ACCEPTED, Bytes, Place, check_memory, check_named, join, locate, open_place, some
+from zoo.data.places import (
+    ACCEPTED,
+    IMAGES,
+    Bytes,
+    Kind,
+    Place,
+    check_memory,
+    check_named,
+    join,
+    locate,
+    open_place,
+    some,
+    sounds,
+)
 from zoo.errors import InputError, MediaError, NoSplitError
 from zoo.media.image_fit import fit
 from zoo.memory import free_memory
@@ -159,6 +172,28 @@ class Source:
         self._note(x for _, x in photos)
         return photos
 
+    def sounds(self, rate: int, split: str = "train", least: int = 1) -> list[list[tuple[str, Tensor]]]:
+        """Name and float32 ``(C, T)`` in [-1, 1] of every sound, for each place a list.
+
+        Args:
+            rate: in Hz; sounds of another are resampled.
+            split: as for :meth:`images`.
+            least: how many sounds are needed in each place.
+
+        Raises:
+            InputError: also for places that are neither folders nor zips.
+        """
+        free, used, lists = free_memory(), 0, []
+        for one in self._open(split, sounds(rate)):
+            read: list[tuple[str, Tensor]] = []
+            for k, (x,) in self._usable(one, least, "sounds"):
+                used += x.nbytes
+                check_memory(one.where, used, free)
+                read.append((_stem(one.names[k]), torch.from_numpy(x)))
+            self._note(x for _, x in read)
+            lists.append(read)
+        return lists
+
     def pairs(
         self,
         size: Size,
@@ -213,9 +248,9 @@ class Source:
         a, b = (self._images(one, size, channels, least) for one in sets)
         return a, b
 
-    def _open(self, split: str) -> list[Place]:
+    def _open(self, split: str, kind: Kind = IMAGES) -> list[Place]:
         """The places of a split; what lies beside the splits is named."""
-        places = [open_place(path, split) for path in self.paths]
+        places = [open_place(path, split, kind) for path in self.paths]
         self.splits[split] = all(one.split for one in places)
         for one in places:
             if one.beside and self.strict:

@@ -1,4 +1,4 @@
-"""How near an image comes to the one that it should be."""
+"""How near an image or a sound comes to the one that it should be."""
 
 from __future__ import annotations
 
@@ -50,3 +50,23 @@ def perceptual_distance(a: Tensor, b: Tensor, features: Features) -> Tensor:
         x, y = (F.normalize(m.float(), dim=1, eps=1e-6) for m in maps)
         distances.append((x - y).square().sum(1).mean((1, 2)))
     return torch.stack(distances).sum(0)
+
+
+def si_sdr(estimate: Tensor, target: Tensor) -> float:
+    """Scale-invariant ratio of signal to distortion in dB of sounds ``(..., T)``, by torchmetrics; their mean.
+
+    Le Roux et al. 2019, https://arxiv.org/abs/1811.02508.
+    """
+    from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio
+
+    return float(scale_invariant_signal_distortion_ratio(estimate, target).mean())
+
+
+def stoi(estimate: Tensor, target: Tensor, rate: int) -> float:
+    """Short-time objective intelligibility of speech ``(T,)``, from 0 to 1, by pystoi.
+
+    Taal et al. 2011, https://doi.org/10.1109/TASL.2011.2114881.
+    """
+    from pystoi import stoi as measure
+
+    return float(measure(target.numpy(), estimate.numpy(), rate))

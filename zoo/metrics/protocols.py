@@ -150,6 +150,33 @@ _PROTOCOLS = (
         {"downscale": "MATLAB imresize, bicubic", "channel": "RGB", "bits": 8},
     ),
     Protocol(
+        r"psnr-rgb-noise(?P<sigma>\d+)",
+        "PSNR at noise of {sigma}",
+        "higher",
+        "Peak signal to noise ratio over the three colour channels (8 bits) of photos with white Gaussian noise of "
+        "standard deviation {sigma} (of 255), not clipped, from numpy's default_rng with the photo's number by name as "
+        "seed, averaged over photos.",
+        "dB",
+        "psnr",
+        {"channel": "RGB", "bits": 8},
+    ),
+    Protocol(
+        r"si-sdr-snr(?P<snr>\d+)",
+        "SI-SDR at {snr} dB",
+        "higher",
+        "Scale-invariant ratio of signal to distortion (Le Roux et al. 2019) of recordings under noise {snr} dB below "
+        "them, averaged over recordings; recording k, by name, is under noise k modulo their number, from the place on "
+        "that numpy's default_rng(k) draws first.",
+        "dB",
+    ),
+    Protocol(
+        r"stoi-snr(?P<snr>\d+)",
+        "STOI at {snr} dB",
+        "higher",
+        "Short-time objective intelligibility (Taal et al. 2011, pystoi), from 0 to 1, of recordings under noise {snr} "
+        "dB below them, mixed as for SI-SDR, measured over ten after the other and averaged.",
+    ),
+    Protocol(
         "mse",
         "mean squared error",
         "lower",
@@ -229,6 +256,7 @@ BASELINES = {
     "input": "the input itself, unchanged",
     "pca": "PCA with as many numbers as the code has, fitted to the training split",
     "bicubic": "bicubic enlargement",
+    "spectral_gating": "spectral gating, by noisereduce with its defaults",
     "uniform": "an equal share for each class",
     "l1_alone": "a network of the same size that was trained by L1 alone, for as long",
 }
@@ -241,7 +269,7 @@ def protocol(id: str) -> Protocol | None:
             groups = match.groupdict()
             parameters: dict[str, Any] = {key: int(x) for key, x in groups.items() if x.isdecimal()}
             extractor = groups.get("extractor", "")
-            name = known.name
+            name = known.name.format(**groups)
             if extractor:
                 parameters["extractor"] = extractor
                 short = EXTRACTORS[extractor].short if extractor in EXTRACTORS else extractor

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from zoo.metrics.features import Features
-from zoo.metrics.fidelity import luma, perceptual_distance, psnr, rounded
+from zoo.metrics.fidelity import luma, perceptual_distance, psnr, rounded, si_sdr
 from zoo.training.objective import sample_metrics
 from zoo.training.runtime import Runtime
 
@@ -64,24 +64,26 @@ class KernelDistance(Selection):
 
 
 class PSNR(Selection):
-    """Peak signal-to-noise ratio of the Y channel, 8 bits; the metric is its negative.
+    """Peak signal-to-noise ratio, 8 bits; the metric is its negative.
 
     Args:
         border: pixels that do not count at each edge.
+        luma: whether that of the Y channel, or of all channels.
     """
 
-    def __init__(self, border: int) -> None:
-        self.border = border
+    def __init__(self, border: int, luma: bool = True) -> None:
+        self.border, self.luma = border, luma
 
     def protocol(self, n: int) -> str:
-        return f"minus the PSNR in dB of {n:,} held-out photos, Y channel without {self.border} pixels at each edge"
+        where = f"{'Y channel' if self.luma else 'all channels'} without {self.border} pixels at each edge"
+        return f"minus the PSNR in dB of {n:,} held-out photos, {where}"
 
     def measure(self, outputs: Sequence[Tensor]) -> dict[str, float]:
         cut = slice(self.border, -self.border) if self.border else slice(None)
-        ratios = [
-            psnr(*(luma((x + 1) * 127.5)[..., cut, cut] for x in (rounded(output), target)))
-            for output, target in zip(outputs, self.targets, strict=True)
-        ]
+        ratios = []
+        for output, target in zip(outputs, self.targets, strict=True):
+            images = [((x + 1) * 127.5)[..., cut, cut] for x in (rounded(output), target)]
+            ratios.append(psnr(*map(luma, images) if self.luma else images))
         ratio = float(np.mean(ratios))
         return {"metric": -ratio, "psnr": ratio}
 
@@ -106,6 +108,17 @@ class PerceptualDistance(PSNR):
             for output, target in zip(outputs, self.targets, strict=True)
         ]
         return {**super().measure(outputs), "metric": float(np.mean(distances))}
+
+
+class SignalToDistortion(Selection):
+    """Scale-invariant ratio of signal to distortion of sounds; the metric is its negative."""
+
+    def protocol(self, n: int) -> str:
+        return f"minus the SI-SDR in dB of {n:,} held-out sounds"
+
+    def measure(self, outputs: Sequence[Tensor]) -> dict[str, float]:
+        ratio = float(np.mean([si_sdr(y, x) for y, x in zip(outputs, self.targets, strict=True)]))
+        return {"metric": -ratio, "si_sdr": ratio}
 
 
 def _l1(outputs: Sequence[Tensor], targets: Sequence[Tensor]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -57,6 +57,43 @@ class L1(Term):
     def loss(self, output: Tensor, batch: Batch, step: int) -> tuple[Tensor, Logs]:
         loss = F.l1_loss(output, batch["target"])
         return loss, {"loss_l1": loss.detach()}
+
+
+class Distortion(Term):
+    """Minus the ratio of signal to distortion in decibel, averaged over samples ``(N, C, T)``."""
+
+    def loss(self, output: Tensor, batch: Batch, step: int) -> tuple[Tensor, Logs]:
+        target = batch["target"]
+        signal, distortion = (x.square().sum((1, 2)) + 1e-6 for x in (target, output - target))
+        loss = 10 * (distortion / signal).log10().mean()
+        return loss, {"loss_distortion": loss.detach()}
+
+
+class Spectral(Term):
+    """Distance of magnitudes in spectrograms of several resolutions (Yamamoto et al. 2020).
+
+    https://arxiv.org/abs/1910.11480: spectral convergence and the mean absolute difference of logarithms.
+
+    Args:
+        weight: of the term.
+        windows: of the Fourier transforms, in samples; they move by a quarter.
+    """
+
+    def __init__(self, weight: float = 1.0, *, windows: Sequence[int] = (512, 256, 128)) -> None:
+        super().__init__(weight)
+        self.windows = windows
+
+    def loss(self, output: Tensor, batch: Batch, step: int) -> tuple[Tensor, Logs]:
+        losses = []
+        for size in self.windows:
+            window = torch.hann_window(size, device=output.device)
+            ours, theirs = (
+                torch.stft(x.flatten(0, 1), size, size // 4, window=window, return_complex=True).abs().clamp(min=1e-4)
+                for x in (output, batch["target"])
+            )
+            losses.append((theirs - ours).norm() / theirs.norm() + (theirs.log() - ours.log()).abs().mean())
+        loss = torch.stack(losses).mean()
+        return loss, {"loss_spectral": loss.detach()}
 
 
 class Checkerboard(Term):
