@@ -37,7 +37,7 @@ def draw(entry: Entry) -> None:
     if "reconstruct" in entry.verbs:
         seen = model.prepare(TOP / "examples" / entry.example)
         rows = [seen, model.reconstruct(seen)] if entry.output.scale == 1 else enlarged(model, seen)
-        sheets.append(spectrograms(*rows) if entry.output.kind == "audio" else grid(rows))
+        sheets.append(spectrograms(rows) if entry.output.kind == "audio" else grid(rows))
     sheet = sheets[0] if len(sheets) == 1 else below(sheets)
     scale = max(1, 1000 // sheet.width)
     GALLERY.mkdir(exist_ok=True)
@@ -49,15 +49,11 @@ def grid(rows: list[zoo.Images]) -> Image.Image:
     return zoo.Images([array for row in rows for array in row.arrays]).grid(columns=len(rows[0]))
 
 
-def spectrograms(*rows: zoo.Audio, gap: int = 8) -> Image.Image:
-    """Sounds in rows, each as its spectrogram."""
-    columns = [below([row[i].preview() for row in rows]) for i in range(len(rows[0]))]
-    page = Image.new("RGB", (sum(x.width + gap for x in columns) - gap, max(x.height for x in columns)), "white")
-    left = 0
-    for column in columns:
-        page.paste(column, (left, 0))
-        left += column.width + gap
-    return page
+def spectrograms(rows: list[zoo.Audio], columns: int = 3) -> Image.Image:
+    """Sounds as spectrograms in rows, a few columns at a time."""
+    images = [[sound.preview() for sound in row] for row in rows]
+    groups = [[row[first : first + columns] for row in images] for first in range(0, len(images[0]), columns)]
+    return below([grid([zoo.Images.of(row) for row in group]) for group in groups])
 
 
 def below(sheets: list[Image.Image], gap: int = 8) -> Image.Image:

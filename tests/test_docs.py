@@ -57,7 +57,9 @@ def test_the_tour_as_commands(workplace: Path, zoo_command: Callable[..., Result
     assert (workplace / "weights" / "dcgan.fashion-mnist" / "config.json").exists()
 
 
-@pytest.mark.parametrize("heading", ["Denoise", "Sound", "Video", "Molecules", "Interpolate", "Project", "Save and share"])
+@pytest.mark.parametrize(
+    "heading", ["Denoise", "Sound", "Video", "Molecules", "Interpolate", "Project", "Save and share"]
+)
 def test_a_section_of_the_guide_runs(workplace: Path, heading: str) -> None:
     (section,) = blocks(TOP / "docs" / "guide.md", rf"^## {heading}\n(.*?)(?=^## )")
     (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)

@@ -71,6 +71,7 @@ class Protocol:
         hub: the metric's type in the ``model-index`` of a card on the Hugging Face Hub.
         parameters: of the measurement; ``size`` in pixels.
         extractor: identifier of the feature extractor of a distance.
+        noun: what is counted, in the plural.
     """
 
     id: str
@@ -81,6 +82,7 @@ class Protocol:
     hub: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     extractor: str = ""
+    noun: str = "images"
 
 
 _CLASSIFIER = "a small convolutional classifier that was trained on the training split"
@@ -168,6 +170,7 @@ _PROTOCOLS = (
         "them, averaged over recordings; recording k, by name, is under noise k modulo their number, from the place on "
         "that numpy's default_rng(k) draws first.",
         "dB",
+        noun="recordings",
     ),
     Protocol(
         r"stoi-snr(?P<snr>\d+)",
@@ -175,6 +178,7 @@ _PROTOCOLS = (
         "higher",
         "Short-time objective intelligibility (Taal et al. 2011, pystoi), from 0 to 1, of recordings under noise {snr} "
         "dB below them, mixed as for SI-SDR, measured over ten after the other and averaged.",
+        noun="recordings",
     ),
     Protocol(
         "mse",

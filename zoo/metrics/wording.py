@@ -40,13 +40,13 @@ def baselines(row: Metric) -> str:
 
 def measured_on(row: Metric) -> str:
     """Which images were measured: ``Fashion-MNIST test, 10,000 images, seed 0``."""
-    known = datasets().get(row.dataset)
+    known, measure = datasets().get(row.dataset), protocol(row.protocol)
     parts = [
         " ".join(filter(None, (known.name if known else row.dataset, row.split))),
-        f"{row.n:,} images" if row.n else "",
+        f"{row.n:,} {measure.noun if measure else 'images'}" if row.n else "",
         f"seed {row.seed}" if row.seed is not None else "",
         *(f"{key.replace('_', ' ')} {setting}" for key, setting in row.settings.items()),
-        row.note if protocol(row.protocol) else "",
+        row.note if measure else "",
     ]
     return ", ".join(filter(None, parts))
 

@@ -54,18 +54,18 @@ class AudioAE(Model):
                     *(nn.Conv1d(width, 2 * width, 1), nn.GLU(1)),
                 )
             )
+            longer = nn.ConvTranspose1d(width, before, kernel, stride, padding)
             self.decoder.insert(
                 0,
                 nn.Sequential(
                     *(nn.Conv1d(width, 2 * width, 3, padding=1), nn.GLU(1)),
-                    nn.ConvTranspose1d(width, before, kernel, stride, padding),
+                    longer if before > 1 else zeroed(longer),
                     *([nn.ReLU()] if before > 1 else []),
                 ),
             )
             before = width
         self.lstm = nn.LSTM(before, hidden, layers, batch_first=True, bidirectional=True)
         self.joined = nn.Linear(2 * hidden, before)
-        zeroed(self.decoder[-1][-1])
 
     def forward(self, x: Tensor) -> Tensor:
         """Mono sounds ``(N, 1, T)`` in [-1, 1] to those without noise, of the same length.

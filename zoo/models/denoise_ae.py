@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -57,11 +58,11 @@ class DenoiseAE(Model):
             return nn.ConvTranspose2d(coarse, fine, 2, stride=2, bias=False)
 
         self.head = nn.Sequential(nn.PixelUnshuffle(patch), nn.Conv2d(depth, widths[0], 3, padding=1, bias=False))
-        self.down = nn.ModuleList(
+        self.down: Any = nn.ModuleList(
             nn.ModuleList([residual(fine), coarser(fine, coarse)]) for fine, coarse in pairwise(widths)
         )
         self.middle = residual(widths[-1])
-        self.up = nn.ModuleList(
+        self.up: Any = nn.ModuleList(
             nn.ModuleList([finer(coarse, fine), residual(fine)]) for coarse, fine in pairwise(reversed(widths))
         )
         self.tail = nn.Sequential(zeroed(nn.Conv2d(widths[0], depth, 3, padding=1, bias=False)), nn.PixelShuffle(patch))
