@@ -7,10 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zoo.data.batch import Batch
+from zoo.data.batch import Batch, to_float
 from zoo.data.source import pixels
 from zoo.errors import InputError
-from zoo.metrics.fidelity import rounded
 
 
 def downscale(x: Tensor, scale: int = 4) -> Tensor:
@@ -62,4 +61,4 @@ def noisy(batch: Batch, most: float, in_file: float) -> Batch:
     n = len(target)
     x = target + torch.randn_like(target) * (torch.rand(n, 1, 1, 1) * (most / 127.5))
     filed = torch.rand(n, 1, 1, 1) < in_file
-    return {**batch, "input": torch.where(filed, rounded(x), x)}
+    return {**batch, "input": torch.where(filed, to_float(((x + 1) * 127.5).round().clamp(0, 255)), x)}
