@@ -14,6 +14,7 @@ import struct
 import subprocess
 import time
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
@@ -34,6 +35,9 @@ from zoo.networks import build, read_state
 from zoo.registry import schema
 from zoo.registry.discovery import own_registry
 from zoo.registry.index import from_config, info
+from zoo.tasks.compressed import PREFIX, Header, Photo, symbols_of
+from zoo.tasks.compressed import read as read_compressed
+from zoo.tasks.compressed import write as write_compressed
 from zoo.weights.resolve import entry_of
 from zoo.weights.verify import read_header
 
@@ -428,6 +432,30 @@ def labels(rng: Chance) -> Case:
     return Case(files, partial(_train, "", kind))
 
 
+# Compressed photos.
+
+
+def compressed(rng: Chance) -> Case:
+    """Files of `zoo compress`, with a checksum that is right."""
+    photos = tuple(Photo(name, (8, 8), (2, 2, 1)) for name in ("a", "b"))
+    symbols = np.array([[1, -2], [0, 5], [3, 3], [-4, 0]], np.int32)
+    whole = write_compressed(Header("toy.toy", "0" * 64, photos, (1, -3), 2.0, 5), symbols)
+    end = PREFIX.size + PREFIX.unpack_from(whole)[2]
+    header = as_json(shaken(rng, json.loads(zlib.decompress(whole[PREFIX.size : end]))), rng)
+    packed = zlib.compress(header) if rng.one_in(2) else damaged(rng, zlib.compress(header))
+    rest = len(packed).to_bytes(4, "little") + packed + damaged(rng, whole[end:])
+    content = whole[:4] + zlib.crc32(rest).to_bytes(4, "little") + rest
+
+    def look(folder: Path) -> None:
+        facts, coded = read_compressed((folder / "photos.zooc").read_bytes())
+        if facts.rows * len(facts.steps) < 10_000:  # a model says how many there may be
+            found = symbols_of(facts, coded)
+            assert found.shape == (facts.rows, len(facts.steps))
+            assert np.abs(found).max() <= max(1, facts.largest)
+
+    return Case({"photos.zooc": content}, look)
+
+
 TARGETS: dict[str, Callable[[Chance], Case]] = {
     "headers": headers,
     "pickles": pickles,
@@ -437,6 +465,7 @@ TARGETS: dict[str, Callable[[Chance], Case]] = {
     "yaml": yaml_,
     "arrays": arrays,
     "labels": labels,
+    "compressed": compressed,
 }
 
 # What must be caught: `python -m tests.fuzz fault-hang --cases 1` fails, or the fuzzer does.
