@@ -1,4 +1,4 @@
-"""Commands for tasks: interpolate, project."""
+"""Commands for tasks: interpolate, project, edit."""
 
 from __future__ import annotations
 
@@ -192,3 +192,70 @@ def project(
         as_json({**facts, "input": str(image)})
     else:
         say(f"{target}, and its latent in {latents}: error {projection.error:.4f}, seed {seed}")
+
+
+@click.command()
+@click.argument("name", shell_complete=complete_names)
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=PathType())
+@click.option("--towards", multiple=True, type=PathType(), help="Images that have what is to be added, or a folder.")
+@click.option("--from", "away", multiple=True, type=PathType(), help="Images that do not have it, or a folder.")
+@click.option("--strength", type=float, help="How far from --from to --towards; below 0 backwards. [default: 1]")
+@click.option("-o", "--output", type=click.Path(), help="An image, a folder, or - [default: IMAGE-NAME.png]")
+@click.option("--compare", is_flag=True, help="Put each image, as the model sees it, before its result.")
+@partial(model_options, leave_out=("engine", "runtime"))
+def edit(
+    name: str,
+    images: Sequence[Path],
+    towards: Sequence[Path],
+    away: Sequence[Path],
+    strength: float | None,
+    output: str | None,
+    compare: bool,
+    loading: dict[str, Any],
+    conditions: Sequence[str],
+    format: str | None,
+    bits: int | None,
+    json_: bool,
+) -> None:
+    """Add attributes to images, or remove them: 1 adds one, -1 removes it, and other numbers do it more or less.
+
+    The attributes of a model stand in `zoo info NAME`; others are learnt from images with and without.
+
+    \b
+    zoo edit vae.avatars face.png -c glasses=1 -c smiling=-1 -o edited.png
+    zoo edit vae.avatars face.png --towards hats/ --from bare/ -o edited.png
+    """  # noqa: D301 - click takes the character itself
+    from zoo.media.image_encode import ending
+    from zoo.media.images import Images
+    from zoo.media.inputs import named_inputs
+
+    if bool(towards) != bool(away) or (strength is not None and not towards):
+        raise InputError("--towards, --from and --strength belong together: give images with and images without.")
+    for path in (*images, *towards, *away):
+        if path == STANDARD or not path.exists():
+            raise InputError(f"{path} {'is no file' if path == STANDARD else 'does not exist'}: name files or folders.")
+    named = [one for path in images for one in named_inputs("image", path)]
+    single = f"{named[0][0].rpartition('/')[2]}-" if len(named) == 1 else ""
+    out = Output.of(
+        f"{single}{default_output(name, ending(format))}" if output is None else output, format, bits, "image"
+    )
+    texts = parse_pairs(conditions)
+    jobs = settle(named, out.path, out.ending, False)[0] if out.folder else [(path, out.path) for _, path in named]
+    keep_inputs([target for _, target in jobs], [path for path, _ in jobs] + [*towards, *away, *files_in(texts)])
+    model = ready(verb="reconstruct", **loading)
+    from zoo.tasks.edit import edit as change
+
+    learnt = {"towards": list(towards), "away": list(away), "strength": 1.0 if strength is None else strength}
+    values = keywords(values_of(model.entry, texts, sample_names(1)))
+    seen = model.prepare([path for path, _ in jobs])
+    edited = change(model, seen, progress=sys.stderr.isatty(), **(learnt if towards else {}), **values)
+    shown = [Images.concat([seen[i], edited[i]]) if compare else edited[i] for i in range(len(jobs))]
+    if out.folder:
+        for (_, target), result in zip(jobs, shown, strict=True):
+            replace(out, path=target, folder=False).deliver(result)
+        remember(jobs, out.path)
+    else:
+        out.check_sheet(len(jobs) * (1 + compare), shown[0].arrays[0].shape[1:])
+        out.deliver(Images.concat(shown))
+    records = [{"input": str(path), "output": str(target)} for path, target in jobs]
+    report(json_, out, len(jobs), results=records)

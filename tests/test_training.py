@@ -161,6 +161,17 @@ def tiny_audio_ae(base: Path, steps: int = 12) -> Objective:
     return audio_ae.speech(data, width=4, seconds=0.128, batch_size=4, steps=steps)
 
 
+def tiny_avatars(base: Path, steps: int = 12) -> Objective:
+    folder(base / "a", 64)
+    images = np.stack([np.asarray(Image.open(base / "a" / f"{i:03d}.png")) for i in range(64)])
+    bright = (images.mean((1, 2, 3)) > images.mean())[:, None]
+    np.savez(base / "a.npz", x_train=images, attributes_train=bright, attribute_names=["bright"])
+    options: dict[str, Any] = {"size": 16, "latent": 4, "d_width": 8, "batch_size": 8, "steps": steps}
+    objective = vae.avatars(Source([base / "a.npz"]), RANDOM, **options)
+    objective.n_samples = 64
+    return objective
+
+
 TINY: dict[str, Callable[..., Objective]] = {
     "dcgan:fashion_mnist": tiny_dcgan,
     "dcgan:flowers": tiny_flowers,
@@ -172,6 +183,7 @@ TINY: dict[str, Callable[..., Objective]] = {
     "pix2pix:facades": tiny_pix2pix,
     "pix2pix:emoji": tiny_emoji,
     "cyclegan:photo2monet": tiny_cyclegan,
+    "vae:avatars": tiny_avatars,
     "vae:fashion_mnist": tiny_vae,
     "denoise_ae:photos": tiny_denoise_ae,
     "audio_ae:speech": tiny_audio_ae,

@@ -375,6 +375,29 @@ def arrays(path: Path, **values: Any) -> Path:
     return path
 
 
+def test_attributes_of_arrays(tmp_path: Path) -> None:
+    x, names = RNG.integers(0, 256, (4, 5, 7), np.uint8), np.array(["hat", "tie"])
+    has = np.array([[0, 1], [1, 1], [0, 0], [1, 0]])
+    path = arrays(tmp_path / "a.npz", x_train=x, attributes_train=has, x_test=x[:2], attribute_names=names)
+    images = Source([path]).images(None)
+    assert images.attributes is not None
+    assert (images.attribute_names, images.attributes.tolist()) == (("hat", "tie"), has.tolist())
+    some = images.take(torch.tensor([True, False, False, True]))
+    assert some.attributes is not None
+    assert some.attributes.tolist() == [[0, 1], [1, 0]]
+    assert Source([path]).images(None, split="test").attributes is None
+    twice = Source([path, path]).images(None)
+    assert twice.attributes is not None
+    assert twice.attributes.shape == (8, 2)
+    assert Source([path, arrays(tmp_path / "b.npz", x_train=x)]).images(None).attributes is None
+    for wrong in (has[:3], has[:, :1], 2 * has, has.astype(np.float32)):
+        arrays(tmp_path / "c.npz", x_train=x, attributes_train=wrong, attribute_names=names)
+        with pytest.raises(
+            InputError, match="attributes_train must be 0 or 1 for each of the 4 images and each of the 2"
+        ):
+            Source([tmp_path / "c.npz"]).images(None)
+
+
 def test_arrays_with_splits(tmp_path: Path) -> None:
     x = RNG.integers(0, 256, (6, 5, 7), np.uint8)
     path = arrays(tmp_path / "a.npz", x_train=x, y_train=np.arange(6, dtype=np.uint8) % 3, x_test=x[:2])

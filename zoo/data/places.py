@@ -80,6 +80,8 @@ class Place:
     labels: npt.NDArray[np.int64] | None = None
     classes: tuple[str, ...] = ()
     array: Bytes | None = None  # (N, H, W) or (N, H, W, C)
+    attributes: Bytes | None = None  # (N, A), 1 where an image has one
+    attribute_names: tuple[str, ...] = ()
     split: str = ""  # which of several it is
     beside: str = ""  # what is left out, since it lies beside the splits
 
@@ -304,6 +306,8 @@ def _npz(where: str, path: Path, key: str, split: str) -> Place:
                 x = np.ascontiguousarray(arrays[key])
                 target = f"y{key[1:]}" if key.startswith("x") else "y"
                 y = arrays[target].reshape(-1) if target in arrays else None
+                attributes = arrays.get(f"attributes{key[1:]}") if key.startswith("x") else None
+                words = arrays["attribute_names"] if "attribute_names" in arrays else np.empty(0, str)
     except ZooError:
         raise
     except Exception as error:  # numpy reads the header as Python: a damaged one can raise anything
@@ -316,9 +320,25 @@ def _npz(where: str, path: Path, key: str, split: str) -> Place:
         raise InputError(f"{where}: {key} is {x.shape}: images are (N, H, W) or (N, H, W, C) with C from 1 to 4.")
     if y is not None and (y.dtype.kind not in "iu" or len(y) != len(x) or y.min() < 0 or y.max() > 65535):
         raise InputError(f"{where}: {target} must be the class of each of the {len(x):,} images, a number from 0.")
+    if attributes is not None:
+        shape = (len(x), len(words))
+        if attributes.shape != shape or attributes.dtype.kind not in "biu" or not np.isin(attributes, (0, 1)).all():
+            raise InputError(
+                f"{where}: attributes{key[1:]} must be 0 or 1 for each of the {len(x):,} images and each of the "
+                f"{len(words)} attribute_names, not {attributes.dtype} {attributes.shape}."
+            )
     labels = None if y is None else y.astype(np.int64)
-    classes = () if labels is None else tuple(str(i) for i in range(int(labels.max()) + 1))
-    return Place(where, _numbers(len(x)), lambda k: tuple(from_array(x[k])), labels, classes, x, split if named else "")
+    return Place(
+        where,
+        _numbers(len(x)),
+        lambda k: tuple(from_array(x[k])),
+        labels,
+        () if labels is None else tuple(str(i) for i in range(int(labels.max()) + 1)),
+        x,
+        None if attributes is None else attributes.astype(np.uint8),
+        () if attributes is None else tuple(map(str, words)),
+        split if named else "",
+    )
 
 
 @contextmanager
@@ -413,6 +433,8 @@ def join(sets: list[Place]) -> Place:
         classes = tuple(sorted({kind for one in sets for kind in one.classes}))
     labels = [np.array([classes.index(c) for c in one.classes])[one.labels] for one in sets if one.labels is not None]
     complete = len(labels) == len(sets)
+    attributes = [one.attributes for one in sets if one.attributes is not None]
+    described = len(attributes) == len(sets) and len({one.attribute_names for one in sets}) == 1
     named = any("." in one.names[0] for one in sets)  # images of arrays have numbers for names
     return Place(
         " and ".join(one.where for one in sets),
@@ -421,6 +443,8 @@ def join(sets: list[Place]) -> Place:
         np.concatenate(labels) if complete else None,
         classes if complete else (),
         np.concatenate(arrays) if same else None,
+        np.concatenate(attributes) if described else None,
+        sets[0].attribute_names if described else (),
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -46,12 +46,16 @@ class ImageSet:
         labels: int64 ``(N,)``, each an index into ``classes``; None where the data have no classes.
         classes: their names.
         names: where each image came from: its path without the folder of the split and without the ending.
+        attributes: uint8 ``(N, A)``, 1 where an image has an attribute; None where the data say nothing of them.
+        attribute_names: their names.
     """
 
     x: Tensor
     labels: Tensor | None
     classes: tuple[str, ...]
     names: list[str]
+    attributes: Tensor | None = None
+    attribute_names: tuple[str, ...] = ()
 
     @property
     def roles(self) -> dict[str, Tensor]:
@@ -60,8 +64,9 @@ class ImageSet:
 
     def take(self, rows: Tensor) -> ImageSet:
         """Some of them; ``rows`` is a mask ``(N,)``."""
-        labels = None if self.labels is None else self.labels[rows]
-        return ImageSet(self.x[rows], labels, self.classes, [self.names[i] for i in rows.nonzero().flatten().tolist()])
+        names = [self.names[i] for i in rows.nonzero().flatten().tolist()]
+        labels, attributes = (None if x is None else x[rows] for x in (self.labels, self.attributes))
+        return replace(self, x=self.x[rows], labels=labels, names=names, attributes=attributes)
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,7 @@ class Source:
 
     An ``.npz`` has uint8 ``(N, H, W)`` or ``(N, H, W, C)`` under ``x_train`` and ``x_test``, or ``x``, or is the only
     array of images; classes are whole numbers under ``y_train``, ... . ``FILE.npz/KEY`` takes the array of that name.
+    Attributes that an image has or not are 0 or 1 in ``attributes_train`` ``(N, A)``, ..., with ``attribute_names``.
 
     Args:
         paths: one or several of: a folder, a ``.zip``, a path into one (``photos.zip/train/monet``), an ``.npz`` or
@@ -279,8 +285,9 @@ class Source:
             (x,), kept = self._stack(one, (channels,), _hw(size), least, "images")
         _check_least(one.where, len(x), least, "images")
         self._note([x])
-        labels = None if one.labels is None else torch.from_numpy(one.labels[kept])
-        return ImageSet(x, labels, one.classes, [_stem(one.names[k]) for k in kept])
+        labels, attributes = (None if a is None else torch.from_numpy(a[kept]) for a in (one.labels, one.attributes))
+        names = [_stem(one.names[k]) for k in kept]
+        return ImageSet(x, labels, one.classes, names, attributes, one.attribute_names)
 
     def _stack(
         self, one: Place, channels: tuple[int, ...], size: tuple[int, int] | None, least: int, noun: str

@@ -86,6 +86,7 @@ class Protocol:
 
 
 _CLASSIFIER = "a small convolutional classifier that was trained on the training split"
+_ATTRIBUTES = "a small convolutional classifier of attributes that was trained on the training split"
 # Identifiers are patterns, whose groups fill the texts and are parameters of the protocol.
 _PROTOCOLS = (
     Protocol(
@@ -234,6 +235,31 @@ _PROTOCOLS = (
         f"Share of generated images that {_CLASSIFIER} assigns to the class that comes least often.",
     ),
     Protocol(
+        "attribute-reached",
+        "attribute reached",
+        "higher",
+        f"Share of edits after which {_ATTRIBUTES} sees the attribute where it was not, or does not see it where it "
+        "was: each attribute is added to the images without it and removed from those with it, by its whole direction; "
+        "the shares of the attributes are averaged.",
+        hub="accuracy",
+    ),
+    Protocol(
+        "attribute-reached-worst",
+        "attribute reached, worst attribute",
+        "higher",
+        f"Share of edits after which {_ATTRIBUTES} sees the attribute where it was not, or does not see it where it "
+        "was, of the attribute with the lowest share.",
+        hub="accuracy",
+    ),
+    Protocol(
+        "attributes-kept",
+        "other attributes kept",
+        "higher",
+        f"Share of the attributes that an edit of another one leaves as they were, as {_ATTRIBUTES} sees them; those "
+        "that correlate with the edited one in the training split (0.1 or more) are not counted.",
+        hub="accuracy",
+    ),
+    Protocol(
         "pixel-accuracy",
         "pixel accuracy (FCN score)",
         "higher",
@@ -255,9 +281,10 @@ _PROTOCOLS = (
 
 # What the columns beside a value mean.
 BASELINES = {
-    "real": "real images, as many, of the training split; for an accuracy, real images of the test split",
+    "real": "real images, as many, of the training split; for an accuracy or attributes, real images of the test split",
     "gaussian": "samples of a Gaussian with full covariance, fitted to the pixels of the training split",
     "input": "the input itself, unchanged",
+    "unedited": "what the model makes of the input without an edit",
     "pca": "PCA with as many numbers as the code has, fitted to the training split",
     "bicubic": "bicubic enlargement",
     "spectral_gating": "spectral gating, by noisereduce with its defaults",

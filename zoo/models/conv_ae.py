@@ -38,7 +38,7 @@ class ConvAE(Autoencoder):
     """A convolutional autoencoder whose code is a plain vector: the bottleneck is real.
 
     The convolutions work on patches (pixel unshuffle, Shi et al. 2016) and halve the map between ``widths``.
-    Beside them a linear path at half the resolution runs into and out of the same code. The best it can do alone
+    Beside them a linear path at a lower resolution runs into and out of the same code. The best it can do alone
     is PCA, and training starts there (:meth:`start_at_pca`): the convolutions learn what PCA cannot. The last of them
     see the linear path's image and repair it.
 
@@ -49,6 +49,7 @@ class ConvAE(Autoencoder):
         patch: side of the patches.
         widths: channels at each resolution, from the finest.
         blocks: residual blocks that repair the image at the end.
+        reduction: how many times smaller than the images those of the linear path are.
 
     Raises:
         ValueError: for another size, or no widths.
@@ -64,15 +65,20 @@ class ConvAE(Autoencoder):
         patch: int = 4,
         widths: Sequence[int] = (96, 96, 64),
         blocks: int = 3,
+        reduction: int = 2,
     ) -> None:
         super().__init__()
-        if not widths or patch < 1:
-            raise ValueError(f"widths must name at least one, and patch be at least 1, not {list(widths)} and {patch}.")
-        divisor = math.lcm(2, patch << (len(widths) - 1))
+        if not widths or min(patch, reduction) < 1:
+            raise ValueError(
+                f"widths must name at least one, and patch and reduction be at least 1, not {list(widths)}, {patch} "
+                f"and {reduction}."
+            )
+        divisor = math.lcm(reduction, patch << (len(widths) - 1))
         if size < divisor or size % divisor:
             raise ValueError(f"size must be divisible by {divisor}, not {size}.")
-        self.coarse = (channels, size // 2, size // 2)
-        pixels = channels * (size // 2) ** 2
+        self.reduction = reduction
+        self.coarse = (channels, size // reduction, size // reduction)
+        pixels = math.prod(self.coarse)
         side = size // patch >> (len(widths) - 1)
         smallest = (widths[-1], side, side)
         features = widths[-1] * side**2
@@ -107,22 +113,24 @@ class ConvAE(Autoencoder):
 
     def linear_code(self, x: Tensor) -> Tensor:
         """What the linear path puts into the code: ``(N, code)``."""
-        codes: Tensor = self.linear_encoder(F.avg_pool2d(x, 2).flatten(1))
+        codes: Tensor = self.linear_encoder(F.avg_pool2d(x, self.reduction).flatten(1))
         return codes
 
     def decode(self, z: Tensor) -> Tensor:
         """Codes ``(N, code)`` to images ``(N, channels, size, size)``, about in [-1, 1]."""
-        coarse = F.interpolate(self.linear_decoder(z).unflatten(1, self.coarse), scale_factor=2, mode="bilinear")
+        coarse = F.interpolate(
+            self.linear_decoder(z).unflatten(1, self.coarse), scale_factor=self.reduction, mode="bilinear"
+        )
         images: Tensor = coarse + self.refine(torch.cat([self.unshuffle(coarse), self.decoder(z)], 1))
         return images
 
     @torch.no_grad()
     def start_at_pca(self, images: Tensor) -> None:
-        """Fit PCA to images ``(N, channels, size, size)`` in [-1, 1] at half size, and make the linear path PCA.
+        """Fit PCA to images ``(N, channels, size, size)`` in [-1, 1] and make the linear path PCA.
 
-        The numbers of the code start with variance 1.
+        It sees them at its own resolution. The numbers of the code start with variance 1.
         """
-        pixels = F.avg_pool2d(images, 2).flatten(1)
+        pixels = F.avg_pool2d(images, self.reduction).flatten(1)
         mean = pixels.mean(0)
         variances, vectors = torch.linalg.eigh(torch.cov(pixels.T.double()))
         best = slice(-self.linear_encoder.out_features, None)

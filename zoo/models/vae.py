@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from zoo.models.conv_ae import ConvAE
@@ -25,10 +26,18 @@ class VAE(ConvAE):
         patch: side of the patches that the convolutions work on.
         widths: channels at each resolution, from the finest.
         blocks: residual blocks at the end of the decoder.
+        reduction: how many times smaller than the images those of the linear path are.
+        attributes: names of what can be added to images or removed from them, words that Python takes as keywords.
+
+    Attributes:
+        attributes: the same.
+        directions: what is added to a code for each attribute, ``(attributes, latent)``.
 
     Raises:
-        ValueError: for another size, or no widths.
+        ValueError: for another size, no widths, and other names.
     """
+
+    directions: Tensor
 
     def __init__(
         self,
@@ -38,9 +47,16 @@ class VAE(ConvAE):
         patch: int = 2,
         widths: Sequence[int] = (48, 96),
         blocks: int = 2,
+        reduction: int = 2,
+        attributes: Sequence[str] = (),
     ) -> None:
-        super().__init__(size, channels, latent, patch, widths, blocks)
+        super().__init__(size, channels, latent, patch, widths, blocks, reduction)
         self.latent_shape = (latent,)
+        self.attributes = tuple(attributes)
+        if wrong := [name for name in self.attributes if not name.isidentifier() or attributes.count(name) > 1]:
+            raise ValueError(f"attributes must be different words of letters, digits and _, not {wrong[0]!r}.")
+        if attributes:
+            self.register_buffer("directions", torch.zeros(len(attributes), latent))
         side = size // patch >> (len(widths) - 1)
         self.log_variance = nn.Linear(widths[-1] * side**2, latent)
         nn.init.zeros_(self.log_variance.weight)

@@ -1,6 +1,7 @@
-"""How the checkpoint of vae was trained: the evidence lower bound, and a discriminator for what the prior makes.
+"""How the checkpoints of vae were trained: the evidence lower bound, and a discriminator for what the prior makes.
 
     zoo train vae.fashion-mnist --data fashion_mnist.npz.xz --out runs/vae
+    zoo train vae.avatars --data avatars.npz --out runs/avatars
 
 The best weights by error on held-out images and distance of samples to training images are kept; the test split is only
 measured by `zoo evaluate`.
@@ -9,16 +10,18 @@ measured by `zoo evaluate`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.optim import Adam
 
 import zoo
 from zoo.data.batch import ArrayBatches, to_float
-from zoo.data.source import Source
+from zoo.data.source import ImageSet, Source
+from zoo.metrics.attributes import edit_metrics
 from zoo.metrics.baselines import pca_error
 from zoo.metrics.features import Features
 from zoo.metrics.suites import sample_distances
@@ -48,32 +51,14 @@ def fashion_mnist(
 
     85 minutes on one core of a CPU without AVX-512.
     """
-    x = data.images(size, channels, least=2 * batch_size).x
-    x = x[np.random.default_rng(0).permutation(len(x))]
-    rest = len(x) - min(1000, max(1, len(x) // 10))
-    flat = x.flatten(1).numpy().astype(np.float32) / 255
-    torch.manual_seed(0)
-    config: dict[str, Any] = {
-        "size": size,
-        "channels": channels,
-        "latent": latent,
-        "patch": 2,
-        "widths": [32, 96],
-        "blocks": 2,
-    }
-    network = VAE(**config)
-    network.start_at_pca(to_float(x[:10_000]))
-    network = network.to(memory_format=torch.channels_last)
-    d = Discriminator(size, channels, d_width, halvings=(size - 1).bit_length() - 2)
-    schedule = constant_then_linear(steps)
-    return Variational(
+    config = {"size": size, "channels": channels, "latent": latent, "patch": 2, "widths": [32, 96], "blocks": 2}
+    images = data.images(size, channels, least=2 * batch_size)
+    return _variational(
         config,
-        TrainableNetwork(network, Adam(network.parameters(), lr, betas=(0.5, 0.99)), schedule),
-        TrainableNetwork(d, Adam(d.parameters(), lr, betas=(0.0, 0.99)), schedule),
-        ArrayBatches({"target": x[:rest]}),
-        ArrayBatches({"target": x[rest:]}),
-        pca=pca_error(flat[:rest], flat[rest:], latent),
-        features=features.at(96, fast=True),
+        images,
+        features,
+        d_width,
+        lr,
         adversarial_weight=adversarial_weight,
         augment=augment,
         batch_size=batch_size,
@@ -82,12 +67,95 @@ def fashion_mnist(
     )
 
 
-@torch.inference_mode()
-def evaluate(model: VAE, data: Source, features: Sequence[Features], *, n_samples: int = 1_000) -> list[Metric]:
-    """Error and divergence on the test split, beside PCA with as many numbers; distances of samples to it."""
+def avatars(
+    data: Source,
+    features: Features,
+    *,
+    size: int = 64,
+    channels: int = 3,
+    latent: int = 48,
+    d_width: int = 32,
+    adversarial_weight: float = 0.1,
+    augment: str = "",
+    lr: float = 1e-3,
+    batch_size: int = 64,
+    steps: int = 2_000,
+) -> Variational:
+    """64 px, a code of 48 numbers, directions of the attributes that the data name; a thousand images are held out."""
+    images = data.images(size, channels, least=2 * batch_size)
+    config = {
+        "size": size,
+        "channels": channels,
+        "latent": latent,
+        "patch": 4,
+        "widths": [48, 64, 64],
+        "blocks": 2,
+        "reduction": 4,
+        "attributes": list(images.attribute_names),
+    }
+    return _variational(
+        config,
+        images,
+        features,
+        d_width,
+        lr,
+        adversarial_weight=adversarial_weight,
+        augment=augment,
+        n_samples=1_000,
+        batch_size=batch_size,
+        steps=steps,
+        eval_every=max(1, steps // 5),
+        ema_decay=0.995,  # of short runs the first half must not stay in the average
+    )
+
+
+def _variational(
+    config: dict[str, Any],
+    images: ImageSet,
+    features: Features,
+    d_width: int,
+    lr: float,
+    *,
+    steps: int,
+    **options: Any,
+) -> Variational:
+    """A network that starts at PCA; a thousand images, a tenth of them at most, are held out."""
+    order = np.random.default_rng(0).permutation(len(images.x))
+    rest = len(order) - min(1000, max(1, len(order) // 10))
+    x = images.x[order]
+    flat = x.flatten(1).numpy().astype(np.float32) / 255
+    roles = {"target": x[:rest]}
+    if images.attributes is not None:
+        roles["label"] = images.attributes[order[:rest]].long()
+    torch.manual_seed(0)
+    network = VAE(**config)
+    network.start_at_pca(to_float(x[:10_000]))
+    network = network.to(memory_format=torch.channels_last)
+    size, channels = config["size"], config["channels"]
+    d = Discriminator(size, channels, d_width, halvings=(size - 1).bit_length() - 2)
+    schedule = constant_then_linear(steps)
+    return Variational(
+        config,
+        TrainableNetwork(network, Adam(network.parameters(), lr, betas=(0.5, 0.99)), schedule),
+        TrainableNetwork(d, Adam(d.parameters(), lr, betas=(0.0, 0.99)), schedule),
+        ArrayBatches(roles),
+        ArrayBatches({"target": x[rest:]}),
+        pca=pca_error(flat[:rest], flat[rest:], config["latent"]),
+        features=features.at(96, fast=True),
+        steps=steps,
+        **options,
+    )
+
+
+@torch.no_grad()
+def evaluate(
+    model: VAE, data: Source, features: Sequence[Features], *, n_samples: int = 1_000, n_edited: int = 200
+) -> list[Metric]:
+    """Error and divergence on the test split, beside PCA with as many numbers; distances of samples to it; edits."""
     assert model.entry and model.latent_shape
     size, channels = model.entry.output.size, model.entry.output.channels or 3
-    train, test = data.images(size, channels).x, data.images(size, channels, split="test").x
+    train_set, test_set = (data.images(size, channels, split=split) for split in ("train", "test"))
+    train, test = train_set.x, test_set.x
     row: dict[str, Any] = {"split": data.called("test")}
     images = zoo.Images.of(test.permute(0, 2, 3, 1).numpy())
     error = float(np.mean((model.reconstruct(images).numpy() - images.numpy()) ** 2))
@@ -102,4 +170,20 @@ def evaluate(model: VAE, data: Source, features: Sequence[Features], *, n_sample
         *sample_distances(samples, to_float(train), to_float(test), features, seed=0, **row),
         Metric("mse", round(error, 5), protocol="mse", n=len(test), baselines=baselines, **row),
         Metric("kl", round(bits, 3), protocol="kl-bits", n=len(test), **row),
+        *_edits(model, train_set, test_set, n_edited, row),
     ]
+
+
+def _edits(model: VAE, train: ImageSet, test: ImageSet, n: int, row: Mapping[str, Any]) -> list[Metric]:
+    """What becomes of the attributes of the first test images, where model and data have the same."""
+    if not model.attributes or not train.attribute_names == test.attribute_names == model.attributes:
+        return []
+    assert train.attributes is not None and test.attributes is not None
+    attributes, images = test.attributes[:n], to_float(test.x[:n])
+    codes = model.encode(images)
+
+    def edited(number: int) -> Tensor:
+        amounts = 1 - 2 * attributes[:, number : number + 1].float()
+        return model.decode(codes + amounts * model.directions[number])
+
+    return edit_metrics(to_float(train.x), train.attributes, images, attributes, model.decode(codes), edited, **row)

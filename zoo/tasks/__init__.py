@@ -51,6 +51,18 @@ TASKS = {
             "The latent whose image is nearest to a given image.",
             ("steps", "restarts", "prior"),
         ),
+        Task(
+            "edit",
+            "zoo.tasks.edit:edit",
+            (frozenset({"encode", "decode"}),),
+            "Attributes added to images or removed from them, the model's own or those of examples.",
+        ),
+        Task(
+            "compress",
+            "zoo.tasks.compress:compress",
+            (frozenset({"encode", "decode"}),),
+            "Photos in one small file, of which `zoo decompress` makes photos again.",
+        ),
     )
 }
 

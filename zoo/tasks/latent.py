@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -12,16 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.arrays import Array
-from zoo.errors import InputError, VerbError, ZooError, check_count, check_natural, out_of_memory
-from zoo.inference.batches import Row, chunks, outputs_of, stacked
-from zoo.inference.conditions import Space, space
+from zoo.errors import InputError, VerbError, ZooError, check_count, check_natural
+from zoo.inference.batches import stacked
+from zoo.inference.codes import name_of
 from zoo.inference.latents import to_latents
 from zoo.inference.verbs import Verbs
-from zoo.media.base import Prepared
-from zoo.media.image_decode import opaque
 from zoo.media.image_fit import fit
 from zoo.media.images import Images
 from zoo.tasks import constants
+from zoo.tasks.codes import decode_codes, encode_samples, generates, latent_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,28 +85,18 @@ def interpolate(
         parts = latents if isinstance(latents, (list, tuple)) else [latents]
         keys = np.concatenate([to_latents(part, _shape(model)) for part in parts])
     else:
-        keys, prepared = _encode(model, images)
+        keys, prepared = encode_samples(model, images)
     if len(keys) < 2:
         raise InputError(f"An interpolation goes from one key to another: give two or more, not {len(keys)}.")
     path = np.concatenate([_between(a, b, steps, mode) for a, b in pairwise(keys)] + [keys[-1:]])
     if generates(model):
         return model.generate(len(path), latents=path, batch_size=batch_size, progress=progress, **conditions)
-    return _decode(model, path, prepared, batch_size, progress, conditions)
-
-
-def generates(model: Verbs) -> bool:
-    """Whether latents can be drawn for a model."""
-    return model.latent_shape is not None and (model.entry is None or "generate" in model.entry.verbs)
+    return decode_codes(model, path, prepared, batch_size, progress, conditions)
 
 
 def _is_normal(model: Verbs) -> bool:
     """Whether latents are standard normal."""
     return type(model).draw is Verbs.draw
-
-
-def name_of(model: Verbs) -> str:
-    """What a model is called in messages."""
-    return model.entry.model if model.entry else type(model).__name__
 
 
 def spherical(a: Array, b: Array, t: Places) -> Array:
@@ -150,7 +139,7 @@ def _shape(model: Verbs) -> tuple[int, ...]:
     reader, _ = model.processors()
     if not hasattr(model, "encode") or not reader.fixed:
         raise VerbError(f"{name_of(model)} takes no latents: give what they are of, or use a model that generates.")
-    return _encode(model, reader.example_samples(1))[0].shape[1:]
+    return encode_samples(model, reader.example_samples(1))[0].shape[1:]
 
 
 def _of_seeds(model: Verbs, seeds: Any) -> Array:
@@ -161,89 +150,6 @@ def _of_seeds(model: Verbs, seeds: Any) -> Array:
     for seed in seeds:
         check_natural("A seed", seed)
     return np.stack([model.draw(np.random.default_rng((int(seed), 0))) for seed in seeds] or [np.empty(0, np.float32)])
-
-
-def _encode(model: Verbs, source: Any) -> tuple[Array, Prepared[Any]]:
-    """Codes ``(N, ...)`` of samples, and the first of them as it went through; images are fitted to its size."""
-    import torch
-
-    from zoo.model import Model
-
-    if not hasattr(model, "encode"):
-        cure = "give seeds, or latents that `zoo project` found" if generates(model) else "use an autoencoder"
-        if not isinstance(model, Model):
-            cure = "leave out the runtime"
-        raise VerbError(f"{name_of(model)} has no encoder for images: {cure}.")
-    reader, _ = model.processors(source)
-    samples = reader.read(source)
-    if not len(samples):
-        raise InputError(f"There are no {samples.noun} to encode.")
-    if isinstance(samples, Images):
-        height, width = samples.arrays[0].shape[1:]
-        samples = Images([fit(opaque(array), None, (height, width)) for array in samples.arrays], samples.names)
-    codes, ways = [], []
-    for number in range(len(samples)):
-        prepared = reader.prepare(samples[number])
-        arrays = list(prepared.arrays)
-        if len(arrays) != 1:
-            raise InputError(f"{samples.names[number]} goes through {name_of(model)} in parts: give shorter ones.")
-        with torch.inference_mode():
-            code = getattr(model, "encode")(getattr(model, "tensor")(arrays[0][None])).float().cpu().numpy()  # noqa: B009
-        if not np.isfinite(code).all():
-            raise ZooError(
-                f"{name_of(model)} makes NaN or infinite values of {samples.names[number]}: its weights are damaged."
-            )
-        codes.append(code[0])
-        ways.append(prepared)
-    if len({code.shape for code in codes}) > 1:
-        raise InputError(
-            f"{name_of(model)} makes codes of several sizes of these {samples.noun}: give some of one size."
-        )
-    return np.stack(codes), ways[0]
-
-
-def _decode(
-    model: Any,
-    codes: Array,
-    prepared: Prepared[Any] | None,
-    batch_size: int,
-    progress: bool,
-    conditions: Mapping[str, Any],
-) -> Any:
-    """What an autoencoder decodes, cut to the size of what was encoded before its padding."""
-    from tqdm import tqdm
-
-    _, writer = model.processors(prepared.sample if prepared else None)
-    results: list[Any] = []
-    with tqdm(total=len(codes), unit="image", leave=False, disable=not progress) as bar:
-        rows, spaces = _rows(model, codes, conditions)
-        for batch in chunks(rows, batch_size):
-            try:
-                y = model.run_plain("decode", *stacked(batch, spaces))
-            except Exception as error:
-                if not out_of_memory(error):
-                    raise
-                raise InputError(f"{name_of(model)} has too little memory: give smaller ones or batches.") from error
-            results += [writer.restore([output], prepared) for output in outputs_of(y)]
-            bar.update(len(batch))
-    samples = type(results[0]).concat(results)
-    if isinstance(samples, Images):
-        samples = Images(samples.arrays)  # without the EXIF of the first
-    return samples.numbered(None)
-
-
-def _rows(model: Verbs, latents: Array, conditions: Mapping[str, Any]) -> tuple[Iterator[Row], dict[str, Space]]:
-    """Latents with their conditions, as they go through a network."""
-    _, writer = model.processors()
-    spaces = {condition.name: space(condition) for condition in model.entry.conditions} if model.entry else {}
-    values = model.prepare_conditions(conditions, len(latents), "decode")
-
-    def rows() -> Iterator[Row]:
-        for index, z in enumerate(latents):
-            fitted = {name: spaces[name].fit(each[index], None, writer)[0] for name, each in values.items()}
-            yield Row(index, f"latent {index}", z, fitted)
-
-    return rows(), spaces
 
 
 @dataclass(frozen=True)
@@ -323,14 +229,14 @@ def project(
         raise InputError(f"One image is projected, not {len(images)}: project each by itself.")
     with torch.inference_mode(False):
         starts = model.latents(restarts, int(seed)).numpy()
-        rows, spaces = _rows(model, starts, conditions)
+        rows, spaces = latent_rows(model, starts, conditions)
         keywords = {name: model.tensor(value) for name, value in stacked(list(rows), spaces)[1].items()}
         z = torch.from_numpy(starts).to(next(model.parameters(), torch.empty(0)).device)
         with torch.no_grad():
             channels, height, width = _images_of(model, z, keywords).shape[1:]
         target = fit(images.arrays[0], channels, (height, width))
         if hasattr(model, "encode"):
-            z[0] = torch.from_numpy(_encode(model, images)[0][0])
+            z[0] = torch.from_numpy(encode_samples(model, images)[0][0])
         wanted = (torch.from_numpy(target)[None] * 2 - 1).to(z.device)
         z = _search(model, z, wanted, keywords, steps, prior, progress)
         with torch.no_grad():

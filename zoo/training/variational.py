@@ -14,6 +14,7 @@ from zoo.media.base import Samples
 from zoo.metrics.baselines import gaussian_samples
 from zoo.metrics.distribution import kernel_distance
 from zoo.metrics.features import Features
+from zoo.tasks.edit import attribute_directions
 from zoo.training.adversary import Adversary
 from zoo.training.ema import update_batchnorm
 from zoo.training.objective import Objective, TrainableNetwork, optimizer_step, sample_metrics
@@ -21,6 +22,7 @@ from zoo.training.runtime import Runtime
 
 REFERENCE = 5_000  # images of the data that samples are compared with
 BATCHNORM_IMAGES = 5_000  # images that the statistics of batch norm are computed from
+DESCRIBED = 5_000  # images that the directions of attributes are computed from
 CHUNK = 250
 
 
@@ -29,9 +31,15 @@ class VariationalNetwork(Protocol):
 
     Attributes:
         latent_shape: shape of one latent; the prior is standard normal.
+        directions: ``(A, *latent_shape)``, of attributes; needed if the data have some.
     """
 
     latent_shape: tuple[int, ...]
+    directions: Tensor
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Images to the means of their posteriors."""
+        ...
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and logarithm of the variance of ``q(z | x)``, ``(N, *latent_shape)`` each."""
@@ -68,8 +76,9 @@ class Variational(Objective):
         config: keyword arguments of the network's builder.
         network: a model that is a :class:`VariationalNetwork`, such as :class:`zoo.models.vae.VAE`.
         d: a network from images ``(N, C, H, W)`` to scores.
-        data: images as ``target``.
-        held_out: the same, never trained on.
+        data: images as ``target``; if their attributes, 0 or 1, stand beside them as ``label`` ``(N, A)``, the
+            directions of these in the code are kept in the network.
+        held_out: images as ``target``, never trained on.
         pca: mean squared error of PCA with as many numbers as the code has, on ``held_out``, pixels in [0, 1].
         features: what samples and data are compared by.
         adversarial_weight: of the GAN loss beside the bound in nats a pixel.
@@ -140,6 +149,8 @@ class Variational(Objective):
     def measure(self) -> dict[str, float]:
         network = self._network()
         update_batchnorm(_BothBranches(network), self._batchnorm_batches())
+        if "label" in self.real.roles:
+            self._set_directions(network)
         error = self._error()
         with torch.inference_mode():
             latents = self._prior(self.n_samples, 1).split(CHUNK)
@@ -177,6 +188,12 @@ class Variational(Objective):
             shape = self._latent_shape(len(x))
             posterior, prior = (torch.randn(shape, generator=noise).to(x) for _ in range(2))
             yield x, {"posterior": posterior, "prior": _half(prior)}
+
+    @torch.no_grad()
+    def _set_directions(self, network: VariationalNetwork) -> None:
+        described = self.real.plain(slice(DESCRIBED))
+        codes = [network.encode(x.to(self.runtime.device)).float().cpu() for x in described["target"].split(CHUNK)]
+        network.directions.copy_(attribute_directions(torch.cat(codes), described["label"]))
 
     @torch.inference_mode()
     def _error(self) -> float:

@@ -1,0 +1,120 @@
+"""Whether edits change what they are to change, and nothing else, by a classifier of attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zoo.metrics.fidelity import rounded
+from zoo.registry.facts import Metric
+
+RELATED = 0.1  # correlation in the training data from which an attribute is not expected to stay when another changes
+
+
+class AttributeClassifier(nn.Module):
+    """A small network that says which attributes an image has.
+
+    Args:
+        channels: of the images.
+        size: height and width, divisible by 8.
+        attributes: how many.
+    """
+
+    def __init__(self, channels: int, size: int, attributes: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(nn.Conv2d(channels, 32, 3, stride=2, padding=1), nn.BatchNorm2d(32), nn.ReLU()),
+            *(nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.BatchNorm2d(64), nn.ReLU()),
+            *(nn.Conv2d(64, 128, 3, stride=2, padding=1), nn.BatchNorm2d(128), nn.ReLU()),
+            *(nn.Conv2d(128, 128, 3, padding=1), nn.BatchNorm2d(128), nn.ReLU()),
+            *(nn.Flatten(), nn.Dropout(0.3), nn.Linear(128 * (size // 8) ** 2, attributes)),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images ``(N, channels, size, size)`` in [-1, 1] to logits ``(N, attributes)``."""
+        logits: Tensor = self.layers(x)
+        return logits
+
+
+def train_attribute_classifier(x: Tensor, attributes: Tensor, epochs: int = 5, seed: int = 0) -> AttributeClassifier:
+    """A classifier trained on images ``(N, C, S, S)`` in [-1, 1] and their attributes, 0 or 1, ``(N, A)``."""
+    torch.manual_seed(seed)
+    network = AttributeClassifier(*x.shape[1:3], attributes.shape[1]).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(network.parameters())
+    batch = min(64, len(x))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=epochs * (len(x) // batch))
+    with torch.enable_grad():
+        for _ in range(epochs):
+            for rows in torch.randperm(len(x)).split(batch)[: len(x) // batch]:
+                loss = F.binary_cross_entropy_with_logits(network(x[rows]), attributes[rows].float())
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+    return network.eval()
+
+
+@torch.inference_mode()
+def attributes_seen(network: nn.Module, images: Tensor) -> Tensor:
+    """Which attributes images ``(N, C, S, S)`` in [-1, 1] have, rounded to 8 bits first: bool ``(N, A)``."""
+    return torch.cat([network(rounded(batch)) > 0 for batch in images.split(250)])
+
+
+def unrelated(attributes: Tensor) -> Tensor:
+    """Which attributes are independent of which in the data, 0 or 1, ``(N, A)``: bool ``(A, A)``."""
+    correlation = torch.corrcoef(attributes.T.float())
+    return correlation.abs() < RELATED
+
+
+def edit_metrics(
+    train: Tensor,
+    train_attributes: Tensor,
+    test: Tensor,
+    test_attributes: Tensor,
+    copies: Tensor,
+    edited: Callable[[int], Tensor],
+    **row: Any,
+) -> list[Metric]:
+    """How often edits reach the attribute that they are to change, and how often the others stay.
+
+    Args:
+        train: images to train the classifier on, ``(N, C, S, S)`` in [-1, 1].
+        train_attributes: theirs, 0 or 1, ``(N, A)``.
+        test: images that are edited, in the same form.
+        test_attributes: theirs.
+        copies: what the model makes of them without a change.
+        edited: of the number of an attribute the images with it where it was not, and without it where it was.
+        row: other facts of the rows.
+    """
+    network = train_attribute_classifier(train, train_attributes)
+    before, others = test_attributes.bool(), unrelated(train_attributes)
+    reached, kept = [], []
+    for number in range(before.shape[1]):
+        after = attributes_seen(network, edited(number))
+        reached.append((after[:, number] != before[:, number]).float().mean())
+        kept.append((after == before)[:, others[number]].float().mean())
+    real, copy = (float((attributes_seen(network, x) == before).float().mean()) for x in (test, copies))
+    baselines = {"real": round(real, 4), "unedited": round(copy, 4)}
+    n = len(test) * before.shape[1]
+    return [
+        Metric("reached", round(float(torch.stack(reached).mean()), 4), protocol="attribute-reached", n=n, **row),
+        Metric(
+            "reached",
+            round(float(torch.stack(reached).min()), 4),
+            protocol="attribute-reached-worst",
+            n=len(test),
+            **row,
+        ),
+        Metric(
+            "kept",
+            round(float(torch.stack(kept).mean()), 4),
+            protocol="attributes-kept",
+            n=n,
+            baselines=baselines,
+            **row,
+        ),
+    ]
