@@ -245,10 +245,11 @@ def edit(
     model = ready(verb="reconstruct", **loading)
     from zoo.tasks.edit import edit as change
 
-    learnt = {"towards": list(towards), "away": list(away), "strength": 1.0 if strength is None else strength}
     values = keywords(values_of(model.entry, texts, sample_names(1)))
+    if towards:
+        values |= {"towards": list(towards), "away": list(away), "strength": 1.0 if strength is None else strength}
     seen = model.prepare([path for path, _ in jobs])
-    edited = change(model, seen, progress=sys.stderr.isatty(), **(learnt if towards else {}), **values)
+    edited = change(model, seen, progress=sys.stderr.isatty(), **values)
     shown = [Images.concat([seen[i], edited[i]]) if compare else edited[i] for i in range(len(jobs))]
     if out.folder:
         for (_, target), result in zip(jobs, shown, strict=True):

@@ -43,7 +43,8 @@ class AttributeClassifier(nn.Module):
 def train_attribute_classifier(x: Tensor, attributes: Tensor, epochs: int = 5, seed: int = 0) -> AttributeClassifier:
     """A classifier trained on images ``(N, C, S, S)`` in [-1, 1] and their attributes, 0 or 1, ``(N, A)``."""
     torch.manual_seed(seed)
-    network = AttributeClassifier(*x.shape[1:3], attributes.shape[1]).to(memory_format=torch.channels_last)
+    network = AttributeClassifier(x.shape[1], x.shape[2], attributes.shape[1])
+    network = network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters())
     batch = min(64, len(x))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=epochs * (len(x) // batch))
