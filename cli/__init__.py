@@ -26,6 +26,8 @@ COMMANDS = {
     "reconstruct": "verbs:reconstruct",
     "interpolate": "tasks:interpolate",
     "project": "tasks:project",
+    "index": "search:index",
+    "search": "search:search",
     "train": "training:train",
     "evaluate": "evaluation:evaluate",
     "download": "catalog:download",

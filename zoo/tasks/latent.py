@@ -14,6 +14,7 @@ import numpy.typing as npt
 from zoo.arrays import Array
 from zoo.errors import InputError, VerbError, ZooError, check_count, check_natural, out_of_memory
 from zoo.inference.batches import Row, chunks, outputs_of, stacked
+from zoo.inference.codes import codes_of, name_of
 from zoo.inference.conditions import Space, space
 from zoo.inference.latents import to_latents
 from zoo.inference.verbs import Verbs
@@ -105,11 +106,6 @@ def _is_normal(model: Verbs) -> bool:
     return type(model).draw is Verbs.draw
 
 
-def name_of(model: Verbs) -> str:
-    """What a model is called in messages."""
-    return model.entry.model if model.entry else type(model).__name__
-
-
 def spherical(a: Array, b: Array, t: Places) -> Array:
     """Points on the great circle from one latent to another (Shoemake 1985), their lengths in proportion.
 
@@ -165,8 +161,6 @@ def _of_seeds(model: Verbs, seeds: Any) -> Array:
 
 def _encode(model: Verbs, source: Any) -> tuple[Array, Prepared[Any]]:
     """Codes ``(N, ...)`` of samples, and the first of them as it went through; images are fitted to its size."""
-    import torch
-
     from zoo.model import Model
 
     if not hasattr(model, "encode"):
@@ -181,25 +175,12 @@ def _encode(model: Verbs, source: Any) -> tuple[Array, Prepared[Any]]:
     if isinstance(samples, Images):
         height, width = samples.arrays[0].shape[1:]
         samples = Images([fit(opaque(array), None, (height, width)) for array in samples.arrays], samples.names)
-    codes, ways = [], []
-    for number in range(len(samples)):
-        prepared = reader.prepare(samples[number])
-        arrays = list(prepared.arrays)
-        if len(arrays) != 1:
-            raise InputError(f"{samples.names[number]} goes through {name_of(model)} in parts: give shorter ones.")
-        with torch.inference_mode():
-            code = getattr(model, "encode")(getattr(model, "tensor")(arrays[0][None])).float().cpu().numpy()  # noqa: B009
-        if not np.isfinite(code).all():
-            raise ZooError(
-                f"{name_of(model)} makes NaN or infinite values of {samples.names[number]}: its weights are damaged."
-            )
-        codes.append(code[0])
-        ways.append(prepared)
+    codes = codes_of(model, samples)
     if len({code.shape for code in codes}) > 1:
         raise InputError(
             f"{name_of(model)} makes codes of several sizes of these {samples.noun}: give some of one size."
         )
-    return np.stack(codes), ways[0]
+    return np.stack(codes), reader.prepare(samples[0])
 
 
 def _decode(
