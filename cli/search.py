@@ -15,7 +15,7 @@ from zoo.files import STANDARD
 from zoo.jobs.files import Job, Work, ready
 from zoo.registry.facts import Entry
 from zoo.registry.values import printable
-from zoo.tasks import tasks_of
+from zoo.tasks import METRICS, tasks_of
 from zoo.weights.resolve import entry_of
 
 from .catalog import as_json, complete_names
@@ -36,14 +36,14 @@ NAMED = 10  # files of each sort that are named; --json names all
 @click.argument("name", shell_complete=complete_names)
 @click.argument("inputs", nargs=-1, required=True, metavar="FOLDER...", type=PathType())
 @click.option("-o", "--output", type=PathType(), required=True, help="The file of the index.")
-@click.option("--whiten/--no-whiten", default=None, help="Compare codes whitened. [default: as the model says]")
+@click.option("--metric", type=click.Choice(METRICS), help="By which codes are compared. [default: as the model says]")
 @click.option("--batch-size", type=int, default=64, show_default=True, help="How many at once.")
 @partial(model_options, leave_out=("conditions", "format", "bits", "precision", "runtime"))
 def index(
     name: str,
     inputs: Sequence[Path],
     output: Path,
-    whiten: bool | None,
+    metric: str | None,
     batch_size: int,
     loading: dict[str, Any],
     engine: str,
@@ -76,7 +76,7 @@ def index(
     model = ready(verb="reconstruct", **loading)
     from zoo.tasks.search import Index
 
-    made = Index.resume(output, model, whiten=whiten)
+    made = Index.resume(output, model, metric=metric)
     work = Work(batch_size=batch_size)
     if engine == "ray":
         from zoo.jobs import ray
@@ -113,7 +113,7 @@ def _report(json_: bool, made: Index, output: Path, changes: Changes, left_out: 
             "weights": made.weights,
             "codes": len(made),
             "length": made.codes.shape[1],
-            "whiten": made.whiten,
+            "metric": made.metric,
             "recall": made.recall,
             "kept": changes.kept,
             **sorts,

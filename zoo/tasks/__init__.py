@@ -1,7 +1,7 @@
 """Tasks: what can be done with every model that has the methods for it, a plugin's too.
 
-Each is a function or a class over the contract of :mod:`zoo.model`, written once. A checkpoint may set values for a task
-that its caller leaves open, in its stanza: ``tasks: {project: {steps: 600}}``.
+Each is a function or a class over the contract of :mod:`zoo.model`, written once. A checkpoint may set values for a
+task that its caller leaves open, in its stanza: ``tasks: {project: {steps: 600}}``.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ class Task:
     constants: tuple[str, ...] = ()
 
 
+# How far codes are from each other: by their difference, by the angle between them (1 - cosine), or by their difference
+# after PCA whitening, that is by Mahalanobis distance.
+METRICS = ("euclidean", "cosine", "mahalanobis")
+
 TASKS = {
     task.name: task
     for task in (
@@ -56,7 +60,7 @@ TASKS = {
             "zoo.tasks.search:Index",
             (frozenset({"encode"}),),
             "An index of many images by their codes, in which `zoo search` finds those that are alike.",
-            ("whiten",),
+            ("metric",),
         ),
     )
 }

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from zoo.arrays import Array
 from zoo.errors import InputError, MediaError, WeightsError
 from zoo.files import atomic_write
+from zoo.tasks import METRICS
 from zoo.tasks.neighbours import Fit
 from zoo.weights.verify import read_header
 
@@ -58,14 +59,14 @@ class Stored:
     Attributes:
         model: as :func:`zoo.load` takes it; empty for a network without a name.
         weights: sha256 of its weights.
-        whiten: whether codes are compared whitened.
+        metric: by which codes are compared: one of :data:`zoo.tasks.METRICS`.
         rows: what is in the index.
         fit: what was learnt from the codes; None for an index that is not yet whole.
     """
 
     model: str
     weights: str
-    whiten: bool
+    metric: str
     rows: Rows
     fit: Fit | None = None
 
@@ -87,7 +88,7 @@ def write(stored: Stored, path: Path) -> None:
         "codes": rows.codes,
         **(fit.arrays() if fit else {}),
     }
-    facts = {"index": FORMAT, "model": stored.model, "weights": stored.weights, "whiten": json.dumps(stored.whiten)}
+    facts = {"index": FORMAT, "model": stored.model, "weights": stored.weights, "metric": stored.metric}
     try:
         with atomic_write(path) as aside:
             save_file({name: np.ascontiguousarray(x) for name, x in tensors.items()}, aside, facts)
@@ -138,17 +139,19 @@ def read(path: Path) -> Stored:
         raise InputError(f"{path} is an index of another version of the zoo: build it anew with `zoo index`.")
     try:
         arrays = load_file(path)
+        if arrays["table"].ndim != 1:
+            raise ValueError("table")
         names, files = json.loads(arrays["table"].tobytes())
         rows = Rows(names, files, arrays["stamps"], arrays["digests"], arrays["codes"])
-        _check(rows)
-        fit = Fit.of(arrays, *rows.codes.shape)
-        return Stored(facts["model"], facts["weights"], facts["whiten"] == "true", rows, fit)
+        _check(rows, facts["metric"])
+        fit = Fit.of(facts["metric"], arrays, *rows.codes.shape)
+        return Stored(facts["model"], facts["weights"], facts["metric"], rows, fit)
     except (OSError, KeyError, ValueError, TypeError, AttributeError, IndexError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is damaged"
         raise MediaError(f"{path} cannot be read, {reason}: build it anew with `zoo index`.") from None
 
 
-def _check(rows: Rows) -> None:
+def _check(rows: Rows, metric: str) -> None:
     """Refuse what does not fit together.
 
     Raises:
@@ -159,5 +162,5 @@ def _check(rows: Rows) -> None:
     shapes = len(rows.files) == n and rows.stamps.shape == (n, 2) and rows.digests.shape == (n, 32)
     types = (rows.stamps.dtype, rows.digests.dtype, rows.codes.dtype) == (np.int64, np.uint8, np.float32)
     whole = rows.codes.ndim == 2 and len(rows.codes) == n and bool(np.isfinite(rows.codes).all())
-    if not (texts and shapes and types and whole):
+    if not (texts and shapes and types and whole and metric in METRICS):
         raise ValueError("rows")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from zoo.arrays import Array
 from zoo.errors import InputError
+from zoo.inference.verbs import Verbs
 from zoo.jobs.codes import Encoded, fingerprint, stamp
+from zoo.media.inputs import named_inputs
+from zoo.media.sources import check_path
 from zoo.tasks.index_file import Rows
 
 
@@ -51,6 +55,26 @@ class Changes:
     gone: list[str] = field(default_factory=list)
     kept: int = 0
     failed: list[str] = field(default_factory=list)
+
+
+def files_of(source: Any, model: Verbs) -> list[tuple[str, Path]] | None:
+    """Name and path of each file of a source, folders opened; None for a source of something else.
+
+    Args:
+        source: a path, or several.
+        model: whose samples the files hold.
+
+    Raises:
+        InputError: for a path that does not exist, or a folder without samples.
+    """
+    parts = list(source) if isinstance(source, (list, tuple)) else [source]
+    if not parts or not all(isinstance(part, (str, os.PathLike)) for part in parts):
+        return None
+    reader, _ = model.processors()
+    paths = [check_path(part, f"the {reader.kind}") for part in parts]
+    if missing := [path for path in paths if not path.exists()]:
+        raise InputError(f"{missing[0]} does not exist.")
+    return [one for path in paths for one in named_inputs(reader.kind, path)]
 
 
 def recognise(rows: Rows, wanted: Mapping[str, str], changes: Changes, others: bool) -> tuple[Rows, dict[str, bool]]:

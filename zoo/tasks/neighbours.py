@@ -1,4 +1,4 @@
-"""The nearest of many codes, by faiss: exactly among few, through an inverted file among many; whitening.
+"""The nearest of many codes, by faiss: exactly among few, through an inverted file among many.
 
 What is learnt from codes is kept as plain arrays: faiss' own files are read by code that trusts them.
 """
@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.arrays import Array
-from zoo.errors import ZooError
+from zoo.errors import InputError, ZooError
+from zoo.registry.facts import Entry
+from zoo.tasks import METRICS, constants
 
 EXACT = 100_000  # codes, up to which all are compared
 RECALL = 0.99  # of the ten nearest, that a search among more must find
@@ -32,9 +34,9 @@ class Fit:
     """What was learnt from codes.
 
     Attributes:
+        metric: one of :data:`zoo.tasks.METRICS`.
         mean: of the codes, ``(1, d)``, and
-        matrix: ``(d, d)``, by which what differs from it is multiplied to be white; both empty where codes are compared
-            as they are.
+        matrix: ``(d, d)``, by which what differs from it is multiplied to be white; both empty but for "mahalanobis".
         centres: of the lists of an inverted file, ``(L, d)``; empty where all codes are compared.
         lists: the list of each code, int64 ``(N,)``; likewise.
         probes: lists that are looked through for a query.
@@ -42,6 +44,7 @@ class Fit:
         learnt: how many codes there were when mean, matrix and centres were learnt.
     """
 
+    metric: str
     mean: Array = field(default_factory=_none)
     matrix: Array = field(default_factory=_none)
     centres: Array = field(default_factory=_none)
@@ -62,7 +65,7 @@ class Fit:
         }
 
     @classmethod
-    def of(cls, arrays: Mapping[str, npt.NDArray[Any]], n: int, length: int) -> Fit | None:
+    def of(cls, metric: str, arrays: Mapping[str, npt.NDArray[Any]], n: int, length: int) -> Fit | None:
         """From arrays by name, for ``n`` codes of ``length`` numbers; None if they are not there.
 
         Raises:
@@ -72,28 +75,47 @@ class Fit:
             return None
         mean, matrix, centres, lists = (arrays[name] for name in ("mean", "matrix", "centres", "lists"))
         probes, recall, learnt = map(float, arrays["numbers"])
-        white = (mean.shape, matrix.shape) == ((1, length), (length, length)) or mean.size == matrix.size == 0
+        white = (mean.shape, matrix.shape) == ((1, length), (length, length))
+        white = white if metric == "mahalanobis" else mean.size == matrix.size == 0
         many = len(centres)
         listed = centres.shape == (many, length) and lists.shape == (n,) and bool(((lists >= 0) & (lists < many)).all())
         floats = all(x.dtype == np.float32 and np.isfinite(x).all() for x in (mean, matrix, centres))
         sound = floats and lists.dtype == np.int64 and 0 <= recall <= 1 and 0 <= learnt <= 2**53
         if not (white and (listed or centres.size == lists.size == 0) and sound and 0 <= probes <= many):
             raise ValueError("fit")
-        return cls(mean, matrix, centres, lists, int(probes), recall, int(learnt))
+        return cls(metric, mean, matrix, centres, lists, int(probes), recall, int(learnt))
 
     def transformed(self, codes: Array) -> Array:
-        """Codes ``(N, d)`` as they are compared."""
-        if not self.matrix.size:
-            return np.ascontiguousarray(codes, np.float32)
-        return np.ascontiguousarray((codes - self.mean) @ self.matrix, np.float32)
+        """Codes ``(N, d)`` as they are compared by Euclidean distance."""
+        if self.metric == "mahalanobis":
+            codes = (codes - self.mean) @ self.matrix
+        if self.metric == "cosine":
+            codes = codes / np.maximum(np.linalg.norm(codes, axis=1, keepdims=True), 1e-30)
+        return np.ascontiguousarray(codes, np.float32)
 
 
-def fitted(codes: Array, whiten: bool, before: Fit | None = None) -> Fit:
+def metric_of(entry: Entry | None, metric: str | None = None) -> str:
+    """By which metric an index compares codes.
+
+    Args:
+        entry: of the model.
+        metric: that somebody asks for, if any.
+
+    Raises:
+        InputError: for one that there is not.
+    """
+    chosen = constants(entry, "index").get("metric", "cosine") if metric is None else metric
+    if chosen not in METRICS:
+        raise InputError(f"metric cannot be {chosen!r}: choose one of {', '.join(METRICS)}.")
+    return str(chosen)
+
+
+def fitted(codes: Array, metric: str, before: Fit | None = None) -> Fit:
     """What is to be learnt from codes ``(N, d)``.
 
     Args:
         codes: all of them.
-        whiten: whether they are compared white.
+        metric: one of :data:`zoo.tasks.METRICS`.
         before: what was learnt before there were more or fewer codes: of it all stays, as long as there are not more
             than twice as many or less than half.
 
@@ -101,9 +123,8 @@ def fitted(codes: Array, whiten: bool, before: Fit | None = None) -> Fit:
         ZooError: if faiss is not installed.
     """
     n = len(codes)
-    if before is None or not _still_holds(before, n, whiten):
-        mean, matrix = _whitening(codes) if whiten else (_none(), _none())
-        before = Fit(mean, matrix, learnt=n)
+    if before is None or not _still_holds(before, n, metric):
+        before = Fit(metric, *(_whitening(codes) if metric == "mahalanobis" else ()), learnt=n)
         if n > EXACT:
             before = replace(before, centres=_centres(before.transformed(codes)))
     if not len(before.centres):
@@ -114,10 +135,10 @@ def fitted(codes: Array, whiten: bool, before: Fit | None = None) -> Fit:
     return replace(before, lists=lists, probes=probes, recall=recall)
 
 
-def _still_holds(before: Fit, n: int, whiten: bool) -> bool:
+def _still_holds(before: Fit, n: int, metric: str) -> bool:
     """Whether what was learnt from other codes does for ``n``."""
     alike = before.learnt <= 2 * n and n <= 2 * before.learnt
-    return alike and bool(before.matrix.size) == whiten and bool(len(before.centres)) == (n > EXACT)
+    return alike and before.metric == metric and bool(len(before.centres)) == (n > EXACT)
 
 
 class Neighbours:
@@ -146,7 +167,8 @@ class Neighbours:
             probes, self.index.nprobe = self.index.nprobe, len(self.fit.centres)
             squares[few], rows[few] = self.index.search(seen[few], k)
             self.index.nprobe = probes
-        return np.sqrt(np.maximum(squares, 0)), rows
+        squares = np.maximum(squares, 0)
+        return (squares / 2 if self.fit.metric == "cosine" else np.sqrt(squares)), rows
 
 
 def faiss() -> Any:
@@ -166,7 +188,6 @@ def _built(seen: Array, fit: Fit) -> Any:
         return flat
     flat.add(fit.centres)
     index = faiss().IndexIVFFlat(flat, seen.shape[1], len(fit.centres))
-    index.centres = flat  # which must live as long
     index.is_trained, index.nprobe = True, max(1, fit.probes)
     pointer, rows = faiss().swig_ptr, np.arange(len(seen))
     index.add_core(len(seen), pointer(seen), pointer(rows), pointer(np.ascontiguousarray(fit.lists)))
@@ -202,7 +223,7 @@ def _probes(seen: Array, fit: Fit) -> tuple[int, float]:
 
     Measured with some of the codes themselves, each among the others.
     """
-    flat, index = _built(seen, Fit()), _built(seen, fit)
+    flat, index = _built(seen, Fit("euclidean")), _built(seen, fit)
     some = np.random.default_rng(1).permutation(len(seen))[:TRIED]
     queries = np.ascontiguousarray(seen[some])
     right = flat.search(queries, 11)[1][:, 1:]  # the first is the code itself

@@ -22,12 +22,10 @@ from zoo.jobs.codes import Encoder, encode
 from zoo.jobs.files import Job, Work
 from zoo.loading import load
 from zoo.media.image_names import sample_names
-from zoo.media.inputs import named_inputs
-from zoo.tasks import constants
 from zoo.tasks.identity import address_of, weights_of
 from zoo.tasks.index_file import Rows, Stored, check_place, part_of, read, write
-from zoo.tasks.index_rows import Changes, Hit, joined, new_row, recognise, stacked, without_files
-from zoo.tasks.neighbours import Fit, Neighbours, fitted
+from zoo.tasks.index_rows import Changes, Hit, files_of, joined, new_row, recognise, stacked, without_files
+from zoo.tasks.neighbours import Fit, Neighbours, fitted, metric_of
 
 EVERY = 60.0  # seconds between two writings of what a build has done
 
@@ -42,22 +40,24 @@ class Index:
     Attributes:
         address: the model, as :func:`zoo.load` takes it; empty for a network without a name.
         weights: sha256 of its weights.
-        whiten: whether codes are turned and scaled to uncorrelated numbers of variance 1 before they are compared.
+        metric: "euclidean" for the length of the difference of two codes, "cosine" for 1 minus the cosine of the angle
+            between them, "mahalanobis" for the length of their difference after PCA whitening.
         rows: names, files and codes.
 
     Args:
         model: one with an encoder.
-        whiten: as above; by default as the model's stanza says under ``tasks: {index: {whiten: true}}``, else false.
+        metric: as above; by default as the model's stanza says under ``tasks: {index: {metric: euclidean}}``, else
+            "cosine".
 
     Raises:
         VerbError: for a model without an encoder.
+        InputError: for another metric.
     """
 
-    def __init__(self, model: Verbs, *, whiten: bool | None = None) -> None:
+    def __init__(self, model: Verbs, *, metric: str | None = None) -> None:
         check_encoder(model, "search")
-        own = bool(constants(model.entry, "index").get("whiten", False))
         self.address, self.weights = address_of(model), weights_of(model)
-        self.whiten = own if whiten is None else bool(whiten)
+        self.metric = metric_of(model.entry, metric)
         self.rows = Rows()
         self._model: Verbs | None = model
         self._fit: Fit | None = None
@@ -72,7 +72,7 @@ class Index:
         *,
         names: Sequence[str] | None = None,
         path: str | os.PathLike[str] | None = None,
-        whiten: bool | None = None,
+        metric: str | None = None,
         batch_size: int = 64,
         progress: bool = False,
         warn: Callable[[str], None] = warnings.warn,
@@ -86,7 +86,7 @@ class Index:
             names: of samples that come from no file; by default their numbers.
             path: where the index is saved. If it is there, it is brought up to date: files that are in it are not
                 encoded again. If a build into it broke off, this one goes on where that was.
-            whiten: as for :class:`Index`.
+            metric: as for :class:`Index`.
             batch_size: samples that go through the encoder at once.
             progress: whether to show a bar.
             warn: takes a text for each file that is left out since it cannot be read.
@@ -97,8 +97,8 @@ class Index:
             MediaError: if no file can be read, or the disk does not take the index.
         """
         check_count("batch_size", batch_size)
-        index = cls(model, whiten=whiten) if path is None else cls.resume(path, model, whiten=whiten)
-        files = index._files(source)
+        index = cls(model, metric=metric) if path is None else cls.resume(path, model, metric=metric)
+        files = files_of(source, model)
         if files is None:
             index._change(Rows())
             index.add(source, names=names, batch_size=batch_size)
@@ -124,7 +124,7 @@ class Index:
         """
         stored = read(Path(path))
         index = cls.__new__(cls)
-        index.address, index.weights, index.whiten = stored.model, stored.weights, stored.whiten
+        index.address, index.weights, index.metric = stored.model, stored.weights, stored.metric
         index.rows, index._model, index._neighbours = stored.rows, None, None
         index._fit, index._stale = stored.fit, stored.fit is None
         if model is not None:
@@ -132,7 +132,7 @@ class Index:
         return index
 
     @classmethod
-    def resume(cls, path: str | os.PathLike[str], model: Verbs, *, whiten: bool | None = None) -> Index:
+    def resume(cls, path: str | os.PathLike[str], model: Verbs, *, metric: str | None = None) -> Index:
         """What there is at a path: what a build that broke off has done, else an index, else an empty one.
 
         Raises:
@@ -140,9 +140,9 @@ class Index:
         """
         target = check_place(path)
         there = next((file for file in (part_of(target), target) if is_file(file)), None)
-        index = cls.load(there, model) if there else cls(model, whiten=whiten)
-        if whiten is not None and whiten != index.whiten:
-            index.whiten, index._fit = whiten, None
+        index = cls.load(there, model) if there else cls(model, metric=metric)
+        if metric is not None and metric != index.metric:
+            index.metric, index._fit = metric_of(model.entry, metric), None
         return index
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -157,7 +157,7 @@ class Index:
         part_of(target).unlink(missing_ok=True)
 
     def _write(self, path: Path, fit: Fit | None) -> None:
-        write(Stored(self.address, self.weights, self.whiten, self.rows, fit), path)
+        write(Stored(self.address, self.weights, self.metric, self.rows, fit), path)
 
     # What is in it.
 
@@ -190,7 +190,7 @@ class Index:
             MediaError: for a file that cannot be read.
         """
         check_count("batch_size", batch_size)
-        files = self._files(source)
+        files = files_of(source, self.model)
         if files is not None:
             if names is not None:
                 raise InputError("Files have names: leave out `names`.")
@@ -378,21 +378,10 @@ class Index:
     def _fitted(self) -> Fit:
         """What is learnt from the codes, anew if they have changed."""
         if self._stale or self._fit is None:
-            self._fit, self._stale = fitted(self.rows.codes, self.whiten, self._fit), False
+            self._fit, self._stale = fitted(self.rows.codes, self.metric, self._fit), False
         return self._fit
 
     # Samples and rows.
-
-    def _files(self, source: Any) -> list[tuple[str, Path]] | None:
-        """Name and path of each file of a source; None for a source of something else."""
-        parts = list(source) if isinstance(source, (list, tuple)) else [source]
-        if not parts or not all(isinstance(part, (str, os.PathLike)) for part in parts):
-            return None
-        paths = [Path(part) for part in parts]
-        if missing := [path for path in paths if not path.exists()]:
-            raise InputError(f"{missing[0]} does not exist.")
-        reader, _ = self.model.processors()
-        return [one for path in paths for one in named_inputs(reader.kind, path)]
 
     def _read(self, source: Any) -> Any:
         reader, _ = self.model.processors(source)
