@@ -193,8 +193,8 @@ _PROTOCOLS = (
         "precision of {k} nearest",
         "higher",
         "Share of the {k} nearest training images that have the class of a test image, averaged over test images; near "
-        "is what has a small Euclidean distance of codes, flattened and as an index of `zoo index` compares them.",
-        parameters={"distance": "Euclidean"},
+        "is what has a flattened code in the same direction (cosine distance), or is near by the metric that the model "
+        "sets for `zoo index`; what stands beside it is compared by the same metric.",
     ),
     Protocol(
         "kl-bits",

@@ -28,6 +28,7 @@ from zoo.metrics.retrieval import retrieval_precision
 from zoo.model import Autoencoder
 from zoo.models.conv_ae import ConvAE
 from zoo.registry.facts import Metric
+from zoo.tasks.neighbours import compared, metric_of
 from zoo.training.objective import TrainableNetwork
 from zoo.training.reconstruction import Reconstruction
 
@@ -145,15 +146,15 @@ def evaluate(model: Autoencoder, data: Source, features: Sequence[Features] = ()
     if train.labels is None or test.labels is None:
         return rows
     codes = [torch.cat([model.encode(to_float(x)) for x in one.x.split(250)]).numpy() for one in (train, test)]
-    seen = {
-        "": codes,
-        "pixels": [flat_train, flat_test],
-        "pca": [pca.transform(x) for x in (flat_train, flat_test)],
-    }
+    seen = {"": codes, "pixels": [flat_train, flat_test], "pca": [pca.transform(x) for x in (flat_train, flat_test)]}
     for extractor in features:
         name = extractor.id.replace("-", "_")
         seen[name] = [extractor.at(96)(to_float(one.x)).float().numpy() for one in (train, test)]
     labels = [one.labels.numpy() for one in (train, test) if one.labels is not None]
-    shares = {name: round(retrieval_precision(x[1], labels[1], x[0], labels[0]), 4) for name, x in seen.items()}
+    shares = {}
+    for name, arrays in seen.items():
+        fit = compared(arrays[0], metric_of(model.entry))
+        found, query = map(fit.transformed, arrays)
+        shares[name] = round(retrieval_precision(query, labels[1], found, labels[0]), 4)
     value = shares.pop("")
     return [*rows, Metric("precision", value, protocol="precision-10", baselines=shares, **row)]

@@ -110,6 +110,11 @@ def metric_of(entry: Entry | None, metric: str | None = None) -> str:
     return str(chosen)
 
 
+def compared(codes: Array, metric: str) -> Fit:
+    """What is to be learnt from codes ``(N, d)`` so that they can be compared by a metric, all with all."""
+    return Fit(metric, *(_whitening(codes) if metric == "mahalanobis" else ()), learnt=len(codes))
+
+
 def fitted(codes: Array, metric: str, before: Fit | None = None) -> Fit:
     """What is to be learnt from codes ``(N, d)``.
 
@@ -124,7 +129,7 @@ def fitted(codes: Array, metric: str, before: Fit | None = None) -> Fit:
     """
     n = len(codes)
     if before is None or not _still_holds(before, n, metric):
-        before = Fit(metric, *(_whitening(codes) if metric == "mahalanobis" else ()), learnt=n)
+        before = compared(codes, metric)
         if n > EXACT:
             before = replace(before, centres=_centres(before.transformed(codes)))
     if not len(before.centres):
