@@ -355,7 +355,7 @@ def test_a_damaged_index_is_said(name: str, model: Any, tmp_path: Path, monkeypa
         facts = file.metadata()
     for wrong in (arrays[name][:-1], arrays[name].astype(np.float64) * np.nan, arrays[name][None]):
         save_file({**arrays, name: np.ascontiguousarray(wrong)}, path, facts)
-        with pytest.raises(MediaError, match="cannot be read, it is damaged: build it anew"):
+        with pytest.raises(MediaError, match="cannot be read, it is damaged: delete it, and build it anew"):
             Index.load(path)
     save_file(arrays, path, {**facts, "index": "0"})
     with pytest.raises(InputError, match="another version of the zoo"):

@@ -19,6 +19,7 @@ from zoo.tasks import METRICS
 from zoo.tasks.neighbours import Fit
 from zoo.weights.verify import read_header
 
+CURE = "delete it, and build it anew with `zoo index`"
 FORMAT = "1"  # of the file; another one is built anew
 
 
@@ -116,9 +117,10 @@ def check_place(path: str | os.PathLike[str]) -> Path:
 def is_index(path: Path) -> bool:
     """Whether a file says that it is an index, of any format."""
     try:
-        return "index" in read_header(path).get("__metadata__", {})
+        facts = read_header(path).get("__metadata__")
     except WeightsError:
         return False
+    return isinstance(facts, dict) and "index" in facts
 
 
 def read(path: Path) -> Stored:
@@ -128,6 +130,7 @@ def read(path: Path) -> Stored:
         InputError: if there is none, or what is there is no index, or of another format.
         MediaError: for an index that is damaged.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     if not path.exists():
@@ -136,7 +139,7 @@ def read(path: Path) -> Stored:
         raise InputError(f"{path} is no index: name a file that `zoo index` wrote.")
     facts = read_header(path)["__metadata__"]
     if facts["index"] != FORMAT:
-        raise InputError(f"{path} is an index of another version of the zoo: build it anew with `zoo index`.")
+        raise InputError(f"{path} is an index of another version of the zoo: {CURE}.")
     try:
         arrays = load_file(path)
         if arrays["table"].ndim != 1:
@@ -146,9 +149,9 @@ def read(path: Path) -> Stored:
         _check(rows, facts["metric"])
         fit = Fit.of(facts["metric"], arrays, *rows.codes.shape)
         return Stored(facts["model"], facts["weights"], facts["metric"], rows, fit)
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, IndexError, RecursionError) as error:
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is damaged"
-        raise MediaError(f"{path} cannot be read, {reason}: build it anew with `zoo index`.") from None
+        raise MediaError(f"{path} cannot be read, {reason}: {CURE}.") from None
 
 
 def _check(rows: Rows, metric: str) -> None:
@@ -161,6 +164,7 @@ def _check(rows: Rows, metric: str) -> None:
     texts = all(isinstance(text, str) for column in (rows.names, rows.files) for text in column)
     shapes = len(rows.files) == n and rows.stamps.shape == (n, 2) and rows.digests.shape == (n, 32)
     types = (rows.stamps.dtype, rows.digests.dtype, rows.codes.dtype) == (np.int64, np.uint8, np.float32)
-    whole = rows.codes.ndim == 2 and len(rows.codes) == n and bool(np.isfinite(rows.codes).all())
+    whole = rows.codes.ndim == 2 and len(rows.codes) == n and (not n or rows.codes.size > 0)
+    whole = whole and bool(np.isfinite(rows.codes).all())
     if not (texts and shapes and types and whole and metric in METRICS):
         raise ValueError("rows")
