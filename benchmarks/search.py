@@ -16,6 +16,7 @@ import numpy as np
 
 from zoo.tasks.neighbours import Neighbours, fitted
 
+HEAD = "index | seconds to make | ms for a query | recall of the ten nearest"
 CODES, LENGTH, QUERIES = 1_000_000, 32, 200
 LISTS = 2_000
 # Factory of faiss, and how much of the index a query looks at.

@@ -281,6 +281,28 @@ def test_a_bad_file_costs_no_other(model: Any, photos: Path) -> None:
         Index.build(model, photos)
 
 
+def test_workers_make_the_same_index(model: Any, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes to workers on a cluster and comes back; tests/test_ray.py has a cluster."""
+    from zoo.jobs import ray
+
+    def rows(verb: str, jobs: Any, loading: Any, work: Any, seed: int, at_once: int) -> Iterator[dict[str, Any]]:
+        worker = ray.Worker(verb, loading, work, seed)
+        for part in (jobs[3:], jobs[:3]):  # as they are done
+            yield {key: column[0] for key, column in worker({"jobs": [ray._row(part)]}).items()}
+
+    monkeypatch.setattr(ray, "_rows", rows)
+    (photos / "2.png").write_bytes(b"no image")
+    encode = partial(ray.encode, loading={"name": "tiny"}, work=Work())
+    index = Index(model)
+    changes = index.update(named_inputs("image", photos), encode)
+    assert len(changes.failed) == 1
+    assert "2.png" in changes.failed[0]
+    local = Index.build(model, photos, warn=lambda text: None)
+    assert index.names == local.names
+    assert (index.rows.digests == local.rows.digests).all()
+    assert np.allclose(index.codes, local.codes, atol=1e-6)
+
+
 # The file.
 
 

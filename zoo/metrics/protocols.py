@@ -192,9 +192,8 @@ _PROTOCOLS = (
         r"precision-(?P<k>\d+)",
         "precision of {k} nearest",
         "higher",
-        "Share of the {k} nearest training images that have the class of a test image, averaged over test images; near "
-        "is what has a flattened code in the same direction (cosine distance), or is near by the metric that the model "
-        "sets for `zoo index`; what stands beside it is compared by the same metric.",
+        "Share of the {k} nearest training images, by cosine distance of flattened codes, that have the class of a test "
+        "image, averaged over test images; what stands beside it is compared in the same way.",
     ),
     Protocol(
         "kl-bits",

@@ -151,10 +151,11 @@ def evaluate(model: Autoencoder, data: Source, features: Sequence[Features] = ()
         name = extractor.id.replace("-", "_")
         seen[name] = [extractor.at(96)(to_float(one.x)).float().numpy() for one in (train, test)]
     labels = [one.labels.numpy() for one in (train, test) if one.labels is not None]
-    shares = {}
+    shares, metric = {}, metric_of(model.entry)
     for name, arrays in seen.items():
-        fit = compared(arrays[0], metric_of(model.entry))
+        fit = compared(arrays[0], metric)
         found, query = map(fit.transformed, arrays)
         shares[name] = round(retrieval_precision(query, labels[1], found, labels[0]), 4)
     value = shares.pop("")
-    return [*rows, Metric("precision", value, protocol="precision-10", baselines=shares, **row)]
+    settings = {} if metric == "cosine" else {"metric": metric}
+    return [*rows, Metric("precision", value, protocol="precision-10", baselines=shares, settings=settings, **row)]
