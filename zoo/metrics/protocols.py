@@ -192,8 +192,8 @@ _PROTOCOLS = (
         r"precision-(?P<k>\d+)",
         "precision of {k} nearest",
         "higher",
-        "Share of the {k} nearest training images, by cosine distance of flattened codes, that have the class of a test "
-        "image, averaged over test images; what stands beside it is compared in the same way.",
+        "Share of the {k} nearest training images, by cosine distance of flattened codes, that have the class of a "
+        "test image, averaged over test images; what stands beside it is compared in the same way.",
     ),
     Protocol(
         "kl-bits",
