@@ -163,7 +163,7 @@ def _check(rows: Rows, metric: str) -> None:
     n = len(rows.names)
     texts = all(isinstance(text, str) for column in (rows.names, rows.files) for text in column)
     shapes = len(rows.files) == n and rows.stamps.shape == (n, 2) and rows.digests.shape == (n, 32)
-    types = (rows.stamps.dtype, rows.digests.dtype, rows.codes.dtype) == (np.int64, np.uint8, np.float32)
+    types = [x.dtype.name for x in (rows.stamps, rows.digests, rows.codes)] == ["int64", "uint8", "float32"]
     whole = rows.codes.ndim == 2 and len(rows.codes) == n and (not n or rows.codes.size > 0)
     whole = whole and bool(np.isfinite(rows.codes).all())
     if not (texts and shapes and types and whole and metric in METRICS):

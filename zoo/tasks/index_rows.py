@@ -141,7 +141,8 @@ def same_content(rows: Rows, row: int, file: str) -> bool:
     Raises:
         OSError: if it cannot be read.
     """
-    return fingerprint(Path(file)).sha256 == rows.digests[row].tobytes().hex()
+    digest: str = rows.digests[row].tobytes().hex()
+    return fingerprint(Path(file)).sha256 == digest
 
 
 def new_row(name: str, one: Encoded) -> Rows:

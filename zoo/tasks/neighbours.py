@@ -89,9 +89,8 @@ class Fit:
         """Codes ``(N, d)`` as they are compared by Euclidean distance."""
         if self.metric == "mahalanobis":
             codes = (codes - self.mean) @ self.matrix
-        if self.metric == "cosine":
-            codes = codes / np.maximum(np.linalg.norm(codes, axis=1, keepdims=True), 1e-30)
-        return np.ascontiguousarray(codes, np.float32)
+        lengths = np.linalg.norm(codes, axis=1, keepdims=True) if self.metric == "cosine" else 1
+        return np.ascontiguousarray(codes / np.maximum(lengths, 1e-30), np.float32)
 
 
 def metric_of(entry: Entry | None, metric: str | None = None) -> str:
@@ -112,7 +111,8 @@ def metric_of(entry: Entry | None, metric: str | None = None) -> str:
 
 def compared(codes: Array, metric: str) -> Fit:
     """What is to be learnt from codes ``(N, d)`` so that they can be compared by a metric, all with all."""
-    return Fit(metric, *(_whitening(codes) if metric == "mahalanobis" else ()), learnt=len(codes))
+    mean, matrix = _whitening(codes) if metric == "mahalanobis" else (_none(), _none())
+    return Fit(metric, mean, matrix, learnt=len(codes))
 
 
 def fitted(codes: Array, metric: str, before: Fit | None = None) -> Fit:
