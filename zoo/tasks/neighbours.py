@@ -88,7 +88,7 @@ class Fit:
     def transformed(self, codes: Array) -> Array:
         """Codes ``(N, d)`` as they are compared by Euclidean distance."""
         if self.metric == "mahalanobis":
-            codes = (codes - self.mean) @ self.matrix
+            codes = np.asarray((codes - self.mean) @ self.matrix, np.float32)
         lengths = np.linalg.norm(codes, axis=1, keepdims=True) if self.metric == "cosine" else 1
         return np.ascontiguousarray(codes / np.maximum(lengths, 1e-30), np.float32)
 
