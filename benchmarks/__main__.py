@@ -311,6 +311,8 @@ def write(name: str, made: str) -> None:
 
 
 def main() -> None:
+    from benchmarks import speed
+    from benchmarks.search import HEAD, search
     from zoo.authoring.publish import table
 
     with tempfile.TemporaryDirectory() as folder:
@@ -318,6 +320,7 @@ def main() -> None:
     rows.append(grid())
     write("start", table("what | seconds | beside | seconds | ratio | goal", [row.cells() for row in rows]))
     load_parts()
+    write("search", f"Measured on: {speed.machine()}, one thread.\n\n{table(HEAD, list(map(' | '.join, search())))}")
     missed = tables()
     if missed:
         print(f"Goals not reached: {', '.join(missed)}")

@@ -29,6 +29,8 @@ COMMANDS = {
     "edit": "tasks:edit",
     "compress": "compress:compress",
     "decompress": "compress:decompress",
+    "index": "search:index",
+    "search": "search:search",
     "train": "training:train",
     "evaluate": "evaluation:evaluate",
     "download": "catalog:download",

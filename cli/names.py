@@ -44,12 +44,6 @@ def default_output(name: str, ending: str = ".png") -> str:
     return f"{last.lstrip('.') or 'samples'}{ending}"
 
 
-def sample_names(n: int) -> list[str]:
-    """Names of ``n`` samples, which sort as their numbers do."""
-    width = max(4, len(str(n - 1)))
-    return [f"{number:0{width}d}" for number in range(n)]
-
-
 def settle(
     inputs: Sequence[tuple[str, Path]], folder: Path, ending: str, keep: bool
 ) -> tuple[list[tuple[Path, Path]], list[tuple[Path, Path]]]:

@@ -15,12 +15,13 @@ from zoo.errors import InputError
 from zoo.files import STANDARD
 from zoo.jobs.conditions import files_in, keywords, parse_pairs, values_of
 from zoo.jobs.files import ready
+from zoo.media.image_names import sample_names
 from zoo.registry.index import info
 from zoo.weights.resolve import entry_of
 
 from .catalog import as_json, complete_names
 from .console import say
-from .names import PathType, default_output, keep_inputs, remember, sample_names, settle
+from .names import PathType, default_output, keep_inputs, remember, settle
 from .output import Output, report
 from .verbs import model_options
 

@@ -18,6 +18,7 @@ from zoo.errors import InputError, MediaError, ZooError, check_count, check_natu
 from zoo.files import STANDARD
 from zoo.jobs.conditions import files_in, keywords, parse_pairs, values_of
 from zoo.jobs.files import Job, Work, ready, results, to_files
+from zoo.media.image_names import sample_names
 from zoo.weights.resolve import entry_of
 
 from .catalog import complete_names, entries_of, table
@@ -29,7 +30,6 @@ from .names import (
     keep_inputs,
     remember,
     results_in,
-    sample_names,
     settle,
 )
 from .output import FORMATS, Output, report
@@ -77,7 +77,7 @@ def model_options(command: Command, leave_out: Sequence[str] = ()) -> Command:
 
     @wraps(command)
     def loads(
-        name: str, weights: Path | None, device: str, precision: str, runtime: str = "torch", **others: Any
+        name: str, weights: Path | None, device: str, precision: str = "exact", runtime: str = "torch", **others: Any
     ) -> Any:
         loading = {"name": name, "weights": weights, "device": device, "precision": precision, "runtime": runtime}
         return command(name=name, loading=loading, **others)

@@ -15,9 +15,10 @@ import pytest
 from click.testing import Result
 from conftest import sample_image
 from PIL import Image
-from zoo.cli.names import RECORD, default_output, sample_names
+from zoo.cli.names import RECORD, default_output
 
 import zoo
+from zoo.media.image_names import sample_names
 from zoo.media.images import Images
 from zoo.model import Model
 

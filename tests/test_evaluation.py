@@ -12,6 +12,7 @@ import pytest
 import torch
 from test_training import RANDOM, folder, tiles
 
+import zoo
 from zoo.backends.optimize import has_bfloat16
 from zoo.data.source import Pairs, Source
 from zoo.errors import InputError, WeightsError
@@ -22,7 +23,7 @@ from zoo.models.cdcgan import CDCGAN
 from zoo.models.dcgan import DCGAN
 from zoo.models.pix2pix import Pix2Pix
 from zoo.models.srgan import SRGAN
-from zoo.recipes import cdcgan, cyclegan, dcgan, pix2pix, srgan
+from zoo.recipes import cdcgan, conv_ae, cyclegan, dcgan, pix2pix, srgan
 from zoo.registry.datasets import datasets
 from zoo.registry.facts import Condition, Entry, Format, Metric
 from zoo.registry.index import registry
@@ -478,3 +479,21 @@ def test_a_generator_of_other_classes_is_not_measured(tmp_path: Path) -> None:
     model = untrained(CDCGAN(classes=2, size=28, channels=1, width=4, latent=4), 28, 1)
     with pytest.raises(InputError, match="makes images of 0 classes and the data have 0: give data of the same"):
         cdcgan.evaluate(model, Source([folder(tmp_path / "a", 8, 28)]), [RANDOM])  # type: ignore[arg-type]
+
+
+def test_conv_ae_finds_its_classes(tmp_path: Path) -> None:
+    """Bright and dark images of two classes; without classes there is no figure."""
+    rng = np.random.default_rng(0)
+    shades = {"train": np.arange(40) % 2, "test": np.arange(10) % 2}
+    images = {
+        f"x_{split}": (rng.integers(0, 30, (len(y), 28, 28)) + 200 * y[:, None, None]).astype(np.uint8)
+        for split, y in shades.items()
+    }
+    model = zoo.load("conv-ae.fashion-mnist")
+    np.savez(tmp_path / "plain.npz", **images)
+    assert [row.metric for row in conv_ae.evaluate(model, Source([tmp_path / "plain.npz"]))] == ["mse"]
+    np.savez(tmp_path / "data.npz", **images, **{f"y_{split}": y for split, y in shades.items()})
+    _, row = conv_ae.evaluate(model, Source([tmp_path / "data.npz"]), [RANDOM])
+    assert (row.protocol, row.n, row.value) == ("precision-10", 10, 1)
+    assert set(row.baselines) == {"pixels", "pca", "random"}
+    assert protocols.protocol(row.protocol).name == "precision of 10 nearest"

@@ -117,6 +117,23 @@ def test_a_killed_worker_loses_nothing(cluster: Path, tmp_path: Path, zoo_comman
     assert len(images(tmp_path / "out")) == 20
 
 
+def test_the_same_index_as_on_one_machine(cluster: Path, tmp_path: Path, zoo_command: Command) -> None:
+    pytest.importorskip("faiss")
+    from zoo.tasks.search import Index
+
+    source = inputs(tmp_path / "in", 70)
+    (source / "bad.png").write_bytes(b"no image")
+    for engine in ("local", "ray"):
+        made = zoo_command("index", "conv-ae", source, "-o", tmp_path / engine, "--engine", engine)
+        assert made.exit_code == 1, made.stderr
+        assert "1 of 71 files failed, the rest is in the index" in made.stderr
+    local, remote = (Index.load(tmp_path / engine) for engine in ("local", "ray"))
+    assert local.names == remote.names
+    assert local.rows.files == remote.rows.files
+    assert (local.rows.digests == remote.rows.digests).all()
+    assert np.allclose(local.codes, remote.codes, atol=1e-5)
+
+
 def test_what_a_cluster_cannot_do_is_said(cluster: Path, tmp_path: Path, zoo_command: Command) -> None:
     made = zoo_command("generate", "dcgan", "-n", "2", "-o", tmp_path / "a.png", "--engine", "ray")
     assert "--engine ray needs a folder as OUTPUT." in made.stderr

@@ -38,6 +38,7 @@ from zoo.registry.index import from_config, info
 from zoo.tasks.compressed import PREFIX, Header, Photo, symbols_of
 from zoo.tasks.compressed import read as read_compressed
 from zoo.tasks.compressed import write as write_compressed
+from zoo.tasks.index_file import read as read_index
 from zoo.weights.resolve import entry_of
 from zoo.weights.verify import read_header
 
@@ -456,6 +457,41 @@ def compressed(rng: Chance) -> Case:
     return Case({"photos.zooc": content}, look)
 
 
+@cache
+def index_bytes() -> bytes:
+    """An index of four codes, compared whitened, in two lists."""
+    floats = {name: np.ones(shape, np.float32) for name, shape in (("mean", (1, 3)), ("matrix", (3, 3)))}
+    tensors = {
+        "table": np.frombuffer(json.dumps([["a", "b", "c", "d"], ["", "/a/b.png", "", ""]]).encode(), np.uint8),
+        "stamps": np.ones((4, 2), np.int64),
+        "digests": np.ones((4, 32), np.uint8),
+        "codes": np.arange(12, dtype=np.float32).reshape(4, 3),
+        "centres": np.eye(2, 3, dtype=np.float32),
+        "lists": np.array([0, 1, 0, 1]),
+        "numbers": np.array([1.0, 0.5, 4.0]),
+        **floats,
+    }
+    facts = {"index": "1", "model": "conv-ae.flowers", "weights": "0" * 64, "metric": "mahalanobis"}
+    return save({name: torch.from_numpy(x.copy()) for name, x in tensors.items()}, facts)
+
+
+def indexes(rng: Chance) -> Case:
+    """Files of `zoo index`."""
+    whole = index_bytes()
+    end = 8 + int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8:end])
+    text = as_json(shaken(rng, header) if rng.one_in(2) else header, rng.quiet())
+    content = struct.pack("<Q", len(text)) + text + whole[end:]
+    content = damaged(rng, content, [whole]) if rng.one_in(2) else content
+
+    def read(folder: Path) -> None:
+        stored = read_index(folder / "a.index")
+        assert len(stored.rows.codes) == len(stored.rows.names)
+        assert np.isfinite(stored.rows.codes).all()
+
+    return Case({"a.index": content}, read)
+
+
 TARGETS: dict[str, Callable[[Chance], Case]] = {
     "headers": headers,
     "pickles": pickles,
@@ -466,6 +502,7 @@ TARGETS: dict[str, Callable[[Chance], Case]] = {
     "arrays": arrays,
     "labels": labels,
     "compressed": compressed,
+    "indexes": indexes,
 }
 
 # What must be caught: `python -m tests.fuzz fault-hang --cases 1` fails, or the fuzzer does.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zoo.errors import InputError, ZooError, out_of_memory
 from zoo.files import STANDARD
@@ -121,7 +121,7 @@ def results(
         tick: is called with how many more were tried.
         check: is called with each sample before it is put through; what it raises ends all.
     """
-    for batch in _ahead(model, jobs, work, failed):
+    for batch in read_ahead(model, jobs, work, failed):
         small: Batch = []
         for job, sample in batch:
             check(sample)
@@ -149,7 +149,7 @@ def to_files(
     return sorted(set(done) - set(writers.lost), key=lambda job: job.number)
 
 
-def _ahead(model: Verbs, jobs: Sequence[Job], work: Work, failed: list[str]) -> Iterator[Batch]:
+def read_ahead(model: Verbs, jobs: Sequence[Job], work: Work, failed: list[str]) -> Iterator[Batch]:
     """The samples of all jobs in batches, the next of which is read while one is worked on."""
     from concurrent.futures import ThreadPoolExecutor  # which listing does without
 
@@ -198,17 +198,31 @@ def _read(model: Verbs, job: Job, work: Work, failed: list[str]) -> Samples | No
 
 
 def _through(model: Verbs, batch: Batch, work: Work, failed: list[str]) -> Iterator[tuple[Job, Samples]]:
-    """What becomes of samples; if a batch fails, each alone, so that one that is bad costs no other."""
+    """What becomes of samples."""
     fits: Batch = [one for one in batch if kept(failed, one[0], partial(_check_target, model, *one, work))]
-    if len(fits) > 1:
+    yield from each_alone(fits, partial(_reconstructed, model, work=work), failed)
+
+
+T = TypeVar("T")
+
+
+def each_alone(batch: Batch, run: Callable[[Batch], list[T]], failed: list[str]) -> Iterator[T]:
+    """What becomes of a batch; if it fails, of each sample alone, so that one that is bad costs no other.
+
+    Args:
+        batch: jobs with their samples.
+        run: puts some of them through a model.
+        failed: takes a line for each that could not be done.
+    """
+    if len(batch) > 1:
         try:
-            yield from _reconstructed(model, fits, work)
+            yield from run(batch)
         except Exception:  # whatever it is: each alone says what it has
-            for one in fits:
-                yield from _through(model, [one], work, failed)
-    elif fits:
-        results: list[tuple[Job, Samples]] = []
-        if kept(failed, fits[0][0], lambda: results.extend(_reconstructed(model, fits, work))):
+            for one in batch:
+                yield from each_alone([one], run, failed)
+    elif batch:
+        results: list[T] = []
+        if kept(failed, batch[0][0], lambda: results.extend(run(batch))):
             yield from results
 
 
@@ -219,7 +233,7 @@ def _check_target(model: Verbs, job: Job, sample: Samples, work: Work) -> None:
         writer.check_target(sample, job.target, **work.saving)
 
 
-def _reconstructed(model: Verbs, batch: Batch, work: Work) -> list[tuple[Job, Samples]]:
+def _reconstructed(model: Verbs, batch: Batch, *, work: Work) -> list[tuple[Job, Samples]]:
     """Samples through the network, all together."""
     jobs, samples = [job for job, _ in batch], [sample for _, sample in batch]
     inputs = type(samples[0]).concat(samples)

@@ -16,6 +16,7 @@ from PIL import Image
 
 from zoo.arrays import Array
 from zoo.errors import InputError
+from zoo.media.image_names import sample_names
 from zoo.registry.facts import Format
 
 if TYPE_CHECKING:
@@ -42,8 +43,7 @@ class Samples(ABC):
 
     def _set_names(self, n: int, names: Sequence[str] | None) -> None:
         """Give each of ``n`` samples a name: one of ``names``, or numbers that sort as names."""
-        width = max(4, len(str(n - 1)))
-        self.names = [f"{i:0{width}d}" for i in range(n)] if names is None else [str(name) for name in names]
+        self.names = sample_names(n) if names is None else [str(name) for name in names]
         if len(self.names) != n:
             raise InputError(f"There are {len(self.names)} names for {n} {self.noun}: give each a name.")
 

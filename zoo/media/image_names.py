@@ -9,6 +9,12 @@ from collections.abc import Iterable
 BYTES = 255  # that file systems give a name
 
 
+def sample_names(n: int) -> list[str]:
+    """Names of ``n`` samples, which sort as their numbers do."""
+    width = max(4, len(str(n - 1)))
+    return [f"{number:0{width}d}" for number in range(n)]
+
+
 def unique(names: Iterable[str]) -> list[str]:
     """The same names, with ``-2``, ``-3``, ... behind those that came before; case does not tell files apart."""
     seen: set[str] = set()

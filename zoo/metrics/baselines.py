@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from zoo.errors import InputError
+
+if TYPE_CHECKING:
+    from sklearn.decomposition import PCA
 
 
 def gaussian_samples(train: Tensor, n: int, seed: int = 0) -> Tensor:
@@ -25,8 +30,8 @@ def gaussian_samples(train: Tensor, n: int, seed: int = 0) -> Tensor:
     return samples.clamp(-1, 1).float().reshape(n, *train.shape[1:])
 
 
-def pca_error(train: np.ndarray, test: np.ndarray, components: int) -> float:
-    """Mean squared error on ``test`` of PCA with so many numbers, fitted on ``train`` (both ``(N, pixels)``).
+def fitted_pca(train: np.ndarray, components: int) -> PCA:
+    """PCA with so many numbers of images ``(N, pixels)``.
 
     Raises:
         InputError: for fewer images or pixels than ``components``.
@@ -40,5 +45,18 @@ def pca_error(train: np.ndarray, test: np.ndarray, components: int) -> float:
         )
     # Both are exact to float32; of thousands of images and of pixels, one of them computes a few components in seconds.
     solver = "arpack" if 20 * components < min(train.shape) else "full"
-    pca = PCA(components, svd_solver=solver, random_state=0).fit(train)
+    return PCA(components, svd_solver=solver, random_state=0).fit(train)
+
+
+def pca_error(train: np.ndarray, test: np.ndarray, components: int) -> float:
+    """Mean squared error on ``test`` of PCA with so many numbers, fitted on ``train`` (both ``(N, pixels)``).
+
+    Raises:
+        InputError: for fewer images or pixels than ``components``.
+    """
+    return error_of(fitted_pca(train, components), test)
+
+
+def error_of(pca: PCA, test: np.ndarray) -> float:
+    """Mean squared error of PCA on images ``(N, pixels)``."""
     return float(np.mean((pca.inverse_transform(pca.transform(test)) - test) ** 2))

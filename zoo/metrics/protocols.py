@@ -190,6 +190,13 @@ _PROTOCOLS = (
         hub="mse",
     ),
     Protocol(
+        r"precision-(?P<k>\d+)",
+        "precision of {k} nearest",
+        "higher",
+        "Share of the {k} nearest training images, by cosine distance of flattened codes, that have the class of a "
+        "test image, averaged over test images; what stands beside it is compared in the same way.",
+    ),
+    Protocol(
         "kl-bits",
         "KL per latent dimension",
         "lower",
@@ -288,6 +295,9 @@ BASELINES = {
     "pca": "PCA with as many numbers as the code has, fitted to the training split",
     "bicubic": "bicubic enlargement",
     "spectral_gating": "spectral gating, by noisereduce with its defaults",
+    "pixels": "the pixels themselves, at the size of the model's images",
+    "mobilenetv2": "1,280 features of MobileNetV2 (ImageNet), of the model's images at 96 px",
+    "efficientnet_lite0": "1,280 features of EfficientNet-Lite0 (ImageNet), of the model's images at 96 px",
     "uniform": "an equal share for each class",
     "l1_alone": "a network of the same size that was trained by L1 alone, for as long",
 }

@@ -9,6 +9,7 @@ The best weights by the error on images held out of the training split are kept;
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,15 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
 import zoo
-from zoo.data.batch import ArrayBatches, held_out
+from zoo.data.batch import ArrayBatches, held_out, to_float
 from zoo.data.source import Source
-from zoo.metrics.baselines import pca_error
+from zoo.metrics.baselines import error_of, fitted_pca
+from zoo.metrics.features import Features
+from zoo.metrics.retrieval import retrieval_precision
 from zoo.model import Autoencoder
 from zoo.models.conv_ae import ConvAE
 from zoo.registry.facts import Metric
+from zoo.tasks.neighbours import compared, metric_of
 from zoo.training.objective import TrainableNetwork
 from zoo.training.reconstruction import Reconstruction
 
@@ -124,16 +128,34 @@ def crops(photos: Tensor) -> Tensor:
     return (views * gain + shift).clamp(-1, 1)
 
 
-def evaluate(model: Autoencoder, data: Source) -> list[Metric]:
-    """The error on the test split, beside that of PCA with as many numbers."""
+@torch.inference_mode()
+def evaluate(model: Autoencoder, data: Source, features: Sequence[Features] = ()) -> list[Metric]:
+    """The error on the test split, beside that of PCA with as many numbers; and how well the code finds a class."""
     assert model.entry
     size, channels = model.entry.output.size, model.entry.output.channels or 3
-    train, test = (
-        data.images(size, channels, split=split).x.permute(0, 2, 3, 1).numpy() for split in ("train", "test")
-    )
-    images = zoo.Images.of(test)
+    train, test = (data.images(size, channels, split=split) for split in ("train", "test"))
+    pixels = [one.x.permute(0, 2, 3, 1).numpy() for one in (train, test)]
+    images = zoo.Images.of(pixels[1])
     error = float(np.mean((model.reconstruct(images).numpy() - images.numpy()) ** 2))
-    flat_train, flat_test = (x.reshape(len(x), -1).astype(np.float32) / 255 for x in (train, test))
-    pca = pca_error(flat_train, flat_test, model.entry.config["code"])
-    split = data.called("test")
-    return [Metric("mse", round(error, 5), protocol="mse", split=split, n=len(test), baselines={"pca": round(pca, 5)})]
+    flat_train, flat_test = (x.reshape(len(x), -1).astype(np.float32) / 255 for x in pixels)
+    pca = fitted_pca(flat_train, model.entry.config["code"])
+    row: dict[str, Any] = {"split": data.called("test"), "n": len(test.x)}
+    rows = [
+        Metric("mse", round(error, 5), protocol="mse", baselines={"pca": round(error_of(pca, flat_test), 5)}, **row)
+    ]
+    if train.labels is None or test.labels is None:
+        return rows
+    codes = [torch.cat([model.encode(to_float(x)) for x in one.x.split(250)]).numpy() for one in (train, test)]
+    seen = {"": codes, "pixels": [flat_train, flat_test], "pca": [pca.transform(x) for x in (flat_train, flat_test)]}
+    for extractor in features:
+        name = extractor.id.replace("-", "_")
+        seen[name] = [extractor.at(96)(to_float(one.x)).float().numpy() for one in (train, test)]
+    labels = [one.labels.numpy() for one in (train, test) if one.labels is not None]
+    shares, metric = {}, metric_of(model.entry)
+    for name, arrays in seen.items():
+        fit = compared(arrays[0], metric)
+        found, query = map(fit.transformed, arrays)
+        shares[name] = round(retrieval_precision(query, labels[1], found, labels[0]), 4)
+    value = shares.pop("")
+    settings = {} if metric == "cosine" else {"metric": metric}
+    return [*rows, Metric("precision", value, protocol="precision-10", baselines=shares, settings=settings, **row)]

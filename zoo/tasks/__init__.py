@@ -1,7 +1,7 @@
 """Tasks: what can be done with every model that has the methods for it, a plugin's too.
 
-Each is a function over the contract of :mod:`zoo.model`, written once. A checkpoint may set values for a task that its
-caller leaves open, in its stanza: ``tasks: {project: {steps: 600}}``.
+Each is a function or a class over the contract of :mod:`zoo.model`, written once. A checkpoint may set values for a
+task that its caller leaves open, in its stanza: ``tasks: {project: {steps: 600}}``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Task:
 
     Attributes:
         name: as the command and the stanza of a checkpoint have it.
-        function: ``module:function``.
+        function: ``module:function``, or a class.
         needs: what a model must have: all of one of these sets. The words are "latent" for latents that can be drawn,
             "encode" and "decode" for the methods, and "reconstruct" for the verb.
         summary: one line for users.
@@ -33,6 +33,10 @@ class Task:
     summary: str
     constants: tuple[str, ...] = ()
 
+
+# How far codes are from each other: by their difference, by the angle between them (1 - cosine), or by their difference
+# after PCA whitening, that is by Mahalanobis distance.
+METRICS = ("euclidean", "cosine", "mahalanobis")
 
 TASKS = {
     task.name: task
@@ -62,6 +66,13 @@ TASKS = {
             "zoo.tasks.compress:compress",
             (frozenset({"encode", "decode"}),),
             "Photos in one small file, of which `zoo decompress` makes photos again.",
+        ),
+        Task(
+            "index",
+            "zoo.tasks.search:Index",
+            (frozenset({"encode"}),),
+            "An index of many images by their codes, in which `zoo search` finds those that are alike.",
+            ("metric",),
         ),
     )
 }
