@@ -26,6 +26,7 @@ COMMANDS = {
     "reconstruct": "verbs:reconstruct",
     "interpolate": "tasks:interpolate",
     "project": "tasks:project",
+    "anomaly": "anomaly:anomaly",
     "train": "training:train",
     "evaluate": "evaluation:evaluate",
     "download": "catalog:download",

@@ -58,7 +58,8 @@ def test_the_tour_as_commands(workplace: Path, zoo_command: Callable[..., Result
 
 
 @pytest.mark.parametrize(
-    "heading", ["Denoise", "Sound", "Video", "Molecules", "Interpolate", "Project", "Save and share"]
+    "heading",
+    ["Denoise", "Sound", "Video", "Molecules", "Interpolate", "Project", "Find anomalies", "Save and share"],
 )
 def test_a_section_of_the_guide_runs(workplace: Path, heading: str) -> None:
     (section,) = blocks(TOP / "docs" / "guide.md", rf"^## {heading}\n(.*?)(?=^## )")

@@ -382,8 +382,9 @@ def test_the_loss_sees_scales() -> None:
 
 def test_tasks_of_models(tiny: None) -> None:
     names = {name: [task.name for task in tasks_of(info(name))] for name in registry().models}
-    assert names["dcgan"] == names["tiny-vae"] == ["interpolate", "project"]
-    assert names["tiny"] == names["conv-ae"] == ["interpolate"]
+    assert names["dcgan"] == ["interpolate", "project"]
+    assert names["tiny-vae"] == ["interpolate", "project", "anomaly"]
+    assert names["tiny"] == names["conv-ae"] == ["interpolate", "anomaly"]
     assert names["srgan"] == names["doubler"] == []
 
 
@@ -614,7 +615,7 @@ def test_info_lists_tasks(tiny: None, zoo_command: Command) -> None:
     assert "zoo project: The latent whose image is nearest to a given image. (restarts 2, steps 7)" in shown
     assert "zoo interpolate" not in zoo_command("info", "doubler").stdout
     facts = json.loads(zoo_command("info", "tiny-vae", "--json").stdout)
-    assert facts["tasks"] == {"interpolate": {}, "project": {"steps": 7, "restarts": 2}}
+    assert facts["tasks"] == {"interpolate": {}, "project": {"steps": 7, "restarts": 2}, "anomaly": {}}
 
 
 def test_models_built_by_hand() -> None:

@@ -234,6 +234,36 @@ _PROTOCOLS = (
         f"Share of generated images that {_CLASSIFIER} assigns to the class that comes least often.",
     ),
     Protocol(
+        "image-auroc",
+        "image AUROC",
+        "higher",
+        "Area under the ROC curve of the anomaly scores of normal and of defective images; the score is the highest "
+        "mean of the anomaly map over 15 x 15 pixels.",
+        parameters={"window": 15},
+    ),
+    Protocol(
+        "pixel-auroc",
+        "pixel AUROC",
+        "higher",
+        "Area under the ROC curve of the anomaly maps over all pixels of normal and of defective images, those of the "
+        "defects' masks against all others.",
+    ),
+    Protocol(
+        "detected",
+        "defects found",
+        "higher",
+        "Share of defective images whose anomaly score is above the threshold of the checkpoint, which comes of normal "
+        "images alone.",
+        hub="recall",
+    ),
+    Protocol(
+        "false-alarms",
+        "false alarms",
+        "lower",
+        "Share of normal images whose anomaly score is above the threshold of the checkpoint, which comes of normal "
+        "images alone.",
+    ),
+    Protocol(
         "pixel-accuracy",
         "pixel accuracy (FCN score)",
         "higher",
@@ -261,6 +291,12 @@ BASELINES = {
     "pca": "PCA with as many numbers as the code has, fitted to the training split",
     "bicubic": "bicubic enlargement",
     "spectral_gating": "spectral gating, by noisereduce with its defaults",
+    "pca_patches": "errors of PCA with 16 numbers, fitted to patches of 16 px of the training split, the highest as "
+    "the score",
+    "mobilenetv2_patches": "distances of MobileNetV2 features (ImageNet) of patches to the nearest of 20,000 of the "
+    "training split, the highest as the score: the idea of PatchCore",
+    "efficientnet_lite0_patches": "distances of EfficientNet-Lite0 features (ImageNet) of patches to the nearest of "
+    "20,000 of the training split, the highest as the score: the idea of PatchCore",
     "uniform": "an equal share for each class",
     "l1_alone": "a network of the same size that was trained by L1 alone, for as long",
 }
