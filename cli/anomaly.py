@@ -58,6 +58,7 @@ def anomaly(
     zoo anomaly local-dir:runs/mine part.png --json
     zoo anomaly conv-ae photos/ --normal known-good/
     """  # noqa: D301 - click takes the character itself
+    from zoo.media.images import Images
     from zoo.tasks.anomaly import check_threshold, compare, overlay, scorer_of, threshold_for, threshold_from
 
     check_count("batch_size", batch_size)
@@ -70,7 +71,7 @@ def anomaly(
         raise InputError("Give --threshold, or --normal to find one: one of the two.")
     if output == "-":
         raise InputError("The scores go to the standard output: name a folder or a file for the maps.")
-    out = Output.of(output or "maps/", format, bits, "image")
+    out = Output.of(output, format, bits, "image") if output else Output(STANDARD, False, format, bits, Images)
     left_out: list[tuple[Path, str]] = []
     sources = list(sources_of(inputs, out, "image", left_out))
     if films := [path for _, path in sources if is_film(path, out)]:
@@ -92,8 +93,6 @@ def anomaly(
         threshold = threshold_from(model, normal, batch_size=batch_size)
     elif threshold is None:
         threshold = threshold_for(model)
-    from zoo.media.images import Images
-
     failed: list[str] = []
     rows: list[dict[str, Any]] = []
     jobs = [Job(number, path, targets.get(path)) for number, (_, path) in enumerate(sources)]
