@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from zoo.errors import InputError, MediaError, ZooError, check_count
+from zoo.files import STANDARD
 from zoo.jobs.conditions import files_in, parse_pairs
 from zoo.jobs.files import Job, Work, ready, results
 
