@@ -16,6 +16,10 @@ from zoo.model import Model, Rewrites
 from zoo.models.blocks import zeroed
 from zoo.models.conv_ae import Residual
 
+# Of a sum, what goes on. Norms follow, so it changes nothing but how large their statistics become in training: weights
+# are kept in float16, which holds variances up to 65,504.
+SHARE = 1 / 16
+
 
 class AnomalyAE(Model):
     """A U-Net over patches (pixel unshuffle, Shi et al. 2016) that changes an image only where it opens a gate.
@@ -74,7 +78,7 @@ class AnomalyAE(Model):
             skips.append(features)
         for level in reversed(range(len(skips))):
             if level < len(skips) - 1:
-                features = skips[level] + self.up[level](features)
+                features = SHARE * (skips[level] + self.up[level](features))
             features = self.decoder[level](features)
         features = self.norm(features)
         gate: Tensor = self.gate(features)
