@@ -31,6 +31,7 @@ COMMANDS = {
     "decompress": "compress:decompress",
     "index": "search:index",
     "search": "search:search",
+    "anomaly": "anomaly:anomaly",
     "train": "training:train",
     "evaluate": "evaluation:evaluate",
     "download": "catalog:download",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -22,14 +21,13 @@ from zoo.media.image_names import sample_names
 from zoo.weights.resolve import entry_of
 
 from .catalog import complete_names, entries_of, table
+from .inputs import is_film, progress_bar, sources_of
 from .names import (
-    RECORD,
     PathType,
     default_output,
     forget,
     keep_inputs,
     remember,
-    results_in,
     settle,
 )
 from .output import FORMATS, Output, report
@@ -201,8 +199,8 @@ def reconstruct(
     if engine == "ray" and STANDARD in inputs:
         raise InputError("--engine ray reads no standard input: give files or folders.")
     left_out: list[tuple[Path, str]] = []
-    sources = list(_sources(inputs, out, taken, left_out))
-    films = {path for _, path in sources if taken == "image" and _is_film(path, out)}
+    sources = list(sources_of(inputs, out, taken, left_out))
+    films = {path for _, path in sources if taken == "image" and is_film(path, out)}
     _check_films(films, len(sources), out, compare)
     texts = parse_pairs(conditions)
     numbers: dict[Path, int] = {}
@@ -236,9 +234,9 @@ def reconstruct(
         done, failed = _on_ray("reconstruct", jobs, names, out, loading, work, texts)
     else:
         model = ready(verb="reconstruct", **loading)
-        work = _with_conditions(model, work, texts, names, "forward")
+        work = with_conditions(model, work, texts, names, "forward")
         model.check_tiles(work.options["tile"], overlap)
-        with _progress(len(jobs), name) as tick:
+        with progress_bar(len(jobs), name) as tick:
             if jobs[0].target:
                 done = _into_files(model, jobs, out, work, failed, tick)
             else:
@@ -297,7 +295,7 @@ def _finish(json_: bool, out: Output, done: list[Job], failed: list[str], n: int
         raise ZooError(f"{len(failed)} of {n} inputs failed, the rest is written:{reasons}")
 
 
-def _with_conditions(model: Verbs, work: Work, texts: dict[str, list[str]], names: Sequence[str], call: str) -> Work:
+def with_conditions(model: Verbs, work: Work, texts: dict[str, list[str]], names: Sequence[str], call: str) -> Work:
     """The work with the conditions that were typed, if the model takes them."""
     values = values_of(model.entry, texts, names)
     model.check_conditions(keywords(values), len(names), call)
@@ -318,7 +316,7 @@ def _on_ray(
     if not out.folder:
         raise InputError("--engine ray needs a folder as OUTPUT.")
     model = ready(verb=verb, **loading)
-    work = _with_conditions(model, work, texts, names, "decode" if isinstance(rows, int) else "forward")
+    work = with_conditions(model, work, texts, names, "decode" if isinstance(rows, int) else "forward")
     model.check_tiles(work.options.get("tile"), work.options.get("overlap"))
     from zoo.jobs.ray import generate, reconstruct
 
@@ -337,57 +335,6 @@ def _tile(text: str) -> int | str | None:
     return None if text == "none" else int(text) if text.isdecimal() else text
 
 
-def _sources(
-    inputs: Sequence[Path], out: Output, kind: str, left_out: list[tuple[Path, str]]
-) -> Iterator[tuple[str, Path]]:
-    """Name for the result and path of every input, folders opened; what they hold else goes to ``left_out``."""
-    from zoo.media.inputs import named_inputs
-
-    outputs = results_in(out.path) if out.folder else set()
-    for path in inputs:
-        if path == STANDARD:
-            yield "stdin", path
-        elif path.is_dir():
-            files = [(name, file) for name, file in _inside(path, out, kind, left_out) if _real(file) not in outputs]
-            left_out[:] = [one for one in left_out if one[0].name != RECORD]  # which is ours, and nobody's image
-            if not files:
-                raise InputError(f"{path} holds no {kind}s but results: give another folder.")
-            yield from files
-        elif path.exists():
-            yield from named_inputs("video" if kind == "image" and _is_film(path, out) else kind, path)
-        else:
-            raise InputError(f"{path} does not exist.")
-
-
-def _inside(folder: Path, out: Output, kind: str, left_out: list[tuple[Path, str]]) -> list[tuple[str, Path]]:
-    """Name and path of each input in a folder; of a model for images, the films among them, too."""
-    from zoo.media.inputs import films_below, named_inputs
-
-    if kind != "image":
-        return named_inputs(kind, folder, left_out)
-    if out.samples.kind == "video":  # the images of a folder are the frames of one
-        return named_inputs("video", folder)
-    films = films_below(folder)
-    try:
-        images = named_inputs(kind, folder, left_out)
-    except InputError:
-        if not films:
-            raise
-        images = []
-    left_out[:] = [one for one in left_out if one[0] not in {path for _, path in films}]
-    there = {path for _, path in images}
-    return images + [(name, path) for name, path in films if path not in there]
-
-
-def _is_film(path: Path, out: Output) -> bool:
-    """Whether an input goes through a model for images frame by frame."""
-    from zoo.media.video_decode import is_film, moves
-
-    if out.samples.kind == "video":  # the result can do nothing but move
-        return True
-    return path != STANDARD and (moves(path) if out.moves else is_film(path))
-
-
 def _check_films(films: Collection[Path], n: int, out: Output, compare: bool) -> None:
     """Refuse what cannot be done with films.
 
@@ -403,22 +350,6 @@ def _check_films(films: Collection[Path], n: int, out: Output, compare: bool) ->
         raise InputError(f"{out.path} takes one video, and these are {n} inputs: give a folder as OUTPUT.")
     if not out.folder and not out.moves:
         raise InputError(f"{first} is a video: write it as .mp4, .mov, .webm, .gif, .webp or .apng, or into a folder.")
-
-
-def _real(path: Path) -> Path:
-    return path.parent.resolve() / path.name
-
-
-@contextmanager
-def _progress(n: int, label: str) -> Iterator[Callable[[int], object]]:
-    """A bar where there are several images and someone is looking."""
-    if n < 2 or not sys.stderr.isatty():
-        yield lambda n: None
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=n, desc=label, unit="image", leave=False) as bar:
-        yield bar.update
 
 
 @click.command()

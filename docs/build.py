@@ -16,6 +16,7 @@ from zoo.metrics import wording
 from zoo.metrics.protocols import BASELINES
 from zoo.registry.facts import Condition, Entry, Metric
 from zoo.registry.index import registry
+from zoo.tasks.anomaly import overlay, score
 
 TOP = Path(__file__).parent.parent
 GALLERY = TOP / "docs" / "gallery"
@@ -37,6 +38,8 @@ def draw(entry: Entry) -> None:
     if "reconstruct" in entry.verbs:
         seen = model.prepare(TOP / "examples" / entry.example)
         rows = [seen, model.reconstruct(seen)] if entry.output.scale == 1 else enlarged(model, seen)
+        if "anomaly" in entry.tasks:
+            rows.append(overlay(seen, score(model, seen).maps))
         sheets.append(spectrograms(rows) if entry.output.kind == "audio" else grid(rows))
     sheet = sheets[0] if len(sheets) == 1 else below(sheets)
     scale = max(1, 1000 // sheet.width)
@@ -102,7 +105,8 @@ def _results(entry: Entry) -> str:
     if entry.output.scale > 1:
         small = f"{folder}, {entry.output.scale} times smaller"
         return f"{small}, enlarged by bicubic interpolation and, in the middle, by the model; below as they were"
-    return f"above {folder}, below what the model makes of them"
+    more = ", then what is not normal in them" if "anomaly" in entry.tasks else ""
+    return f"above {folder}, below what the model makes of them{more}"
 
 
 def page(entries: list[Entry]) -> str:

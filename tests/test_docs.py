@@ -69,6 +69,7 @@ def test_the_tour_as_commands(workplace: Path, zoo_command: Callable[..., Result
         "Edit",
         "Compress",
         "Search",
+        "Find anomalies",
         "Save and share",
     ],
 )

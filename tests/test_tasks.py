@@ -383,7 +383,7 @@ def test_the_loss_sees_scales() -> None:
 def test_tasks_of_models(tiny: None) -> None:
     names = {name: [task.name for task in tasks_of(info(name))] for name in registry().models}
     assert names["dcgan"] == ["interpolate", "project"]
-    assert {"interpolate", "project", "edit", "compress", "index"} <= set(names["tiny-vae"])
+    assert {"interpolate", "project", "edit", "compress", "index", "anomaly"} <= set(names["tiny-vae"])
     assert names["tiny"] == names["conv-ae"] == [name for name in names["tiny-vae"] if name != "project"]
     assert names["srgan"] == names["doubler"] == []
 
@@ -616,7 +616,13 @@ def test_info_lists_tasks(tiny: None, zoo_command: Command) -> None:
     assert "zoo interpolate" not in zoo_command("info", "doubler").stdout
     facts = json.loads(zoo_command("info", "tiny-vae", "--json").stdout)
     assert facts["tasks"]["project"] == {"steps": 7, "restarts": 2}
-    assert facts["tasks"]["interpolate"] == facts["tasks"]["edit"] == facts["tasks"]["index"] == {}
+    assert (
+        facts["tasks"]["interpolate"]
+        == facts["tasks"]["edit"]
+        == facts["tasks"]["index"]
+        == facts["tasks"]["anomaly"]
+        == {}
+    )
 
 
 def test_models_built_by_hand() -> None:

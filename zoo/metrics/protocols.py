@@ -267,6 +267,36 @@ _PROTOCOLS = (
         hub="accuracy",
     ),
     Protocol(
+        "image-auroc",
+        "image AUROC",
+        "higher",
+        "Area under the ROC curve of the anomaly scores of normal and of defective images; the score is the highest "
+        "mean of the anomaly map over 15 x 15 pixels.",
+        parameters={"window": 15},
+    ),
+    Protocol(
+        "pixel-auroc",
+        "pixel AUROC",
+        "higher",
+        "Area under the ROC curve of the anomaly maps over all pixels of normal and of defective images, those of the "
+        "defects' masks against all others.",
+    ),
+    Protocol(
+        "detected",
+        "defects found",
+        "higher",
+        "Share of defective images whose anomaly score is above the threshold of the checkpoint, which comes of normal "
+        "images alone.",
+        hub="recall",
+    ),
+    Protocol(
+        "false-alarms",
+        "false alarms",
+        "lower",
+        "Share of normal images whose anomaly score is above the threshold of the checkpoint, which comes of normal "
+        "images alone.",
+    ),
+    Protocol(
         "pixel-accuracy",
         "pixel accuracy (FCN score)",
         "higher",
@@ -298,6 +328,12 @@ BASELINES = {
     "pixels": "the pixels themselves, at the size of the model's images",
     "mobilenetv2": "1,280 features of MobileNetV2 (ImageNet), of the model's images at 96 px",
     "efficientnet_lite0": "1,280 features of EfficientNet-Lite0 (ImageNet), of the model's images at 96 px",
+    "pca_patches": "errors of PCA with 16 numbers, fitted to patches of 16 px of the training split, the highest as "
+    "the score",
+    "mobilenetv2_patches": "distances of MobileNetV2 features (ImageNet) of patches to the nearest of 20,000 of the "
+    "training split, the highest as the score: the idea of PatchCore",
+    "efficientnet_lite0_patches": "distances of EfficientNet-Lite0 features (ImageNet) of patches to the nearest of "
+    "20,000 of the training split, the highest as the score: the idea of PatchCore",
     "uniform": "an equal share for each class",
     "l1_alone": "a network of the same size that was trained by L1 alone, for as long",
 }

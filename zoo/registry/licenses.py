@@ -45,6 +45,12 @@ _KNOWN = {
             for version in ("2.0", "3.0", "4.0")
         ),
         Terms("LicenseRef-BSDS-non-commercial", False, "research and education only; cite Martin et al. 2001"),
+        Terms(
+            "LicenseRef-magnetic-tile-research",
+            False,
+            "research only; the authors welcome use and ask to cite Huang et al. 2020, Surface defect saliency of "
+            "magnetic tile",
+        ),
         Terms("unknown", False, "nobody has stated what is allowed: ask the authors before you do more than research"),
     )
 }

@@ -22,7 +22,8 @@ class Task:
         name: as the command and the stanza of a checkpoint have it.
         function: ``module:function``, or a class.
         needs: what a model must have: all of one of these sets. The words are "latent" for latents that can be drawn,
-            "encode" and "decode" for the methods, and "reconstruct" for the verb.
+            "encode" and "decode" for the methods, "reconstruct" for the verb, and "copy" for images that come back in
+            their own size and channels.
         summary: one line for users.
         constants: the arguments that a stanza may set.
     """
@@ -74,6 +75,13 @@ TASKS = {
             "An index of many images by their codes, in which `zoo search` finds those that are alike.",
             ("metric",),
         ),
+        Task(
+            "anomaly",
+            "zoo.tasks.anomaly:score",
+            (frozenset({"copy"}),),
+            "How far images are from what the model takes for normal, and where.",
+            ("threshold",),
+        ),
     )
 }
 
@@ -82,7 +90,16 @@ def abilities(entry: Entry) -> frozenset[str]:
     """What a model has, in the words of :attr:`Task.needs`, by its facts alone."""
     has = {"latent", "decode"} if "generate" in entry.verbs else set()
     has |= {"encode", "decode"} if entry.encoder else set()
+    has |= {"copy"} if "reconstruct" in entry.verbs and _alike(entry) else set()
     return frozenset(has | ({"reconstruct"} & set(entry.verbs)))
+
+
+def _alike(entry: Entry) -> bool:
+    """Whether a model makes images of the same size and channels as those that it takes."""
+    x, y = entry.input, entry.output
+    if x is None or not x.kind == y.kind == "image":
+        return False
+    return y.scale == 1 and x.size == y.size and x.channels == y.channels
 
 
 def tasks_of(entry: Entry) -> list[Task]:

@@ -106,6 +106,7 @@ class Objective:
     Attributes:
         protocol: how the metric was measured that the best weights are chosen by.
         choices: names of the data's classes, for the condition that asks for one.
+        tasks: arguments of tasks that were found out for the networks as they were last measured.
 
     Raises:
         InputError: for fewer than one step or sample, and for data that do not fill a batch.
@@ -113,6 +114,7 @@ class Objective:
 
     protocol: str
     choices: Mapping[str, Sequence[str]] = {}
+    tasks: Mapping[str, Mapping[str, Any]] = {}
 
     def __init__(
         self,

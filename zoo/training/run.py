@@ -406,6 +406,7 @@ class Run:
             origin=None,
             verified=True,
             training=self._record(),
+            tasks={**entry.tasks, **self.objective.tasks},
             metrics=(Metric("metric that chose these weights", float(f"{metric:.5g}"), self.objective.protocol),),
         )
 
