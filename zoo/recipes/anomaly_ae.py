@@ -49,7 +49,7 @@ def magnetic_tile(
 ) -> Repair:
     """Crops of 128 px at the resolution of the images; a tenth of these is held out.
 
-    45 minutes on one core of a CPU without AVX-512.
+    25 minutes on one core of a CPU without AVX-512.
     """
     photos = [photo for _, photo in data.photos(channels, least=2 * batch_size)]
     config: dict[str, Any] = {"channels": channels, "patch": 4, "widths": [width, 2 * width, 2 * width], "blocks": 1}
