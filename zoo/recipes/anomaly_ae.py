@@ -137,7 +137,7 @@ def evaluate(
         ways[name] = (np.array([float(x.max()) for x in each]), each)
     wanted = _masks(data, masks, test, defective)
     rows = []
-    for kind in ("", *sorted(set(kinds[defective]))):
+    for kind in ("", *sorted(set(kinds[defective].tolist()))):
         chosen = np.flatnonzero((kinds == kind) | ~defective if kind else np.ones(len(kinds), bool))
         row: dict[str, Any] = {"split": data.called("test"), "n": len(chosen)}
         row |= {"settings": {"defect": kind}} if kind else {}

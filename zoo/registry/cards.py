@@ -109,9 +109,14 @@ def row_of(figure: Metric) -> dict[str, Any]:
 
 
 def merged(old: Iterable[Metric], new: Iterable[Metric]) -> list[Metric]:
-    """Old rows with new ones in the place of those of the same protocol, data set and split."""
-    rows = {(x.protocol or x.metric, x.dataset, x.split): x for x in old}
-    return list((rows | {(x.protocol or x.metric, x.dataset, x.split): x for x in new}).values())
+    """Old rows with new ones in the place of those of the same protocol, data set, split and settings."""
+    rows = {_place(x): x for x in old} | {_place(x): x for x in new}
+    return list(rows.values())
+
+
+def _place(row: Metric) -> tuple[str, ...]:
+    """Which row of a card a figure is."""
+    return row.protocol or row.metric, row.dataset, row.split, repr(sorted(row.settings.items()))
 
 
 def _read(path: Path) -> dict[str, tuple[Metric, ...]]:
