@@ -223,7 +223,7 @@ def edit(
     The attributes of a model stand in `zoo info NAME`; others are learnt from images with and without.
 
     \b
-    zoo edit vae.fashion-mnist shirt.png --towards pullovers/ --from t-shirts/ -o edited.png
+    zoo edit vae.fashion-mnist shirt.png --towards light/ --from dark/ -o edited.png
     zoo edit local-dir:runs/faces face.png -c glasses=1 -c smiling=-1 -o edited.png
     """  # noqa: D301 - click takes the character itself
     from zoo.media.image_encode import ending
