@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 import zoo
 from zoo.authoring.publish import protocol_list, table, values_table
+from zoo.data.masks import brush_strokes, central_square
 from zoo.interop.layouts.table import LAYOUTS
 from zoo.metrics import wording
 from zoo.metrics.protocols import BASELINES
@@ -37,7 +39,10 @@ def draw(entry: Entry) -> None:
             sheets.append(model.generate(64, seed=0).grid(columns=16))
     if "reconstruct" in entry.verbs:
         seen = model.prepare(TOP / "examples" / entry.example)
-        rows = [seen, model.reconstruct(seen)] if entry.output.scale == 1 else enlarged(model, seen)
+        if any(condition.kind == "mask" for condition in entry.conditions):
+            rows = filled(model, seen)
+        else:
+            rows = [seen, model.reconstruct(seen)] if entry.output.scale == 1 else enlarged(model, seen)
         if "anomaly" in entry.tasks:
             rows.append(overlay(seen, score(model, seen).maps))
         sheets.append(spectrograms(rows) if entry.output.kind == "audio" else grid(rows))
@@ -86,6 +91,17 @@ def enlarged(model: zoo.model.Model, photos: zoo.Images) -> list[zoo.Images]:
     ]
 
 
+def filled(model: zoo.model.Model, photos: zoo.Images) -> list[zoo.Images]:
+    """Photos with a hole, a square in every second one and brush strokes in the others; filled; then as they were."""
+    masks = []
+    for number, photo in enumerate(photos.arrays):
+        size = photo.shape[1:]
+        mask = brush_strokes(np.random.default_rng((0, number)), *size) if number % 2 else central_square(*size)
+        masks.append(zoo.Images([mask[None].astype(np.float32)]))
+    holes = [np.maximum(photo, mask.arrays[0]) for photo, mask in zip(photos.arrays, masks, strict=True)]
+    return [zoo.Images(holes), model.reconstruct(photos, mask=masks), photos]
+
+
 def caption(entry: Entry) -> str:
     """What the sheet shows."""
     shown = []
@@ -105,6 +121,8 @@ def _results(entry: Entry) -> str:
     if entry.output.scale > 1:
         small = f"{folder}, {entry.output.scale} times smaller"
         return f"{small}, enlarged by bicubic interpolation and, in the middle, by the model; below as they were"
+    if any(condition.kind == "mask" for condition in entry.conditions):
+        return f"above {folder} with holes, in the middle as the model fills them, below as they were"
     more = ", then what is not normal in them" if "anomaly" in entry.tasks else ""
     return f"above {folder}, below what the model makes of them{more}"
 

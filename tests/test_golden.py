@@ -23,6 +23,7 @@ from test_training import TINY
 from torch import Tensor
 
 import zoo
+from zoo.data.masks import central_square
 from zoo.model import Model
 from zoo.registry.index import registry
 from zoo.training.runtime import Runtime
@@ -45,7 +46,8 @@ def answers(name: str) -> Iterator[tuple[str, Tensor]]:
             inputs = zoo.Images([pattern(height, width)])
             if model.entry.input and model.entry.input.kind == "audio":
                 inputs = zoo.Audio([inputs.numpy().reshape(1, -1) - 0.5], model.entry.input.rate)
-            yield f"reconstruct-{number}", torch.from_numpy(model.reconstruct(inputs, **conditions).numpy())
+            masks = {c.name: central_square(height, width) * 1.0 for c in model.entry.conditions if c.kind == "mask"}
+            yield f"reconstruct-{number}", torch.from_numpy(model.reconstruct(inputs, **conditions, **masks).numpy())
     if hasattr(model, "encode"):
         assert model.entry.input and model.entry.input.size
         x = torch.from_numpy(pattern(*model.entry.input.size))[None, : model.entry.input.channels] * 2 - 1

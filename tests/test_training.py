@@ -26,7 +26,7 @@ from zoo.errors import InputError, ZooError
 from zoo.metrics.features import Features
 from zoo.model import Generator
 from zoo.models.dcgan import DCGAN
-from zoo.recipes import audio_ae, cdcgan, conv_ae, cyclegan, dcgan, denoise_ae, pix2pix, srgan, vae
+from zoo.recipes import audio_ae, cdcgan, context_encoder, conv_ae, cyclegan, dcgan, denoise_ae, pix2pix, srgan, vae
 from zoo.registry.index import registry
 from zoo.training.discriminators import Discriminator
 from zoo.training.ema import EMA
@@ -172,7 +172,13 @@ def tiny_avatars(base: Path, steps: int = 12) -> Objective:
     return objective
 
 
+def tiny_context_encoder(base: Path, steps: int = 12) -> Objective:
+    data = Source([folder(base / "a", 24, 32)])
+    return context_encoder.photos(data, RANDOM, size=32, d_width=8, shift=2, batch_size=4, steps=steps)
+
+
 TINY: dict[str, Callable[..., Objective]] = {
+    "context_encoder:photos": tiny_context_encoder,
     "dcgan:fashion_mnist": tiny_dcgan,
     "dcgan:flowers": tiny_flowers,
     "cdcgan:mnist": tiny_cdcgan,

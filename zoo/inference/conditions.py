@@ -440,6 +440,16 @@ class Mask(Image):
 
     nearest = True
 
+    def fit(self, value: Any, prepared: Prepared[Any] | None, processor: Processor[Any] | None) -> list[Any]:
+        """As of every image; a mask of everything is refused, for it leaves nothing to go by."""
+        arrays = super().fit(value, prepared, processor)
+        if prepared is not None and self.condition.aligned and any(array.all() for array in arrays):
+            raise InputError(
+                f"{self.condition.name}: all of {prepared.sample.names[0]} is to be filled, and nothing of it is "
+                "known: mark a part of it only."
+            )
+        return arrays
+
     def _values(self, array: Array) -> Array:
         return (array >= 0).astype(np.float32)
 
@@ -447,7 +457,7 @@ class Mask(Image):
         masks = np.zeros((n, *shape, 1), np.float32)
         for mask in masks:
             top, left = (int(rng.integers(0, max(1, length // 2))) for length in shape)
-            mask[top : top + max(1, shape[0] // 2), left : left + max(1, shape[1] // 2)] = 1
+            mask[top : top + max(1, shape[0] // 2), left : left + max(1, shape[1] // 2)] = shape != (1, 1)
         return masks
 
 

@@ -184,7 +184,7 @@ class Verbs:
         check_count("batch_size", batch_size)
         self.check_tiles(tile, overlap)
         reader, writer = self.processors(inputs)
-        samples: Samples = reader.read(inputs)
+        samples, conditions = self._with_masks(reader, reader.read(inputs), conditions)
         values = self.prepare_conditions(conditions, len(samples), "forward")
         results: list[Any] = []
         with _Progress(len(samples), progress) as tick:
@@ -233,6 +233,7 @@ class Verbs:
                 f"A file takes one result, and these are {len(samples)} {samples.noun}: use "
                 "reconstruct(...).save(FOLDER)."
             )
+        samples, conditions = self._with_masks(reader, samples, conditions)
         options: dict[str, Any] = {"format": format} if format else {}
         options |= {"bits": bits} if bits != 8 else {}
         writer.check_target(samples, path, **options)
@@ -324,10 +325,30 @@ class Verbs:
             value = conditions.get(name, each.condition.default)
             if value is not None:
                 chosen[name] = each, value
-            elif each.condition.required or name in required:
+            elif (each.condition.required or name in required) and not each.condition.transparency:
                 choices = ", ".join(map(str, each.condition.choices))
                 raise InputError(f"{self._name} needs the condition {name}{f': one of {choices}' if choices else ''}.")
         return chosen
+
+    def _with_masks(
+        self, reader: Processor[Any], samples: Any, conditions: Mapping[str, Any]
+    ) -> tuple[Any, dict[str, Any]]:
+        """Samples and conditions, what is transparent being the mask where none is given and the model says so."""
+        lacking = [
+            name
+            for name, each in self._spaces().items()
+            if each.condition.transparency and conditions.get(name) is None
+        ]
+        if not lacking:
+            return samples, dict(conditions)
+        try:
+            opaque, masks = reader.without_transparency(samples)
+        except InputError as error:
+            raise InputError(
+                f"{self._name} needs the condition {lacking[0]}, for {error}: give a mask that is white where to fill, "
+                "or an image that is transparent there."
+            ) from None
+        return opaque, {**conditions, **dict.fromkeys(lacking, masks)}
 
     def check_tiles(self, tile: int | str | None, overlap: int | None) -> None:
         """Refuse what :meth:`reconstruct` does not take as ``tile`` and ``overlap``.

@@ -214,6 +214,14 @@ class Processor(ABC, Generic[S]):
         """Points ``(K, 2)``, x and y in the pixels of ``prepared.sample``, in the pixels of what the network takes."""
         raise InputError(f"there are no points in {prepared.sample.noun}.")
 
+    def without_transparency(self, samples: S) -> tuple[S, Any]:
+        """Opaque samples with the same colours, and masks of what was transparent in each, white there.
+
+        Raises:
+            InputError: for a sample that is opaque everywhere: the rest of a sentence about a mask that is lacking.
+        """
+        raise InputError(f"the transparency of {samples.noun} is not looked at")
+
     # From a network to samples.
 
     @abstractmethod

@@ -73,6 +73,14 @@ class ImageProcessor(Processor[Images]):
         moved: Array = ((points + 0.5 - np.array(corner)) * np.array(scale) - 0.5).astype(np.float32)
         return moved
 
+    def without_transparency(self, samples: Images) -> tuple[Images, list[Images]]:
+        """Opaque images with the same colours, and masks of all pixels that were not opaque, white there."""
+        for array, name in zip(samples.arrays, samples.names, strict=True):
+            if array.shape[0] not in (2, 4):
+                raise InputError(f"{name} is transparent nowhere")
+        opaque = Images([array[:-1] for array in samples.arrays], samples.names, samples.seed, samples.infos)
+        return opaque, [Images([(array[-1:] < 1).astype(np.float32)]) for array in samples.arrays]
+
     def _to_network(self, array: Array) -> Array:
         bottom, right = (-length % self.input.multiple for length in array.shape[1:])
         if bottom or right:

@@ -182,6 +182,17 @@ _PROTOCOLS = (
         noun="recordings",
     ),
     Protocol(
+        "psnr-hole",
+        "PSNR inside holes",
+        "higher",
+        "Peak signal to noise ratio over the three colour channels (8 bits) of the pixels inside a hole, averaged over "
+        "photos of 128 px. Square: half the side wide, in the middle. Strokes: those that "
+        "zoo.data.masks.brush_strokes draws for photo number k by numpy's default_rng((0, k)), until 30 % are covered.",
+        "dB",
+        "psnr",
+        {"channels": "RGB", "bits": 8, "size": 128},
+    ),
+    Protocol(
         "mse",
         "mean squared error",
         "lower",
@@ -335,6 +346,8 @@ BASELINES = {
     "efficientnet_lite0_patches": "distances of EfficientNet-Lite0 features (ImageNet) of patches to the nearest of "
     "20,000 of the training split, the highest as the score: the idea of PatchCore",
     "uniform": "an equal share for each class",
+    "telea": "inpainting by the fast marching method (Telea 2004), OpenCV's, radius 3",
+    "navier_stokes": "inpainting after Navier and Stokes (Bertalmio et al. 2001), OpenCV's, radius 3",
     "l1_alone": "a network of the same size that was trained by L1 alone, for as long",
 }
 

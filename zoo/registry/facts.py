@@ -80,6 +80,8 @@ class Condition:
         format: of an image, a mask, audio or video: what the network takes.
         aligned: whether an image, a mask or keypoints belong to places of the input, and so go through the same crop,
             resizing, padding and tiles.
+        transparency: whether the transparent part of the input is the mask where none is given: of an aligned mask. The
+            result is opaque then.
         count: the least and the most values of one sample, as several images for few-shot; None for one value. Of
             keypoints, how many points.
         per: "sample", or "frame" for one value for each frame of a video.
@@ -95,6 +97,7 @@ class Condition:
     maximum: float | None = None
     format: Format | None = None
     aligned: bool = False
+    transparency: bool = False
     count: tuple[int, int] | None = None
     per: str = "sample"
 

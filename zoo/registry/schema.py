@@ -123,6 +123,10 @@ def _condition_options(facts: Facts, kind: str) -> dict[str, Any]:
             raise RegistryError(f"{facts.where}: minimum: expected at most the maximum, {high:g}, got {low:g}.")
     if kind in ("image", "mask", "keypoints"):
         options["aligned"] = facts.get("aligned", bool, False)
+    if kind == "mask":
+        options["transparency"] = facts.get("transparency", bool, False)
+        if options["transparency"] and not options["aligned"]:
+            raise RegistryError(f"{facts.where}: transparency: expected a mask that is aligned.")
     if kind in ("image", "keypoints"):
         count = facts.list_of("count", (int,), ())
         if count and not (len(count) == 2 and 1 <= count[0] <= count[1]):

@@ -82,8 +82,9 @@ def exploding(log: Sequence[Line]) -> str:
             continue
         # Losses of a run that goes well are about one, or less: that is what is usual while there is nothing to see.
         usual, than = 1.0, "what is usual"
-        if len(before) >= 3:
-            usual, than = median(abs(line[key]) for line in before), "what it usually was"
+        earlier = [abs(line[key]) for line in before if key in line]  # a term may begin late
+        if len(earlier) >= 3:
+            usual, than = median(earlier), "what it usually was"
         if usual and abs(value) > EXPLODED * usual:
             times = abs(value) / usual
             return f"{key} is {times:,.0f} times {than}: training is exploding. Lower the learning rates, or bound D."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -189,10 +189,13 @@ class Objective:
         batch = self.data[0].batch(step, self.batch_size, self.runtime.rank, self.runtime.world)
         return {role: self.runtime.to_device(x) for role, x in batch.items()}
 
-    def update_ema(self, step: int) -> None:
-        """Update the averages and step the schedules: once a step, however many updates it had."""
-        for one in self.networks.values():
-            if one.schedule:
+    def update_ema(self, step: int, waiting: Collection[str] = ()) -> None:
+        """Update the averages and step the schedules: once a step, however many updates it had.
+
+        Networks that are ``waiting`` have not begun to learn, and their schedules wait with them.
+        """
+        for name, one in self.networks.items():
+            if one.schedule and name not in waiting:
                 one.schedule.step()
         for name, average in self.averages.items():
             average.update(self.networks[name].network, step)

@@ -26,6 +26,7 @@ class Term(ABC):
 
     Args:
         weight: of the term in the sum.
+        begin: the step that it counts from.
 
     Attributes:
         networks: what the term trains beside the network, by name.
@@ -33,8 +34,8 @@ class Term(ABC):
 
     networks: Mapping[str, TrainableNetwork] = {}
 
-    def __init__(self, weight: float = 1.0) -> None:
-        self.weight = weight
+    def __init__(self, weight: float = 1.0, begin: int = 0) -> None:
+        self.weight, self.begin = weight, begin
 
     def start(self, runtime: Runtime) -> None:
         """Move to the device."""
@@ -155,6 +156,7 @@ class Adversarial(Term):
         augment: differentiable augmentation of what D sees, as :func:`zoo.data.augment.augment` takes it.
         window: D sees a random window of this side; 0 for everything.
         roll: as for :class:`Perceptual`.
+        begin: the step that the term, D and the schedule of its learning rate begin at.
     """
 
     def __init__(
@@ -168,8 +170,9 @@ class Adversarial(Term):
         augment: str = "",
         window: int = 0,
         roll: int = 0,
+        begin: int = 0,
     ) -> None:
-        super().__init__(weight)
+        super().__init__(weight, begin)
         self.adversary = Adversary(d, loss, augment=augment)
         self.networks, self.suffix = {name: d}, name.removeprefix("d")
         self.conditional, self.window, self.roll = conditional, window, roll

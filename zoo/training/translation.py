@@ -37,7 +37,7 @@ class Translation(Objective):
         options: as for :class:`~zoo.training.objective.Objective`.
 
     Raises:
-        ValueError: if there are no terms, or two discriminators have the same name.
+        ValueError: if there are no terms, none begins at step 0, or two discriminators have the same name.
     """
 
     def __init__(
@@ -61,6 +61,8 @@ class Translation(Objective):
             networks |= term.networks
         if not terms:
             raise ValueError("A translation needs at least one term.")
+        if min(term.begin for term in terms):
+            raise ValueError("One term of a translation at least must begin at step 0.")
         super().__init__(config, networks, ["g"], [data], **options)
         self.held_out, self.terms, self.conditions = list(held_out), list(terms), tuple(conditions)
         self.selection = selection or L1Error()
@@ -79,13 +81,14 @@ class Translation(Objective):
         output = output.float()
         total: Tensor | None = None
         logs: dict[str, Tensor] = {}
-        for term in self.terms:
+        begun = [term for term in self.terms if step >= term.begin]
+        for term in begun:
             loss, more = term.loss(output, batch, step)
             total = term.weight * loss if total is None else total + term.weight * loss
             logs |= more
         assert total is not None
         optimizer_step(self.runtime, total, self.networks["g"])
-        self.update_ema(step)
+        self.update_ema(step, waiting={name for term in self.terms if term not in begun for name in term.networks})
         return logs
 
     def measure(self) -> dict[str, float]:
