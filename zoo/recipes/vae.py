@@ -79,9 +79,12 @@ def avatars(
     augment: str = "",
     lr: float = 1e-3,
     batch_size: int = 64,
-    steps: int = 2_000,
+    steps: int = 8_000,
 ) -> Variational:
-    """64 px, a code of 48 numbers, directions of the attributes that the data name; a thousand images are held out."""
+    """64 px, a code of 48 numbers, directions of the attributes that the data name; a thousand images are held out.
+
+    90 minutes on one core of a CPU with AVX-512 and bfloat16.
+    """
     images = data.images(size, channels, least=2 * batch_size)
     config = {
         "size": size,
@@ -104,8 +107,8 @@ def avatars(
         n_samples=1_000,
         batch_size=batch_size,
         steps=steps,
-        eval_every=max(1, steps // 5),
-        ema_decay=0.995,  # of short runs the first half must not stay in the average
+        eval_every=max(1, steps // 16),
+        ema_decay=0.995,  # which forgets the first steps of a short run, too
     )
 
 
