@@ -442,7 +442,7 @@ def test_rows_of_the_zoos_cards(entry: Entry) -> None:
         assert row.baselines.keys() <= protocols.BASELINES.keys()
         assert row.weights == (entry.sha256 or "")[:8]
         assert bool(row.features) == bool(known.extractor)
-    keys = [(row.protocol, row.dataset, row.split) for row in entry.metrics]
+    keys = [(row.protocol, row.dataset, row.split, str(row.settings)) for row in entry.metrics]
     assert len(set(keys)) == len(keys)
     if "kid-efficientnet-lite0-224" in (row.protocol for row in entry.metrics):
         assert "efficientnet-lite0" not in entry.extractors.values(), "it judges, so it may not train"
