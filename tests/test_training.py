@@ -26,7 +26,19 @@ from zoo.errors import InputError, ZooError
 from zoo.metrics.features import Features
 from zoo.model import Generator
 from zoo.models.dcgan import DCGAN
-from zoo.recipes import audio_ae, cdcgan, context_encoder, conv_ae, cyclegan, dcgan, denoise_ae, pix2pix, srgan, vae
+from zoo.recipes import (
+    anomaly_ae,
+    audio_ae,
+    cdcgan,
+    context_encoder,
+    conv_ae,
+    cyclegan,
+    dcgan,
+    denoise_ae,
+    pix2pix,
+    srgan,
+    vae,
+)
 from zoo.registry.index import registry
 from zoo.training.discriminators import Discriminator
 from zoo.training.ema import EMA
@@ -177,6 +189,11 @@ def tiny_context_encoder(base: Path, steps: int = 12) -> Objective:
     return context_encoder.photos(data, RANDOM, size=32, d_width=8, shift=2, batch_size=4, steps=steps)
 
 
+def tiny_anomaly_ae(base: Path, steps: int = 12) -> Objective:
+    data = Source([folder(base / "a", 16, 32)])
+    return anomaly_ae.magnetic_tile(data, size=32, channels=3, width=8, batch_size=4, steps=steps)
+
+
 TINY: dict[str, Callable[..., Objective]] = {
     "context_encoder:photos": tiny_context_encoder,
     "dcgan:fashion_mnist": tiny_dcgan,
@@ -193,6 +210,7 @@ TINY: dict[str, Callable[..., Objective]] = {
     "vae:fashion_mnist": tiny_vae,
     "denoise_ae:photos": tiny_denoise_ae,
     "audio_ae:speech": tiny_audio_ae,
+    "anomaly_ae:magnetic_tile": tiny_anomaly_ae,
 }
 
 

@@ -157,14 +157,14 @@ def evaluate(
     if threshold is not None:
         row = {"split": data.called("test"), "n": int((~defective).sum())}
         share = float((scores > threshold)[~defective].mean())
-        rows.append(Metric("false alarms", round(share, 4), protocol="false-alarms", **row))
+        rows.append(Metric("false-alarms", round(share, 4), protocol="false-alarms", **row))
     return rows
 
 
 def _row(protocol: str, values: dict[str, float], row: dict[str, Any]) -> Metric:
     """A figure with its baselines; the model's own is the one without a name."""
     baselines = {name: value for name, value in values.items() if name}
-    return Metric(protocol.replace("-", " "), values[""], protocol=protocol, baselines=baselines, **row)
+    return Metric(protocol, values[""], protocol=protocol, baselines=baselines, **row)
 
 
 def _class(name: str) -> str:
