@@ -195,7 +195,7 @@ def test_evaluate_measures_and_compares_with_the_card(
     assert row["verdict"] == "other"
     assert row["card"] == "the card has 0.00577, of which these differ: data set, number of images"
 
-    (right,) = zoo.info("conv-ae.fashion-mnist").metrics
+    right = next(row for row in zoo.info("conv-ae.fashion-mnist").metrics if row.metric == "mse")
     monkeypatch.setattr("zoo.recipes.conv_ae.evaluate", lambda model, data: [replace(right, value=0.0065)])
     made = zoo_command("evaluate", "conv-ae.fashion-mnist", "--data", str(tmp_path / "data.npz"))
     assert made.exit_code == 1
@@ -330,7 +330,7 @@ def test_evaluate_refuses_what_it_cannot_measure(zoo_command: Command, tmp_path:
         ("nothing", "There is no model"),
         (f"local-dir:{tmp_path}", "has no config.json"),
         ("conv-ae --dataset Mine!", "--dataset 'Mine!' is no name: use lower-case letters, digits and hyphens."),
-        ("conv-ae --features random", "--features random is of no use here"),
+        ("denoise-ae --features random", "--features random is of no use here"),
         ("conv-ae --set size=3", "conv-ae.flowers has no setting 'size'. Its settings: none."),
         (
             "conv-ae.flowers",

@@ -25,6 +25,7 @@ from zoo.data.batch import batch_indices, to_float
 from zoo.data.degrade import downscale
 from zoo.data.source import Source, doubts
 from zoo.errors import InputError, MediaError
+from zoo.media import image_decode
 from zoo.media.audio import Audio
 from zoo.media.image_fit import fit
 from zoo.media.images import Images
@@ -275,14 +276,14 @@ def test_archives_are_bounded_before_they_are_unpacked(tmp_path: Path, monkeypat
 @pytest.mark.parametrize("error", [KeyError("x"), RecursionError("deep"), AttributeError("none")])
 def test_a_decoder_may_raise_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """One image fails alone, by name."""
-    decode = places.decode
+    read_open = image_decode.read_open
 
-    def fails(file: Any, what: str) -> Any:
+    def fails(file: Any, what: str, *options: Any) -> Any:
         if what.endswith("a.png"):
             raise error
-        return decode(file, what)
+        return read_open(file, what, *options)
 
-    monkeypatch.setattr(places, "decode", fails)
+    monkeypatch.setattr(image_decode, "read_open", fails)
     warned: list[str] = []
     assert Source([folder(tmp_path, dots("a.png", "b.png"))], warn=warned.append).images(4).names == ["b"]
     assert "1 of 2 images cannot be read and are left out: a.png (cannot be read (" in warned[0]

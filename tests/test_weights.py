@@ -41,10 +41,10 @@ def test_embedded_files_are_small_float16_and_as_recorded(name: str) -> None:
     assert {str(t.dtype) for t in load_file(entry.embedded).values()} <= {"torch.float16", "torch.int64"}
 
 
-def test_all_embedded_files_are_under_60_mb_and_all_are_in_the_registry() -> None:
+def test_all_embedded_files_are_under_95_mb_and_all_are_in_the_registry() -> None:
     files = set(info("dcgan").embedded.parent.glob("*.safetensors"))
     assert files == {info(name).embedded for name in EMBEDDED}
-    assert sum(file.stat().st_size for file in files) < 60_000_000
+    assert sum(file.stat().st_size for file in files) < 95_000_000  # so that a wheel fits PyPI
 
 
 @pytest.mark.parametrize(

@@ -472,7 +472,10 @@ def index_bytes() -> bytes:
         **floats,
     }
     facts = {"index": "1", "model": "conv-ae.flowers", "weights": "0" * 64, "metric": "mahalanobis"}
-    return save({name: torch.from_numpy(x.copy()) for name, x in tensors.items()}, facts)
+    content = save({name: torch.from_numpy(x.copy()) for name, x in tensors.items()}, facts)
+    end = 8 + int.from_bytes(content[:8], "little")
+    text = json.dumps(json.loads(content[8:end]), sort_keys=True).encode()  # safetensors writes the facts in any order
+    return struct.pack("<Q", len(text)) + text + content[end:]
 
 
 def indexes(rng: Chance) -> Case:
