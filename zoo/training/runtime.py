@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -50,6 +51,8 @@ class Runtime:
         )
         self.rank: int = self.accelerator.process_index
         self.world: int = self.accelerator.num_processes
+        if self.world > 1:
+            atexit.register(_leave)  # or threads of the group may abort a process that has ended well
         if wanted is not None and wanted.type != "cpu" and self.world > 1:
             raise InputError(f"device cannot be {device!r} for {self.world} processes: each takes a GPU of its own.")
         self.device: torch.device = wanted or self.accelerator.device
@@ -98,3 +101,9 @@ class Runtime:
         if batch_size % self.world:
             raise InputError(f"A batch of {batch_size} cannot be shared by {self.world} processes: choose a multiple.")
         return batch_size // self.world
+
+
+def _leave() -> None:
+    """Leave the group of processes."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
