@@ -25,7 +25,7 @@ from torch.overrides import TorchFunctionMode
 
 from zoo.backends.torch_backend import TorchBackend
 from zoo.errors import InputError, RegistryError, WeightsError, ZooError
-from zoo.model import Model
+from zoo.model import Model, to_arrays
 from zoo.registry.facts import Entry, Format
 from zoo.registry.index import code_of
 from zoo.weights.verify import read_header
@@ -76,10 +76,8 @@ def read_model(
     """
     try:
         header = described(path)
-        model = build(entry, len(header)).eval()
-        model.entry, model.precision, model.frozen = entry, precision, True
+        model = build(entry, len(header))
         check_fit(model, header, path)
-        doubtful = check and not _fits_formats(model, entry)
         assign(model, read_state(path), path, dtype)
     except WeightsError as error:
         if entry.package == "zoo" or path != entry.embedded:
@@ -87,8 +85,10 @@ def read_model(
         raise WeightsError(
             f"{error} If the network is newer, `zoo embed {entry.model} FILE` brings its weights."
         ) from None
+    model.entry, model.precision, model.frozen = entry, precision, True
     model.backend = TorchBackend(partial(build, entry))
-    if doubtful:
+    model.eval()
+    if check:
         check_formats(model, entry)
     try:
         return model if device.type == "cpu" else model.to(device)
@@ -311,7 +311,7 @@ def check_formats(model: Model, entry: Entry) -> None:
             raise WeightsError(f"{where} declares what cannot be: {error}") from None
         keywords = {name: model.tensor(value) for name, value in conditions.items()}
         try:
-            outputs = getattr(model, call)(model.tensor(x), **keywords)
+            outputs = to_arrays(getattr(model, call)(model.tensor(x), **keywords))
         except Exception as error:  # whatever a network's code makes of it
             said = next(iter(str(error).splitlines()), type(error).__name__)[:200]
             taken = getattr(x, "shape", None)
@@ -320,26 +320,14 @@ def check_formats(model: Model, entry: Entry) -> None:
         wanted = writer.output_shape(lengths)
         if wanted is None or isinstance(outputs, tuple):
             continue
-        shape = tuple(outputs.shape[1:])
+        shape = outputs.shape[1:]
         fits = len(shape) == len(wanted) and all(b in (None, a) for a, b in zip(shape, wanted, strict=True))
         if not fits:
             declared = (1, *("any" if length is None else length for length in wanted))
             raise WeightsError(
-                f"{where} does not fit the network: for {x.shape} it returns {(len(outputs), *shape)}, and `output` "
-                f"declares {declared}."
+                f"{where} does not fit the network: for {x.shape} it returns {outputs.shape}, and `output` declares "
+                f"{declared}."
             )
-
-
-def _fits_formats(model: Model, entry: Entry) -> bool:
-    """Whether a network on the meta device, which computes nothing, shows that it keeps what is declared.
-
-    False where it does not, and where it cannot be run so.
-    """
-    try:
-        check_formats(model, entry)
-    except WeightsError:
-        return False
-    return True
 
 
 def _check_bounds(entry: Entry, where: str) -> None:
