@@ -69,7 +69,7 @@ def generate(files: Sequence[Path], loading: dict[str, Any], work: Work, seed: i
 
     Args:
         files: one for each sample, in a folder that all machines see under this path.
-        loading: arguments of :func:`cli.verbs.ready`.
+        loading: arguments of :func:`zoo.jobs.files.ready`.
         work: conditions and format.
         seed: of the samples.
 
@@ -91,7 +91,7 @@ def reconstruct(jobs: Sequence[Job], loading: dict[str, Any], work: Work) -> tup
 
     Args:
         jobs: whose files all machines see under these paths.
-        loading: arguments of :func:`cli.verbs.ready`.
+        loading: arguments of :func:`zoo.jobs.files.ready`.
         work: how.
 
     Returns:
@@ -114,7 +114,7 @@ def encode(
         jobs: whose files all machines see under these paths; their numbers are their places in this sequence.
         failed: takes a line for each that could not be done.
         tick: is called with how many more were tried.
-        loading: arguments of :func:`cli.verbs.ready`.
+        loading: arguments of :func:`zoo.jobs.files.ready`.
         work: how.
 
     Raises:

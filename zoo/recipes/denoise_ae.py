@@ -47,7 +47,10 @@ def photos(
     batch_size: int = 8,
     steps: int = 8_000,
 ) -> Translation:
-    """Noise of standard deviation 0 to ``sigma`` (of 255); a share ``in_file`` of it is clipped as in files."""
+    """Noise of standard deviation 0 to ``sigma`` (of 255); a share ``in_file`` of it is clipped as in files.
+
+    42 minutes on one core of a CPU with AVX-512.
+    """
     torch.manual_seed(0)
     config: dict[str, Any] = {"channels": 3, "widths": [width, 2 * width, 3 * width], "blocks": blocks}
     network = DenoiseAE(**config)

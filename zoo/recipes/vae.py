@@ -1,7 +1,7 @@
-"""How the checkpoints of vae were trained: the evidence lower bound, and a discriminator for what the prior makes.
+"""How vae is trained: the evidence lower bound, and a discriminator for what the prior makes.
 
     zoo train vae.fashion-mnist --data fashion_mnist.npz.xz --out runs/vae
-    zoo train vae.avatars --data avatars.npz --out runs/avatars
+    zoo train zoo.recipes.vae:avatars --data avatars.npz --out runs/avatars
 
 The best weights by error on held-out images and distance of samples to training images are kept; the test split is only
 measured by `zoo evaluate`.
