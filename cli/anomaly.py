@@ -96,17 +96,15 @@ def anomaly(
         threshold = threshold_for(model)
     failed: list[str] = []
     rows: list[dict[str, Any]] = []
-    jobs = [Job(number, path, targets.get(path)) for number, (_, path) in enumerate(sources)]
-    # Of each input and its copy only the map is written.
-    asked = [Job(job.number, job.source) for job in jobs]
+    jobs = [Job(number, path) for number, (_, path) in enumerate(sources)]  # without targets: only maps are written
     if targets and out.folder:
         remember([*targets.items()], out.path)
     try:
         with progress_bar(len(jobs), name) as tick:
-            for job, pair in results(scorer, asked, work, failed, tick):
+            for job, pair in results(scorer, jobs, work, failed, tick):
                 assert isinstance(pair, Images)
                 value, heat = compare(scorer, *pair.arrays)
-                target = jobs[job.number].target
+                target = targets.get(job.source)
                 if target:
                     shown = Images([heat], pair.names[:1])
                     (shown if plain else overlay(pair[:1], shown)).save(target, **out.saving)

@@ -16,6 +16,7 @@ from zoo.jobs.files import ready
 
 from .catalog import as_json, complete_names
 from .console import say
+from .inputs import check_files
 from .names import PathType, keep_inputs
 from .output import Output, report
 from .verbs import model_options
@@ -53,11 +54,8 @@ def compress(
         raise InputError(f"{output} is a folder: name a file in it.")
     if output == STANDARD and sys.stdout.isatty():
         raise InputError("The standard output is a terminal, which shows no compressed photos: redirect it.")
-    named: list[tuple[str, Path]] = []
-    for path in photos:
-        if path == STANDARD or not path.exists():
-            raise InputError(f"{path} {'is no file' if path == STANDARD else 'does not exist'}: name files or folders.")
-        named += named_inputs("image", path)
+    check_files(photos)
+    named = [one for path in photos for one in named_inputs("image", path)]
     keep_inputs([output], [path for _, path in named])
     model = ready(verb="reconstruct", **loading)
     from zoo.tasks.compress import compress as pack

@@ -69,6 +69,13 @@ def _real(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
+def check_files(paths: Sequence[Path]) -> None:
+    """Refuse the standard input, and paths that do not exist."""
+    for path in paths:
+        if path == STANDARD or not path.exists():
+            raise InputError(f"{path} {'is no file' if path == STANDARD else 'does not exist'}: name files or folders.")
+
+
 @contextmanager
 def progress_bar(n: int, label: str) -> Iterator[Callable[[int], object]]:
     """A bar where there are several images and someone is looking."""

@@ -21,6 +21,7 @@ from zoo.weights.resolve import entry_of
 
 from .catalog import as_json, complete_names
 from .console import say
+from .inputs import check_files
 from .names import PathType, default_output, keep_inputs, remember, settle
 from .output import Output, report
 from .verbs import model_options
@@ -232,9 +233,7 @@ def edit(
 
     if bool(towards) != bool(away) or (strength is not None and not towards):
         raise InputError("--towards, --from and --strength belong together: give images with and images without.")
-    for path in (*images, *towards, *away):
-        if path == STANDARD or not path.exists():
-            raise InputError(f"{path} {'is no file' if path == STANDARD else 'does not exist'}: name files or folders.")
+    check_files([*images, *towards, *away])
     named = [one for path in images for one in named_inputs("image", path)]
     single = f"{named[0][0].rpartition('/')[2]}-" if len(named) == 1 else ""
     out = Output.of(

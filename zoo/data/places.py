@@ -461,11 +461,12 @@ def _decode(read: Callable[[], bytes], what: str, kind: Kind = IMAGES) -> tuple[
         raise MediaError(f"{what}: cannot be read ({error}): get the file again.") from None
 
 
-def check_memory(where: str, need: int, free: int) -> None:
+def check_memory(where: str, need: int, free: int, noun: str = "images") -> None:
     if need > free / 2:
+        smaller = "a smaller size, or " if noun == "images" else ""
         raise InputError(
-            f"{where}: the images need {need / 1e9:,.1f} GB of memory and may take half of the {free / 1e9:,.1f} GB "
-            "that are free: give a smaller size, or fewer images."
+            f"{where}: the {noun} need {need / 1e9:,.1f} GB of memory and may take half of the {free / 1e9:,.1f} GB "
+            f"that are free: give {smaller}fewer {noun}."
         )
 
 

@@ -168,14 +168,7 @@ class Source:
 
     def photos(self, channels: int = 3, split: str = "train", least: int = 1) -> list[tuple[str, Tensor]]:
         """Name and uint8 ``(C, H, W)`` of every image, each at its own size; arguments as for :meth:`images`."""
-        one = join(self._open(split))
-        photos, used, free = [], 0, free_memory()
-        for k, (x,) in self._usable(one, least, "images"):
-            values = _fit(x, channels, None)
-            used += values.nbytes
-            check_memory(one.where, used, free)
-            photos.append((_stem(one.names[k]), torch.from_numpy(values)))
-        self._note(x for _, x in photos)
+        (photos,) = self._each([join(self._open(split))], least, IMAGES, lambda x: _fit(x, channels, None))
         return photos
 
     def sounds(self, rate: int, split: str = "train", least: int = 1) -> list[list[tuple[str, Tensor]]]:
@@ -189,13 +182,21 @@ class Source:
         Raises:
             InputError: also for places that are neither folders nor zips.
         """
+        kind = sounds(rate)
+        return self._each(self._open(split, kind), least, kind, lambda x: x)
+
+    def _each(
+        self, places: Sequence[Place], least: int, kind: Kind, convert: Callable[[Array], Array | Bytes]
+    ) -> list[list[tuple[str, Tensor]]]:
+        """Name and tensor of all that can be read, as it is after ``convert``, for each place a list."""
         free, used, lists = free_memory(), 0, []
-        for one in self._open(split, sounds(rate)):
+        for one in places:
             read: list[tuple[str, Tensor]] = []
-            for k, (x,) in self._usable(one, least, "sounds"):
-                used += x.nbytes
-                check_memory(one.where, used, free)
-                read.append((_stem(one.names[k]), torch.from_numpy(x)))
+            for k, (x,) in self._usable(one, least, kind.noun):
+                values = convert(x)
+                used += values.nbytes
+                check_memory(one.where, used, free, kind.noun)
+                read.append((_stem(one.names[k]), torch.from_numpy(values)))
             self._note(x for _, x in read)
             lists.append(read)
         return lists

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.metrics.classifier import fit
 from zoo.metrics.fidelity import rounded
 from zoo.registry.facts import Metric
 
@@ -44,19 +45,16 @@ def train_attribute_classifier(x: Tensor, attributes: Tensor, epochs: int = 5, s
     """A classifier trained on images ``(N, C, S, S)`` in [-1, 1] and their attributes, 0 or 1, ``(N, A)``."""
     torch.manual_seed(seed)
     network = AttributeClassifier(x.shape[1], x.shape[2], attributes.shape[1])
-    network = network.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(network.parameters())
-    batch = min(64, len(x))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=epochs * (len(x) // batch))
-    with torch.enable_grad():
-        for _ in range(epochs):
-            for rows in torch.randperm(len(x)).split(batch)[: len(x) // batch]:
-                loss = F.binary_cross_entropy_with_logits(network(x[rows]), attributes[rows].float())
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-    return network.eval()
+    wanted = attributes.float()
+    fit(
+        network,
+        x,
+        lambda logits, rows: F.binary_cross_entropy_with_logits(logits, wanted[rows]),
+        lr=3e-3,
+        batch_size=64,
+        epochs=epochs,
+    )
+    return network
 
 
 @torch.inference_mode()

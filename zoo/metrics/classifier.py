@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,18 +29,43 @@ class Classifier(nn.Module):
 def train_classifier(x: Tensor, y: Tensor, epochs: int = 4, seed: int = 0) -> Classifier:
     """A :class:`Classifier` trained on images ``(N, 1, 28, 28)`` in [-1, 1] and labels ``(N,)``."""
     torch.manual_seed(seed)
-    network = Classifier(int(y.max()) + 1).to(memory_format=torch.channels_last)
+    network = Classifier(int(y.max()) + 1)
+    fit(network, x, lambda scores, rows: F.cross_entropy(scores, y[rows]), lr=4e-3, batch_size=128, epochs=epochs)
+    return network
+
+
+def fit(
+    network: nn.Module,
+    x: Tensor,
+    loss_of: Callable[[Tensor, Tensor], Tensor],
+    *,
+    lr: float,
+    batch_size: int,
+    epochs: int,
+) -> None:
+    """Train a network on all of ``x`` some times over, and put it into eval mode.
+
+    Args:
+        network: from ``x[rows]`` to scores.
+        x: inputs ``(N, ...)``.
+        loss_of: from the scores of a batch and its rows, int64 ``(B,)``, to the loss.
+        lr: the highest learning rate.
+        batch_size: samples in a step.
+        epochs: how many times.
+    """
+    network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters())
-    batch = min(128, len(x))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=epochs * (len(x) // batch))
-    for _ in range(epochs):
-        for rows in torch.randperm(len(x)).split(batch)[: len(x) // batch]:
-            loss = F.cross_entropy(network(x[rows]), y[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-    return network.eval()
+    batch = min(batch_size, len(x))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * (len(x) // batch))
+    with torch.enable_grad():
+        for _ in range(epochs):
+            for rows in torch.randperm(len(x)).split(batch)[: len(x) // batch]:
+                loss = loss_of(network(x[rows]), rows)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+    network.eval()
 
 
 def classify(network: nn.Module, images: Tensor) -> Tensor:

@@ -17,7 +17,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import AdamW
-from torch.optim.lr_scheduler import OneCycleLR
 
 import zoo
 from zoo.data.batch import ArrayBatches, held_out, to_float
@@ -31,6 +30,7 @@ from zoo.registry.facts import Metric
 from zoo.tasks.neighbours import compared, metric_of
 from zoo.training.objective import TrainableNetwork
 from zoo.training.reconstruction import Reconstruction
+from zoo.training.schedules import one_cycle
 
 
 def fashion_mnist(
@@ -97,7 +97,7 @@ def _compression(
         TrainableNetwork(
             network.train(),
             AdamW(network.parameters(), lr, weight_decay=1e-2),
-            lambda adam: OneCycleLR(adam, lr, total_steps=max(20, steps), pct_start=0.1),
+            one_cycle(lr, steps),
             clip=1.0,
         ),
         train,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 Schedule = Callable[[Optimizer], LRScheduler]
 
@@ -35,3 +35,11 @@ def cosine(steps: int) -> Schedule:
         return min(1.0, (step + 1) / warmup) * (0.5 + 0.5 * math.cos(math.pi * min(step / steps, 1)))
 
     return lambda optimizer: LambdaLR(optimizer, factor)
+
+
+def one_cycle(lr: float, steps: int) -> Schedule:
+    """Up to ``lr`` in the first tenth of the run, then down to next to nothing (Smith, Topin 2018).
+
+    https://arxiv.org/abs/1708.07120
+    """
+    return lambda optimizer: OneCycleLR(optimizer, lr, total_steps=max(20, steps), pct_start=0.1)
