@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import zoo
+from zoo import networks
 from zoo.backends import onnx_export as onnx
 from zoo.errors import InputError, RegistryError
 from zoo.files import read_small, read_text
@@ -146,6 +147,27 @@ def test_the_memory_with_many_writers(tmp_path: Path, monkeypatch: pytest.Monkey
         thread.join()
     assert not failed
     assert [path.name for path in tmp_path.iterdir()] == ["verified.json"]
+
+
+def test_a_folder_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "mine"
+    zoo.load("dcgan").save_pretrained(folder)
+    tried: list[str] = []
+    whole = networks.check_formats
+    monkeypatch.setattr(networks, "check_formats", lambda model, entry: (tried.append(entry.name), whole(model, entry)))
+    for _ in range(2):
+        zoo.load(f"local-dir:{folder}")
+    assert len(tried) == 1
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "summary": "Another one."}))
+    zoo.load(f"local-dir:{folder}")
+    assert len(tried) == 2
+    del config["sha256"]  # so nothing says which weights those are
+    (folder / "config.json").write_text(json.dumps(config))
+    for _ in range(2):
+        zoo.load(f"local-dir:{folder}")
+    assert len(tried) == 4
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from zoo.errors import InputError, RegistryError, WeightsError, ZooError
 from zoo.model import Model, to_arrays
 from zoo.registry.facts import Entry, Format
 from zoo.registry.index import code_of
-from zoo.weights.verify import read_header
+from zoo.weights.verify import once, read_header
 
 LARGEST = 4096  # pixels of a side to which every image is padded or resized
 MOST_VALUES = 3 * LARGEST**2  # of such an image
@@ -68,7 +68,8 @@ def read_model(
         dtype: what the model computes in.
         device: where it computes.
         precision: as :func:`zoo.load` takes it.
-        check: whether the network is run once, to see that it takes and gives the images that ``entry`` declares.
+        check: whether the network is run, to see that it takes and gives what ``entry`` declares; once for good, where
+            code, configuration and weights are of a known version.
 
     Raises:
         InputError: if the device cannot be used.
@@ -89,7 +90,7 @@ def read_model(
     model.backend = TorchBackend(partial(build, entry))
     model.eval()
     if check:
-        check_formats(model, entry)
+        once(entry, partial(check_formats, model, entry))
     try:
         return model if device.type == "cpu" else model.to(device)
     except (RuntimeError, AssertionError, ImportError) as error:  # torch says so in several ways
