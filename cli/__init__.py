@@ -8,6 +8,7 @@ import sys
 import warnings
 from contextlib import redirect_stderr, suppress
 from importlib import import_module
+from inspect import cleandoc
 from typing import Any
 
 import click
@@ -17,33 +18,47 @@ from zoo.errors import ZooError
 
 from .console import say
 
-# In the order of the help. A command's module is imported when it is called: listing must start fast.
-COMMANDS = {
-    "list": "catalog:list_",
-    "info": "catalog:info_",
-    "licenses": "catalog:licenses_",
-    "generate": "verbs:generate",
-    "reconstruct": "verbs:reconstruct",
-    "interpolate": "tasks:interpolate",
-    "project": "tasks:project",
-    "edit": "tasks:edit",
-    "compress": "compress:compress",
-    "decompress": "compress:decompress",
-    "index": "search:index",
-    "search": "search:search",
-    "anomaly": "anomaly:anomaly",
-    "train": "training:train",
-    "evaluate": "evaluation:evaluate",
-    "download": "catalog:download",
-    "verify": "catalog:verify",
-    "cache": "catalog:cache",
-    "import": "interop:import_",
-    "export": "interop:export",
-    "check": "verbs:check",
-    "new": "authoring:new",
-    "embed": "authoring:embed",
-    "publish": "authoring:publish",
+# As the help shows them. A command's module is imported when it is called: listing must start fast.
+GROUPS = {
+    "Find models": {
+        "list": "catalog:list_",
+        "info": "catalog:info_",
+        "licenses": "catalog:licenses_",
+    },
+    "Use models": {
+        "generate": "verbs:generate",
+        "reconstruct": "verbs:reconstruct",
+        "interpolate": "tasks:interpolate",
+        "project": "tasks:project",
+        "edit": "tasks:edit",
+        "compress": "compress:compress",
+        "decompress": "compress:decompress",
+        "index": "search:index",
+        "search": "search:search",
+        "anomaly": "anomaly:anomaly",
+    },
+    "Train and measure models": {
+        "train": "training:train",
+        "evaluate": "evaluation:evaluate",
+    },
+    "Keep weights": {
+        "download": "catalog:download",
+        "verify": "catalog:verify",
+        "cache": "catalog:cache",
+        "import": "interop:import_",
+        "export": "interop:export",
+    },
+    "Add models": {
+        "new": "authoring:new",
+        "embed": "authoring:embed",
+        "check": "verbs:check",
+        "publish": "authoring:publish",
+    },
+    "When something does not work": {
+        "doctor": "doctor:doctor",
+    },
 }
+COMMANDS = {name: function for group in GROUPS.values() for name, function in group.items()}
 
 
 class _Commands(click.Group):
@@ -58,6 +73,12 @@ class _Commands(click.Group):
         module, _, function = COMMANDS[name].partition(":")
         command: click.Command = getattr(import_module(f".{module}", __name__), function)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, group in GROUPS.items():
+            with formatter.section(title):
+                commands = [(name, self.get_command(ctx, name)) for name in group]
+                formatter.write_dl([(name, command.get_short_help_str(200)) for name, command in commands if command])
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         _open_streams()
@@ -143,15 +164,20 @@ def _close_streams() -> None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(__version__, prog_name="zoo")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def main(debug: bool) -> None:
+@click.pass_context
+def main(ctx: click.Context, debug: bool) -> None:
     """A zoo of autoencoders and GANs with trained weights.
 
     \b
-    zoo list                                       list all models
-    zoo generate dcgan -n 64 --seed 7 -o grid.png  draw new images
-    zoo reconstruct conv-ae photo.jpg -o copy.png  process an image
-    zoo train dcgan --data images/ --out run       train on your own images
+    zoo list                                         show all models
+    zoo info dcgan                                   show what is known about a model
+    zoo generate dcgan -n 64 --seed 7 -o grid.png    draw new images
+    zoo reconstruct srgan photo.jpg -o large.png     put your own images through a model
+    zoo train dcgan --data images/ --out run         train on your own images
     """  # noqa: D301 - click takes the character itself
+    if ctx.invoked_subcommand is None:
+        click.echo(f"{cleandoc(main.help or '').replace(chr(8) + chr(10), '')}\n")
+        click.echo("`zoo --help` shows all commands, `zoo COMMAND --help` one of them with its options.")

@@ -6,7 +6,7 @@ import json
 import math
 import shlex
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -27,6 +27,7 @@ from zoo.weights.hub import repository
 from zoo.weights.resolve import entry_of, fetch, on_disk
 from zoo.weights.verify import check
 
+from .console import heading, table
 from .names import PathType
 
 
@@ -68,14 +69,6 @@ def describe(given: Format | None) -> str:
 
 def megabytes(size: int | None) -> str:
     return f"{size / 1e6:.1f} MB" if size else "?"
-
-
-def table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows in aligned columns; the first row is the heading."""
-    rows = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 @click.command("list")
@@ -138,15 +131,15 @@ def info_(name: str, speed: bool, json_: bool) -> None:
         "Package": entry.package,
         "Others": ", ".join(e.name for e in registry().models[entry.model] if e is not entry),
     }
-    click.echo(f"{entry.name}: {printable(entry.summary)}\n")
+    click.echo(f"{heading(entry.name)}: {printable(entry.summary)}\n")
     for title, text in lines.items():
         if text:
-            click.echo(f"{title:<9}{printable(text)}")
+            click.echo(f"{heading(f'{title:<9}')}{printable(text)}")
     if tasks := tasks_of(entry) if entry.checkpoint else []:
         click.echo()
     for task in tasks:
         own = ", ".join(f"{name} {value}" for name, value in entry.tasks.get(task.name, {}).items())
-        click.echo(f"zoo {task.name}: {task.summary}{f' ({printable(own)})' if own else ''}")
+        click.echo(f"{heading(f'zoo {task.name}')}: {task.summary}{f' ({printable(own)})' if own else ''}")
     for condition in entry.conditions:
         values = ", ".join(map(str, condition.choices)) or condition.kind
         if condition.default is not None:
@@ -154,7 +147,7 @@ def info_(name: str, speed: bool, json_: bool) -> None:
         click.echo(f"\n-c {printable(f'{condition.name}=... ({values}): {condition.help}')}")
     for rows in wording.by_protocol(entry.metrics):
         way = wording.better(rows[0])
-        click.echo(f"\n{printable(wording.name(rows[0]))}{f' ({way} is better)' if way else ''}")
+        click.echo(f"\n{heading(printable(wording.name(rows[0])))}{f' ({way} is better)' if way else ''}")
         for row in rows:
             click.echo(f"  {printable(wording.in_one_line(row))}")
         click.echo(f"  {printable(wording.sentence(rows[0]))}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,6 +127,11 @@ def _movable() -> set[str]:
     return set(WRITES)
 
 
+def said(facts: Mapping[str, Any]) -> str:
+    """The numbers among some facts, as the end of a sentence."""
+    return "".join(f", {name.replace('_', ' ')} {value}" for name, value in facts.items() if isinstance(value, int))
+
+
 def report(json_: bool, output: Output, n: int, noun: str = "", **facts: Any) -> None:
     """Say what was written: as JSON on the standard output, or in words on the standard error.
 
@@ -140,7 +146,7 @@ def report(json_: bool, output: Output, n: int, noun: str = "", **facts: Any) ->
     if json_ and not output.standard:
         as_json({"output": str(output.path), noun: n, **facts})
         return
-    more = "".join(f", {name.replace('_', ' ')} {value}" for name, value in facts.items() if isinstance(value, int))
+    more = said(facts)
     if left_out := facts.get("left_out"):
         some = ", ".join(f"{Path(one['file']).name} ({one['reason']})" for one in left_out[:3])
         more += f", left out {len(left_out)} file{'s' * (len(left_out) > 1)}: {some}{', ...' * (len(left_out) > 3)}"

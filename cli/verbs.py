@@ -20,7 +20,8 @@ from zoo.jobs.files import Job, Work, ready, results, to_files
 from zoo.media.image_names import sample_names
 from zoo.weights.resolve import entry_of
 
-from .catalog import complete_names, entries_of, table
+from .catalog import complete_names, entries_of
+from .console import say, table
 from .inputs import is_film, progress_bar, sources_of
 from .names import (
     PathType,
@@ -30,12 +31,14 @@ from .names import (
     remember,
     settle,
 )
-from .output import FORMATS, Output, report
+from .output import FORMATS, Output, report, said
+from .terminal import protocol, show
 
 if TYPE_CHECKING:
     from zoo.inference.verbs import Verbs
     from zoo.media.base import Samples
 
+MOST_SHOWN = 256  # images in a terminal
 Command = Any  # a function, or the click command that wraps it
 
 
@@ -92,7 +95,12 @@ def model_options(command: Command, leave_out: Sequence[str] = ()) -> Command:
 @click.option("-n", "n", type=int, default=16, show_default=True, help="Number of samples.")
 @click.option("--seed", type=int, help="The same seed gives the same images; by default another each time.")
 @click.option("--latents", type=PathType(), help="A .npy file of latents, in place of -n and --seed.")
-@click.option("-o", "--output", type=click.Path(), help="A file, a folder, or - [default: NAME.png, or .wav, ...]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(),
+    help="A file, a folder, or - [default: the terminal if it shows images, else NAME.png, or .wav, ...]",
+)
 @click.option("--batch-size", type=int, default=64, show_default=True, help="How many at once, if memory holds them.")
 @model_options
 def generate(
@@ -115,9 +123,11 @@ def generate(
     if seed is not None:
         check_natural("seed", seed)
     kind = entry_of(name).output.kind
+    wants_file = output is not None or format or bits or json_ or engine == "ray" or n > MOST_SHOWN
+    how = "" if wants_file or kind != "image" else protocol()
     out = Output.of(_default(name, kind, format) if output is None else output, format, bits, kind)
     texts = parse_pairs(conditions)
-    keep_inputs([out.path], [*files_in(texts), *([latents] if latents else [])])
+    keep_inputs([] if how else [out.path], [*files_in(texts), *([latents] if latents else [])])
     if latents:
         if seed is not None or click.get_current_context().get_parameter_source("n") is ParameterSource.COMMANDLINE:
             raise InputError("--latents says how many and which: leave out -n and --seed.")
@@ -142,9 +152,13 @@ def generate(
         out.check_sheet(n, size)
     shown = sys.stderr.isatty() and n > batch_size
     samples = model.generate(n, seed=seed, latents=z, batch_size=batch_size, progress=shown, **values)
+    origin = {"latents": str(latents)} if latents else {"seed": samples.seed}
+    if how:
+        show(samples.grid(), how)
+        return say(f"{n} {kind}{'s' * (n != 1)}{said(origin)}; -o FILE writes a file")
     samples.names = sample_names(n)
     out.deliver(samples)
-    return report(json_, out, n, **({"latents": str(latents)} if latents else {"seed": samples.seed}))
+    return report(json_, out, n, **origin)
 
 
 def _default(name: str, kind: str, format: str | None) -> str:
