@@ -17,7 +17,7 @@ from zoo.data.batch import ArrayBatches, Batch
 from zoo.data.source import ImageSet, Pairs
 from zoo.errors import InputError
 from zoo.model import Autoencoder, Generator
-from zoo.models.vae import VAE
+from zoo.models.vae import VAE, Flow
 from zoo.recipes import conv_ae
 from zoo.training.adversary import Adversary
 from zoo.training.discriminators import PatchDiscriminator
@@ -267,8 +267,40 @@ def test_kl_divergence_is_that_of_torch() -> None:
     torch.manual_seed(0)
     mean, log_variance = torch.randn(2, 5, 7)
     wanted = reference(Normal(mean, (0.5 * log_variance).exp()), Normal(0.0, 1.0)).sum(1)
-    torch.testing.assert_close(kl_divergence(mean, log_variance), wanted)
-    assert torch.equal(kl_divergence(torch.zeros(2, 3), torch.zeros(2, 3)), torch.zeros(2))
+    torch.testing.assert_close(kl_divergence(mean, log_variance, mean), wanted)
+    assert torch.equal(kl_divergence(*torch.zeros(3, 2, 3)), torch.zeros(2))
+
+
+def test_a_flow_is_inverted_and_knows_its_derivative() -> None:
+    torch.manual_seed(0)
+    flow = Flow(5, 3)
+    assert torch.equal(flow(x := torch.randn(4, 5))[0], x)  # before training
+    for parameter in flow.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    z, log_determinant = flow(x)
+    assert (z - x).abs().max() > 0.1
+    torch.testing.assert_close(flow.inverse(z), x, atol=1e-4, rtol=1e-4)
+    for i in range(4):
+        derivative = torch.autograd.functional.jacobian(lambda row: flow(row[None])[0][0], x[i])
+        torch.testing.assert_close(torch.linalg.slogdet(derivative)[1], log_determinant[i], atol=1e-4, rtol=1e-4)
+
+
+def test_divergence_through_a_flow() -> None:
+    """On average over samples it is that of torch, for a flow that shifts and scales."""
+    from torch.distributions import AffineTransform, Normal, TransformedDistribution
+
+    torch.manual_seed(0)
+    flow = Flow(2, 2)
+    for coupling in flow.couplings:
+        torch.nn.init.constant_(coupling.network[-1].bias, 0.5)
+    scale = float((2 * torch.tanh(torch.tensor(0.25))).exp())  # z = w * scale + 0.5
+    prior = TransformedDistribution(Normal(0.0, 1.0), AffineTransform(-0.5 / scale, 1 / scale))
+    mean, log_variance = torch.tensor([[0.3, -0.4]]), torch.tensor([[-1.0, -2.0]])
+    posterior = Normal(mean, (0.5 * log_variance).exp())
+    w = posterior.sample((200_000,))[:, 0]
+    wanted = (posterior.log_prob(w) - prior.log_prob(w)).sum(1).mean()
+    estimated = kl_divergence(mean.expand(len(w), -1), log_variance.expand(len(w), -1), w, flow).mean()
+    torch.testing.assert_close(estimated, wanted, atol=0.02, rtol=0.01)
 
 
 def test_codes_of_a_posterior_have_its_mean_and_variance() -> None:
