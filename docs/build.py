@@ -102,6 +102,30 @@ def filled(model: zoo.model.Model, photos: zoo.Images) -> list[zoo.Images]:
     return [zoo.Images(holes), model.reconstruct(photos, mask=masks), photos]
 
 
+# What the README begins with: the upper left of sheets in the gallery, in pixels.
+BANNER = (
+    (("dcgan.flowers", 526, 130), ("pix2pix.emoji", 526, 130)),
+    (("cyclegan.photo2monet", 518, 258), ("denoise-ae.photos", 518, 258), ("pix2pix.facades", 1030, 514)),
+)
+
+
+def banner(gap: int = 8) -> Image.Image:
+    """Rows of parts of the gallery, each as wide as the first row."""
+    rows = []
+    for parts in BANNER:
+        crops = [Image.open(GALLERY / f"{name}.png").convert("RGB").crop((0, 0, w, h)) for name, w, h in parts]
+        height = min(crop.height for crop in crops)
+        crops = [crop.resize((crop.width * height // crop.height, height)) for crop in crops]
+        row = Image.new("RGB", (sum(crop.width for crop in crops) + gap * (len(crops) - 1), height), "white")
+        left = 0
+        for crop in crops:
+            row.paste(crop, (left, 0))
+            left += crop.width + gap
+        rows.append(row)
+    width = rows[0].width
+    return below([row.resize((width, row.height * width // row.width)) for row in rows], gap)
+
+
 def caption(entry: Entry) -> str:
     """What the sheet shows."""
     shown = []
@@ -227,5 +251,6 @@ if __name__ == "__main__":
     for checkpoint in registry().entries.values():
         if checkpoint.package == "zoo" and checkpoint.embedded.is_file():
             draw(checkpoint)
+    banner().save(GALLERY / "zoo.png")
     for target, content in texts().items():
         target.write_text(content, "utf-8")
