@@ -228,29 +228,32 @@ def layouts() -> str:
     return table("layout | of | known by | example", rows)
 
 
+def ours() -> tuple[list[Entry], list[Entry]]:
+    """The zoo's checkpoints: those inside the package, and those on the Hub."""
+    known = [entry for entry in registry().entries.values() if entry.package == "zoo"]
+    return [e for e in known if e.embedded.is_file()], [e for e in known if not e.embedded.is_file()]
+
+
 def texts() -> dict[Path, str]:
     """Every file that is generated from the registry, with its text."""
-    ours = [entry for entry in registry().entries.values() if entry.package == "zoo"]
-    entries = [entry for entry in ours if entry.embedded.is_file()]
-    others = [entry for entry in ours if not entry.embedded.is_file()]
+    entries, others = ours()
     readme, imports = TOP / "README.md", TOP / "docs" / "import.md"
     return {
         TOP / "docs" / "models.md": f"{page(entries)}\n{protocols(entries)}\n{on_the_hub(others)}",
-        readme: _filled(readme, overview(entries)),
-        imports: _filled(imports, layouts()),
+        readme: with_part(readme, overview(entries)),
+        imports: with_part(imports, layouts()),
     }
 
 
-def _filled(path: Path, part: str) -> str:
+def with_part(path: Path, part: str) -> str:
     """The text of a file, with ``part`` between the marks."""
     before, _, rest = path.read_text("utf-8").partition(BEGIN)
     return f"{before}{BEGIN}\n{part}\n{END}{rest.partition(END)[2]}"
 
 
 if __name__ == "__main__":
-    for checkpoint in registry().entries.values():
-        if checkpoint.package == "zoo" and checkpoint.embedded.is_file():
-            draw(checkpoint)
+    for checkpoint in ours()[0]:
+        draw(checkpoint)
     banner().save(GALLERY / "zoo.png")
     for target, content in texts().items():
         target.write_text(content, "utf-8")

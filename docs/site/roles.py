@@ -1,0 +1,28 @@
+"""Roles of docstrings, such as those for functions and classes, as links of the API reference."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from griffe import Extension, NameResolutionError, Object
+
+_ROLE = re.compile(r":(?:func|class|meth|mod|data|attr):`(~?)([\w.]+)`")
+
+
+class Roles(Extension):
+    """Before docstrings are shown, ``:func:`zoo.load``` becomes a link, if what it names is on a page."""
+
+    def on_object(self, *, obj: Object, **kwargs: Any) -> None:
+        """Rewrite the docstring of an object."""
+        if obj.docstring:
+            obj.docstring.value = _ROLE.sub(lambda match: _link(obj, match[1], match[2]), obj.docstring.value)
+
+
+def _link(obj: Object, short: str, name: str) -> str:
+    try:
+        path = obj.resolve(name)
+    except NameResolutionError:
+        path = name
+    shown = name.rpartition(".")[2] if short else name
+    return f'<autoref optional identifier="{path}"><code>{shown}</code></autoref>'
