@@ -14,7 +14,9 @@ def rendered(path: Path, uri: str, run: bool) -> dict[str, str | bytes]:
     """The page of a notebook at ``uri``, and its pictures; ``run`` says whether its cells are run first."""
     notebook = nbformat.read(path, as_version=4)
     if run:
-        NotebookClient(notebook, timeout=600, resources={"metadata": {"path": path.parent}}).execute()
+        NotebookClient(
+            notebook, timeout=600, startup_timeout=600, resources={"metadata": {"path": path.parent}}
+        ).execute()
     folder = path.stem
     resources = {"output_files_dir": folder, "unique_key": folder}
     body, found = MarkdownExporter().from_notebook_node(notebook, resources)

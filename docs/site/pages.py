@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 from zoo.cli.catalog import describe
 
+import zoo
 from zoo.authoring import publish
 from zoo.registry.facts import Entry
 from zoo.tasks import tasks_of
@@ -24,7 +25,7 @@ build = SimpleNamespace(**runpy.run_path(str(DOCS / "build.py")))
 API = {
     "Zoo": ["__init__", "errors"],
     "Samples": ["media/images", "media/audio", "media/video", "media/molecules", "media/base"],
-    "Models": ["model", "inference/verbs"],
+    "Model": ["model", "inference/verbs"],
     "Tasks": ["tasks/latent", "tasks/edit", "tasks/compress", "tasks/search", "tasks/anomaly"],
     "Networks": ["models/*"],
     "Recipes": ["recipes/*"],
@@ -132,7 +133,7 @@ def gallery(entries: list[Entry]) -> str:
 def models(entries: list[Entry], others: list[Entry]) -> str:
     """All checkpoints in a table, then what docs/models.md says of figures and of the Hub."""
     rows = [
-        f"[{e.name}](models/{e.name}.md) | {e.summary} | `{'`, `'.join(e.verbs)}` | {(e.bytes or 0) / 1e6:.1f} MB "
+        f"[{e.name}](models/{e.name}.md) | {e.summary} | {', '.join(e.verbs)} | {(e.bytes or 0) / 1e6:.1f} MB "
         f"| {e.license} | {build.headline(e.metrics[0])}"
         for e in entries
     ]
@@ -157,11 +158,16 @@ def modules(patterns: list[str]) -> list[str]:
     return found
 
 
+# Classes that `zoo` names are on the pages of their modules.
+_FUNCTIONS = [name for name in zoo.__all__ if name.islower() and not name.startswith("_")]
+
+
 def api() -> dict[str, str]:
     """Pages of the API reference, by path."""
+    options = {"zoo": f"\n    options: {{members: {_FUNCTIONS}}}"}
     return {
         f"api/{title.lower().replace(' ', '-')}.md": f"# {title}\n\n"
-        + "\n\n".join(f"::: {name}" for name in modules(patterns))
+        + "\n\n".join(f"::: {name}{options.get(name, '')}" for name in modules(patterns))
         + "\n"
         for title, patterns in API.items()
     }

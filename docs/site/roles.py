@@ -1,4 +1,4 @@
-"""Roles of docstrings, such as those for functions and classes, as links of the API reference."""
+"""Docstrings as Markdown: roles, such as those for functions and classes, become links, and examples code."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from griffe import Extension, NameResolutionError, Object
 
 _ROLE = re.compile(r":(?:func|class|meth|mod|data|attr):`(~?)([\w.]+)`")
+_EXAMPLE = re.compile(r"(?:^>>> .*$\n?)+", re.MULTILINE)
 
 
 class Roles(Extension):
@@ -16,7 +17,8 @@ class Roles(Extension):
     def on_object(self, *, obj: Object, **kwargs: Any) -> None:
         """Rewrite the docstring of an object."""
         if obj.docstring:
-            obj.docstring.value = _ROLE.sub(lambda match: _link(obj, match[1], match[2]), obj.docstring.value)
+            text = _ROLE.sub(lambda match: _link(obj, match[1], match[2]), obj.docstring.value)
+            obj.docstring.value = _EXAMPLE.sub(lambda match: f"```pycon\n{match[0].rstrip()}\n```\n", text)
 
 
 def _link(obj: Object, short: str, name: str) -> str:
