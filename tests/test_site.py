@@ -142,8 +142,8 @@ def test_the_site_needs_no_other(site: Path) -> None:
 
 
 def test_local_files_are_where_pages_want_them(site: Path) -> None:
-    """Also what mkdocs does not look at: pictures, scripts, anchors of the API."""
-    for path in site.rglob("*.html"):
+    """Also what mkdocs does not look at: pictures and scripts. The page of a server for what is missing has roots."""
+    for path in set(site.rglob("*.html")) - {site / "404.html"}:
         for target in re.findall(r'(?:src|href)="([^":?#]+)(?:#[^"]*)?"', path.read_text("utf-8")):
             assert (path.parent / target).exists(), f"{path.relative_to(site)}: {target}"
 
