@@ -88,7 +88,7 @@ def test_the_first_steps(workplace: Path, zoo_command: Callable[..., Result]) ->
         assert zoo_command(*command.split()).exit_code == 0, command
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     exec(code, {})
-    assert Image.open("large.png").size == (512, 512)
+    assert zoo.Images.of("large.png").arrays[0].shape == (3, 512, 512)
 
 
 def test_what_is_cited_is_this_version() -> None:
