@@ -32,10 +32,10 @@ bench: $(READY)
 docs: $(READY)
 	$(BIN)/python docs/build.py
 
-# ZOO_SITE_NOTEBOOKS=false leaves out the results of the notebooks, which take most of the time.
+# Warnings are errors, which --quiet would hide from --strict. ZOO_SITE_NOTEBOOKS=false leaves out the results of the notebooks, which take most of the time.
 site: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[site]'
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --config-file docs/site/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --config-file docs/site/mkdocs.yml
 	@echo "Open build/site/index.html."
 
 wheel: $(READY)

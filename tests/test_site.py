@@ -20,6 +20,7 @@ from test_docs import TOP, workplace  # noqa: F401
 
 import zoo
 from zoo.registry.facts import Entry
+from zoo.tasks import TASKS
 
 SITE = TOP / "docs" / "site"
 pages = SimpleNamespace(**runpy.run_path(str(SITE / "pages.py")))
@@ -75,6 +76,12 @@ def test_limits_name_what_is_better() -> None:
     assert "Others are better" not in pages.publish.limits(entry)
 
 
+def test_the_guide_has_a_section_for_each_task() -> None:
+    text = (TOP / "docs" / "guide.md").read_text("utf-8")
+    headings = {line.lower().replace(" ", "-") for line in re.findall(r"^##+ (.*)$", text, re.MULTILINE)}
+    assert {pages.SECTIONS.get(name, name) for name in TASKS} <= headings
+
+
 def test_the_api_has_every_network_and_recipe() -> None:
     made = pages.api()
     for folder, page in (("models", "api/networks.md"), ("recipes", "api/recipes.md")):
@@ -109,7 +116,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not all(importlib.util.find_spec(name) for name in ("mkdocs", "mkdocstrings", "material")):
         pytest.skip("the extra [site] is not installed")
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict"]  # --quiet would hide from it what is wrong
     done = subprocess.run(
         [*command, "--config-file", str(SITE / "mkdocs.yml"), "--site-dir", str(folder)],
         env={**os.environ, "ZOO_SITE_NOTEBOOKS": "false", "NO_MKDOCS_2_WARNING": "1"},

@@ -16,6 +16,7 @@ from pages import API, DOCS, TOP, checkpoints, home, pages
 # Files outside docs/ that are on the site; the README is its home.
 OUTSIDE = [*TOP.glob("*.md"), TOP / "LICENSE", *TOP.glob("examples/*/CREDITS.md")]
 _LINK = re.compile(r'(?<=\]\()([^)#:\s]+)|(?<=src=")([^":]+)')
+_made: set[str] = set()  # pages that no file holds
 _origins: dict[str, Path] = {}  # the folder that links of a page start from
 
 
@@ -35,6 +36,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in sorted(DOCS.glob("notebooks/*.ipynb")):
         files.remove(files.src_uris[uri(path).replace(".md", ".ipynb")])
         made |= rendered(path, uri(path), run=config.extra["notebooks"])
+    _made.update(made)
     for name, content in made.items():
         if name in files.src_uris:
             files.remove(files.src_uris[name])
@@ -69,8 +71,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
     def place(match: re.Match[str]) -> str:
         target = (origin / match[0]).resolve()
-        if not target.is_file():
-            return match[0]  # a page that is made, or a dead link, which mkdocs finds
+        if not target.is_relative_to(TOP) or not (target.is_file() or uri(target) in _made):
+            return match[0]  # no link, or a dead one, which mkdocs finds
         return posixpath.relpath(uri(target), posixpath.dirname(here))
 
     return _LINK.sub(place, markdown)
