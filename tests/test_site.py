@@ -136,6 +136,7 @@ def test_the_site_has_its_pages(site: Path) -> None:
         path.stem for path in TOP.glob("docs/notebooks/*.ipynb")
     }
     assert 'id="zoo.load"' in (site / "api" / "zoo.html").read_text("utf-8")
+    assert "<blockquote>" not in (site / "api" / "zoo.html").read_text("utf-8"), "examples are code"
     assert ":func:" not in "".join(path.read_text("utf-8") for path in (site / "api").glob("*.html"))
     assert not list(site.rglob("*.py"))
 

@@ -20,6 +20,10 @@ class Roles(Extension):
             text = _ROLE.sub(lambda match: _link(obj, match[1], match[2]), obj.docstring.value)
             obj.docstring.value = _EXAMPLE.sub(lambda match: f"```pycon\n{match[0].rstrip()}\n```\n", text)
 
+    def on_package(self, *, pkg: Object, **kwargs: Any) -> None:
+        """The same for the package, which is no member of anything."""
+        self.on_object(obj=pkg)
+
 
 def _link(obj: Object, short: str, name: str) -> str:
     try:
