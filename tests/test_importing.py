@@ -94,6 +94,7 @@ def saved(folder: Path, state: State, name: str = "netG.pth") -> Path:
         ("rrdbnet_x4", "esrgan"),
         ("rrdbnet_x4_6b", "esrgan"),
         ("srvgg_16", "srvgg"),
+        ("progan_256", "progan"),
     ],
 )
 def test_an_imported_file_answers_as_the_reference_does(name: str, layout: str, tmp_path: Path) -> None:
@@ -151,6 +152,7 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     "dcgan": [{"size": 16, "channels": 1, "width": 4, "latent": 6}, {"size": 128, "width": 2}],
     "dcgan-huggan": [{"size": 32, "width": 4}],
     "dcgan-gan-zoo": [{"size": 32, "width": 4, "latent": 5}],
+    "progan": [{"channels": 1, "latent": 6, "widths": [8, 4, 2]}, {"widths": [4]}],
     "pix2pix": [{"size": 16, "in_channels": 1, "width": 4}, {"size": 32, "width": 3, "norm": "instance"}],
     "pytorch-gan-unet": [{"in_channels": 1, "width": 2}],
     "cyclegan": [

@@ -19,6 +19,7 @@ from zoo.interop.layouts.pix2pix import (
     pytorch_gan_unet,
     pytorch_gan_unet_formats,
 )
+from zoo.interop.layouts.progan import progan, progan_formats, progan_modules
 from zoo.interop.layouts.srgan import (
     enlarging,
     leftthomas,
@@ -67,6 +68,17 @@ LAYOUTS = (
         dcgan_formats,
         gan_zoo_modules,
         unseen=("size",),
+    ),
+    Layout(
+        "progan",
+        "progan",
+        "https://github.com/facebookresearch/pytorch_GAN_zoo",
+        "celebaHQ_s6_i80000.pth",
+        "toRGBLayers.0.module.weight",
+        progan,
+        progan_formats,
+        progan_modules,
+        unseen=("grown",),  # a file of a network that grows says its level, and not how far that is faded in
     ),
     Layout(
         "pix2pix",
