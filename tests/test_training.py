@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from zoo.recipes import (
     dcgan,
     denoise_ae,
     pix2pix,
+    progan,
     srgan,
     vae,
 )
@@ -194,6 +196,15 @@ def tiny_anomaly_ae(base: Path, steps: int = 12) -> Objective:
     return anomaly_ae.magnetic_tile(data, size=32, channels=3, width=8, batch_size=4, steps=steps)
 
 
+def tiny_progan(base: Path, steps: int = 12, **more: Any) -> Objective:
+    """Two levels: they grow in the first steps."""
+    data = Source([folder(base / "a", 32)])
+    options: dict[str, Any] = {"size": 16, "latent": 8, "width": 8, "widest": 12, "top": 8, **more}
+    objective = progan.avatars(data, RANDOM, batch_size=8, steps=steps, **options)
+    objective.n_samples = 64
+    return objective
+
+
 TINY: dict[str, Callable[..., Objective]] = {
     "context_encoder:photos": tiny_context_encoder,
     "dcgan:fashion_mnist": tiny_dcgan,
@@ -206,6 +217,7 @@ TINY: dict[str, Callable[..., Objective]] = {
     "pix2pix:facades": tiny_pix2pix,
     "pix2pix:emoji": tiny_emoji,
     "cyclegan:photo2monet": tiny_cyclegan,
+    "progan:avatars": tiny_progan,
     "vae:avatars": tiny_avatars,
     "vae:fashion_mnist": tiny_vae,
     "denoise_ae:photos": tiny_denoise_ae,
@@ -292,6 +304,11 @@ def test_a_broken_run_continues_to_the_same_weights(name: str, tmp_path: Path) -
             image = sample_image(40, 24)
             masks = {c.name: Image.new("L", image.size) for c in model.entry.conditions if c.kind == "mask"}
             model.reconstruct(image, **masks)
+
+
+def test_a_run_that_is_broken_while_a_level_is_faded_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TINY, "progan:avatars", partial(tiny_progan, growing=0.9))
+    test_a_broken_run_continues_to_the_same_weights("progan:avatars", tmp_path)
 
 
 def same(a: Any, b: Any) -> bool:

@@ -1,0 +1,92 @@
+"""How progan is trained: progressive growing, the loss that does not saturate, R1, an EMA of G's weights.
+
+    zoo train zoo.recipes.progan:avatars --data avatars.npz --out runs/avatars
+    zoo train progan --data my-images/ --out runs/mine --set size=32
+
+The best weights by kernel distance to training images are kept; the test split is only measured by `zoo evaluate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.optim import Adam
+
+from zoo.data.batch import ArrayBatches, to_float
+from zoo.data.source import Source
+from zoo.errors import InputError
+from zoo.metrics.attributes import diversity_metrics
+from zoo.metrics.copies import copy_metrics
+from zoo.metrics.features import Features
+from zoo.metrics.suites import sample_distances
+from zoo.models.progan import ProGAN
+from zoo.registry.facts import Metric
+from zoo.training.discriminators import GrowingDiscriminator
+from zoo.training.growing import Growing
+from zoo.training.objective import TrainableNetwork
+from zoo.training.schedules import constant_then_linear
+
+
+def avatars(
+    data: Source,
+    features: Features,
+    *,
+    size: int = 64,
+    channels: int = 3,
+    latent: int = 128,
+    width: int = 24,
+    widest: int = 128,
+    top: int = 16,
+    d_top: int = 8,
+    growing: float = 0.35,
+    r1: float = 0.3,
+    r1_every: int = 8,
+    augment: str = "",
+    lr: float = 2e-3,
+    batch_size: int = 16,
+    steps: int = 10_000,
+) -> Growing:
+    """64 px."""
+    if size < 8 or size & (size - 1):
+        raise InputError(f"size must be 8, 16, 32, 64 or another power of two, not {size}.")
+    images = data.images(size, channels, least=batch_size)
+    torch.manual_seed(0)
+    levels = size.bit_length() - 3
+    widths = [min(widest, width << i) for i in reversed(range(levels))]
+    config = {"channels": channels, "latent": latent, "widths": [*widths, top]}
+    g, d = ProGAN(**config), GrowingDiscriminator(channels, [*widths, d_top])
+    schedule = constant_then_linear(steps)
+    return Growing(
+        config,
+        TrainableNetwork(g, Adam(g.parameters(), lr, betas=(0.0, 0.99)), schedule),
+        TrainableNetwork(d, Adam(d.parameters(), lr, betas=(0.0, 0.99)), schedule),
+        ArrayBatches(images.roles),
+        features=features.at(96, fast=True),
+        growing_steps=int(growing * steps),
+        loss="vanilla",
+        r1=r1,
+        r1_every=r1_every,
+        augment=augment,
+        n_samples=1_000,
+        batch_size=batch_size,
+        steps=steps,
+        eval_every=min(1_000, max(1, steps // 20)),
+        ema_decay=0.998,
+    )
+
+
+def evaluate(model: ProGAN, data: Source, features: Sequence[Features], *, n_samples: int = 1_200) -> list[Metric]:
+    """Distances of samples to the test split, beside two baselines; their attributes; how far from copies they are."""
+    assert model.entry
+    size, channels = model.entry.output.size, model.entry.output.channels or 3
+    train_set, test_set = (data.images(size, channels, split=split) for split in ("train", "test"))
+    train, test = to_float(train_set.x), to_float(test_set.x)
+    n = min(n_samples, len(test), len(train))
+    samples = model.generate(n, seed=0).tensor * 2 - 1
+    row: dict[str, Any] = {"split": data.called("test"), "seed": 0}
+    rows = sample_distances(samples, train, test, features, **row)
+    if train_set.attributes is not None:
+        rows += diversity_metrics(train, train_set.attributes, samples, test, **row)
+    return rows + copy_metrics(samples, train, test, **row)
