@@ -278,6 +278,43 @@ _PROTOCOLS = (
         hub="accuracy",
     ),
     Protocol(
+        "attribute-shares",
+        "shares of attributes, difference",
+        "lower",
+        f"Difference between the share of the model's images that have an attribute and that of the training split, as "
+        f"{_ATTRIBUTES} sees them, averaged over attributes.",
+    ),
+    Protocol(
+        "attribute-entropy",
+        "entropy of attributes",
+        "higher",
+        f"Entropy of an attribute over the model's images, as {_ATTRIBUTES} sees it, averaged over attributes; 1 where "
+        "half of the images have it.",
+        "bits",
+    ),
+    Protocol(
+        "attribute-combinations",
+        "combinations of attributes",
+        "higher",
+        f"Number of different combinations of attributes, as {_ATTRIBUTES} sees them, over the number of the model's "
+        "images; compare equal numbers of images only.",
+    ),
+    Protocol(
+        "nearest-training",
+        "distance to the nearest training image",
+        "higher",
+        "Root mean squared difference of pixels between an image of the model and the nearest image of the training "
+        "split, averaged over images, over the same for test images: 1 where the model's images are as far from what "
+        "it was trained on as new images are, 0 for copies.",
+    ),
+    Protocol(
+        "nearest-training-least",
+        "least distance to a training image",
+        "higher",
+        "The least root mean squared difference of pixels between an image of the model and one of the training split, "
+        "over the same for as many test images: 0 if one is a copy.",
+    ),
+    Protocol(
         "image-auroc",
         "image AUROC",
         "higher",
