@@ -39,8 +39,9 @@ def avatars(
     width: int = 24,
     widest: int = 128,
     top: int = 16,
+    d_width: int = 16,
     d_top: int = 8,
-    growing: float = 0.35,
+    growing: float = 0.5,
     r1: float = 0.3,
     r1_every: int = 8,
     augment: str = "",
@@ -54,9 +55,9 @@ def avatars(
     images = data.images(size, channels, least=batch_size)
     torch.manual_seed(0)
     levels = size.bit_length() - 3
-    widths = [min(widest, width << i) for i in reversed(range(levels))]
+    widths, d_widths = ([min(widest, half << i) for i in reversed(range(levels))] for half in (width, d_width))
     config = {"channels": channels, "latent": latent, "widths": [*widths, top]}
-    g, d = ProGAN(**config), GrowingDiscriminator(channels, [*widths, d_top])
+    g, d = ProGAN(**config), GrowingDiscriminator(channels, [*d_widths, d_top])
     schedule = constant_then_linear(steps)
     return Growing(
         config,
@@ -72,7 +73,7 @@ def avatars(
         n_samples=1_000,
         batch_size=batch_size,
         steps=steps,
-        eval_every=min(1_000, max(1, steps // 20)),
+        eval_every=min(1_000, max(1, steps // 12)),
         ema_decay=0.998,
     )
 

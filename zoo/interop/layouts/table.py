@@ -75,10 +75,19 @@ LAYOUTS = (
         "https://github.com/facebookresearch/pytorch_GAN_zoo",
         "celebaHQ_s6_i80000.pth",
         "toRGBLayers.0.module.weight",
-        progan,
+        progan(".module"),
         progan_formats,
-        progan_modules,
-        unseen=("grown",),  # a file of a network that grows says its level, and not how far that is faded in
+        progan_modules(".module"),
+    ),
+    Layout(
+        "progan-short",
+        "progan",
+        "https://github.com/facebookresearch/pytorch_GAN_zoo",
+        "celeba_s5_i96000.pth",
+        "toRGBLayers.0.weight",
+        progan(""),
+        progan_formats,
+        progan_modules(""),
     ),
     Layout(
         "pix2pix",
