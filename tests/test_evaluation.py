@@ -16,14 +16,26 @@ import zoo
 from zoo.backends.optimize import has_bfloat16
 from zoo.data.source import Pairs, Source
 from zoo.errors import InputError, WeightsError
-from zoo.metrics import baselines, classifier, distribution, fidelity, protocols, suites, verdicts, wording
+from zoo.metrics import (
+    attributes,
+    baselines,
+    classifier,
+    copies,
+    distribution,
+    fidelity,
+    protocols,
+    suites,
+    verdicts,
+    wording,
+)
 from zoo.metrics.features import Features, default_features, default_judges
 from zoo.model import Generator, Model
 from zoo.models.cdcgan import CDCGAN
 from zoo.models.dcgan import DCGAN
 from zoo.models.pix2pix import Pix2Pix
+from zoo.models.progan import ProGAN
 from zoo.models.srgan import SRGAN
-from zoo.recipes import cdcgan, conv_ae, cyclegan, dcgan, pix2pix, srgan
+from zoo.recipes import cdcgan, conv_ae, cyclegan, dcgan, pix2pix, progan, srgan
 from zoo.registry.datasets import datasets
 from zoo.registry.facts import Condition, Entry, Format, Metric
 from zoo.registry.index import registry
@@ -249,6 +261,71 @@ def test_figures_of_a_generator(tmp_path: Path) -> None:
     assert found["kid real"] < found["kid gaussian"]
     assert found["fid real"] < found["fid"]
     assert 0 <= found["rarest-class-share"] <= found["rarest-class-share uniform"] == 0.1
+
+
+def halves(has: torch.Tensor, seed: int) -> torch.Tensor:
+    """Images ``(N, 1, 16, 16)`` with noise, whose left and right half are bright where they have an attribute."""
+    shades = (has.float() * 2 - 1)[:, None, None, :].repeat_interleave(8, 3).expand(-1, 1, 16, -1) * 0.5
+    return shades + 0.1 * torch.randn(shades.shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_samples_have_attributes_as_often_and_in_as_many_combinations() -> None:
+    train = torch.randint(2, (600, 2), generator=torch.Generator().manual_seed(0))
+    test = torch.arange(4).repeat(5)[:, None] // torch.tensor([1, 2]) % 2  # all combinations, five times
+
+    def measured(samples: torch.Tensor) -> list[tuple[float, float]]:
+        rows = attributes.diversity_metrics(halves(train, 1), train, halves(samples, 2), halves(test, 3), split="test")
+        assert [row.protocol for row in rows] == ["attribute-shares", "attribute-entropy", "attribute-combinations"]
+        assert all(protocols.protocol(row.protocol) and row.n == 20 for row in rows)
+        return [(row.value, row.baselines["real"]) for row in rows]
+
+    shares, entropy, combinations = measured(test)
+    assert shares[0] == shares[1] < 0.05
+    assert entropy == (1, 1)
+    assert combinations == (0.2, 0.2)
+    shares, entropy, combinations = measured(torch.ones_like(test) * torch.tensor([1, 0]))
+    assert 0.45 < shares[0] < 0.55
+    assert (entropy[0], combinations[0]) == (0, 0.05)
+
+
+def test_copies_are_near_to_training_images() -> None:
+    generator = torch.Generator().manual_seed(0)
+    train, test, new = (torch.rand(n, 3, 8, 8, generator=generator) * 2 - 1 for n in (50, 10, 10))
+
+    def measured(samples: torch.Tensor) -> list[float]:
+        rows = copies.copy_metrics(samples, train, test, split="test")
+        assert [row.protocol for row in rows] == ["nearest-training", "nearest-training-least"]
+        assert all(protocols.protocol(row.protocol) for row in rows)
+        return [row.value for row in rows]
+
+    assert measured(test) == [1, 1]
+    assert measured(new) == pytest.approx([1, 1], abs=0.1)
+    assert measured(train[:10]) == pytest.approx([0, 0], abs=0.02)
+    one_copy = measured(torch.cat([new[:9], train[:1]]))
+    assert one_copy[0] == pytest.approx(0.9, abs=0.1)
+    assert one_copy[1] < 0.02
+    distances, rows = copies.nearest(train[3:5] + 0.02, train)
+    assert rows.tolist() == [3, 4]
+    assert distances == pytest.approx([0.01, 0.01], abs=1e-4)
+
+
+def test_figures_of_a_generator_that_grew(tmp_path: Path) -> None:
+    has = torch.randint(2, (120, 2), generator=torch.Generator().manual_seed(0))
+    x = ((halves(has, 0).expand(-1, 3, -1, -1) + 1) * 127).clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+    arrays = {"x_train": x[:100], "x_test": x[100:]}
+    np.savez(tmp_path / "plain.npz", **arrays)
+    names = {"attributes_train": has[:100], "attributes_test": has[100:], "attribute_names": ["left", "right"]}
+    np.savez(tmp_path / "named.npz", **arrays, **names)
+    network = untrained(ProGAN(3, 8, (8, 8, 4)), 16, 3)
+    plain, named = (
+        progan.evaluate(network, Source([tmp_path / f"{which}.npz"]), [RANDOM])  # type: ignore[arg-type]
+        for which in ("plain", "named")
+    )
+    assert [row.metric for row in plain] == ["kid", "fid", "nearest-training", "nearest-training-least"]
+    found = values(named)
+    assert found["kid"] > found["kid gaussian"]
+    assert found["nearest-training"] > 1
+    assert found["attribute-combinations real"] == 0.2
 
 
 def test_figures_of_a_generator_of_classes(tmp_path: Path) -> None:

@@ -423,6 +423,8 @@ def test_what_is_kept_of_a_network_that_is_not_grown_says_so(tmp_path: Path) -> 
     assert "grown" not in objective.config
 
 
-def test_sizes_that_do_not_double(tmp_path: Path) -> None:
+def test_settings_that_cannot_grow(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="size must be 8, 16, 32, 64 or another power of two, not 48"):
         tiny_progan(tmp_path, size=48)
+    with pytest.raises(InputError, match="growing is the share of the steps in which the networks grow, from 0 to 1"):
+        tiny_progan(tmp_path, growing=1.5)

@@ -1,6 +1,6 @@
 """How progan is trained: progressive growing, the loss that does not saturate, R1, an EMA of G's weights.
 
-    zoo train zoo.recipes.progan:avatars --data avatars.npz --out runs/avatars
+    zoo train progan --data avatars.npz --out runs/avatars
     zoo train progan --data my-images/ --out runs/mine --set size=32
 
 The best weights by kernel distance to training images are kept; the test split is only measured by `zoo evaluate`.
@@ -49,9 +49,20 @@ def avatars(
     batch_size: int = 16,
     steps: int = 10_000,
 ) -> Growing:
-    """64 px."""
+    """64 px, or any power of two from 8; attributes of the data are for `zoo evaluate` alone.
+
+    The paper has WGAN-GP in place of the loss that does not saturate with R1, and networks of equal width: here D has
+    fewer channels than G, since a step goes through D more often. Half of the steps are taken while the networks grow,
+    when they cost less.
+
+    ``width`` is the number of channels of G's maps at half of the size; each level below has twice as many, up to
+    ``widest``; at full size, where maps are largest, it is ``top``. ``d_width`` and ``d_top`` are those of D. Minibatch
+    deviation takes groups of four, so ``batch_size`` should be a multiple of it.
+    """
     if size < 8 or size & (size - 1):
         raise InputError(f"size must be 8, 16, 32, 64 or another power of two, not {size}.")
+    if growing > 1:
+        raise InputError(f"growing is the share of the steps in which the networks grow, from 0 to 1, not {growing}.")
     images = data.images(size, channels, least=batch_size)
     torch.manual_seed(0)
     levels = size.bit_length() - 3
@@ -73,7 +84,7 @@ def avatars(
         n_samples=1_000,
         batch_size=batch_size,
         steps=steps,
-        eval_every=min(1_000, max(1, steps // 12)),
+        eval_every=min(1_000, max(1, steps // 20)),
         ema_decay=0.998,
     )
 

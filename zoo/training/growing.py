@@ -41,8 +41,8 @@ class Growing(Generation):
         data: real images as ``target``.
         growing_steps: steps until they have their full size.
         r1: weight of the R1 penalty; on images of their full size, so that it is weaker on small ones.
-        r1_every: the penalty is computed in one step of so many, with so many times the weight (StyleGAN2, Karras et
-            al. 2020, https://arxiv.org/abs/1912.04958): it takes as long as the rest of D's update.
+        r1_every: the penalty is computed in one step of so many, with so many times the weight, as in StyleGAN2
+            (Karras et al. 2020, https://arxiv.org/abs/1912.04958).
         options: as for :class:`~zoo.training.generation.Generation`.
     """
 
