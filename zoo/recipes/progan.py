@@ -58,6 +58,10 @@ def avatars(
     ``width`` is the number of channels of G's maps at half of the size; each level below has twice as many, up to
     ``widest``; at full size, where maps are largest, it is ``top``. ``d_width`` and ``d_top`` are those of D. Minibatch
     deviation takes groups of four, so ``batch_size`` should be a multiple of it.
+
+    A step takes 0.07 s of processor time at 4 px, then 0.15, 0.22, 0.30, and 0.43 s at 64 px, on one core of a busy
+    CPU without AVX-512: 55 minutes for all steps, without measurements. No checkpoint was trained by it, so its samples
+    have no figures.
     """
     if size < 8 or size & (size - 1):
         raise InputError(f"size must be 8, 16, 32, 64 or another power of two, not {size}.")
