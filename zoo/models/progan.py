@@ -139,7 +139,7 @@ class ProGAN(Generator):
         below = x
         for level in self.levels[: last + 1]:
             below = x
-            for conv in level:
+            for conv in level.children():
                 x = pixel_norm(F.leaky_relu(conv(x), 0.2))
         rgb: Tensor = self.to_rgb[last](x)
         if self.grown < last:

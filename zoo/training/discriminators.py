@@ -200,7 +200,7 @@ class GrowingDiscriminator(nn.Module):
         small = F.avg_pool2d(x, x.shape[-1] // (4 << top))
         x = F.leaky_relu(self.from_rgb[top](small), 0.2)
         for i in reversed(range(top)):
-            for conv in self.levels[i]:
+            for conv in self.levels[i].children():
                 x = F.leaky_relu(conv(x), 0.2)
             if i == top - 1 and self.grown < top:
                 below = F.leaky_relu(self.from_rgb[i](F.avg_pool2d(small, 2)), 0.2)
