@@ -253,6 +253,36 @@ _PROTOCOLS = (
         f"Share of generated images that {_CLASSIFIER} assigns to the class that comes least often.",
     ),
     Protocol(
+        "class-share",
+        "share of a class",
+        "higher",
+        f"Share of generated images that {_CLASSIFIER} assigns to the class, beside that of the class in the data.",
+    ),
+    Protocol(
+        "synthetic-accuracy",
+        "train on synthetic, test on real",
+        "higher",
+        "Share of test images that a small convolutional classifier names rightly which was trained on generated "
+        "images alone, 20,000 with the classes as often as in the training split; beside it one that was trained on as "
+        "many training images.",
+        hub="accuracy",
+    ),
+    Protocol(
+        "nearest-distance-ratio",
+        "distance to training over held-out images",
+        "higher",
+        "Mean Euclidean distance of generated images to the nearest of 10,000 training images over that to the nearest "
+        "of as many test images, pixels averaged to 32 px at most: 1 where nothing is remembered, 0 for copies.",
+    ),
+    Protocol(
+        "membership-auroc",
+        "AUROC of membership inference",
+        "lower",
+        "Area under the ROC curve of guessing which of 10,000 training and 10,000 test images were trained on, by "
+        "Euclidean distance to the nearest generated image, pixels averaged to 32 px at most: 0.5 where nothing is "
+        "remembered, 1 where all is.",
+    ),
+    Protocol(
         "attribute-reached",
         "attribute reached",
         "higher",
