@@ -29,7 +29,7 @@ FOUND = 3  # exit code
 @click.argument("name", shell_complete=complete_names)
 @click.argument("more", nargs=-1, metavar="", type=click.Path())
 @click.option("--data", multiple=True, required=True, metavar="DATA [DATA]", help=DATA_HELP)
-@click.option("-n", "n", type=int, default=20_000, show_default=True, help="Number of samples.")
+@click.option("-n", "n", type=int, default=10_000, show_default=True, help="Number of samples.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the samples, and of the images compared.")
 @click.option("-o", "--output", type=click.Path(), help="An image: samples, below each the nearest training image.")
 @click.option("--batch-size", type=int, default=64, show_default=True, help="How many at once, if memory holds them.")

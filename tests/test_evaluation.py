@@ -245,7 +245,12 @@ def test_figures_of_a_generator(tmp_path: Path) -> None:
     y = np.arange(250) % 10
     np.savez(tmp_path / "data.npz", x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
     network = untrained(DCGAN(size=28, channels=1, width=4), 28, 1)
-    found = values(dcgan.evaluate(network, Source([tmp_path / "data.npz"]), [RANDOM]))  # type: ignore[arg-type]
+    rows = dcgan.evaluate(network, Source([tmp_path / "data.npz"]), [RANDOM])  # type: ignore[arg-type]
+    shares = {row.settings["class"]: row.value for row in rows if row.metric == "class-share"}
+    assert list(shares) == [str(number) for number in range(10)]
+    assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
+    found = values(rows)
+    assert found["rarest-class-share"] == min(shares.values())
     assert found["kid real"] < found["kid gaussian"]
     assert found["fid real"] < found["fid"]
     assert 0 <= found["rarest-class-share"] <= found["rarest-class-share uniform"] == 0.1
@@ -272,6 +277,8 @@ def test_figures_of_a_generator_of_classes(tmp_path: Path) -> None:
     network.decode = perfect  # type: ignore[method-assign]
     found = values(cdcgan.evaluate(model, data, [RANDOM]))  # type: ignore[arg-type]
     assert found["class-accuracy"] == found["class-accuracy-worst"] == 1.0
+    assert found["synthetic-accuracy"] == found["synthetic-accuracy real"] == 1.0
+    assert found["membership-auroc"] == pytest.approx(0.5, abs=0.1)
 
 
 def test_figures_of_enlarged_photos(tmp_path: Path) -> None:

@@ -263,7 +263,7 @@ _PROTOCOLS = (
         "train on synthetic, test on real",
         "higher",
         "Share of test images that a small convolutional classifier names rightly which was trained on generated "
-        "images alone, 20,000 with the classes as often as in the training split; beside it one that was trained on as "
+        "images alone, 10,000 with the classes as often as in the training split; beside it one that was trained on as "
         "many training images.",
         hub="accuracy",
     ),

@@ -73,7 +73,7 @@ def evaluate(model: Generator, data: Source, features: Sequence[Features]) -> li
     size, channels = model.entry.output.size, model.entry.output.channels or 3
     train, test = data.images(size, channels), data.images(size, channels, split="test")
     row: dict[str, Any] = {"split": data.called("test"), "seed": 0}
-    samples = model.generate(min(10_000, len(test.x), len(train.x)), seed=0).tensor * 2 - 1
+    samples = model.generate(min(2_500, len(test.x), len(train.x)), seed=0).tensor * 2 - 1
     rows = sample_distances(samples, to_float(train.x), to_float(test.x), features, **row)
     if train.labels is not None and test.labels is not None:
         rows += class_shares(samples, train, test, **row)
