@@ -21,9 +21,10 @@ from zoo.metrics.features import Features, default_features, default_judges
 from zoo.model import Generator, Model
 from zoo.models.cdcgan import CDCGAN
 from zoo.models.dcgan import DCGAN
+from zoo.models.gan import GAN
 from zoo.models.pix2pix import Pix2Pix
 from zoo.models.srgan import SRGAN
-from zoo.recipes import cdcgan, conv_ae, cyclegan, dcgan, pix2pix, srgan
+from zoo.recipes import cdcgan, conv_ae, cyclegan, dcgan, gan, pix2pix, srgan
 from zoo.registry.datasets import datasets
 from zoo.registry.facts import Condition, Entry, Format, Metric
 from zoo.registry.index import registry
@@ -245,15 +246,27 @@ def test_figures_of_a_generator(tmp_path: Path) -> None:
     y = np.arange(250) % 10
     np.savez(tmp_path / "data.npz", x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
     network = untrained(DCGAN(size=28, channels=1, width=4), 28, 1)
-    rows = dcgan.evaluate(network, Source([tmp_path / "data.npz"]), [RANDOM])  # type: ignore[arg-type]
+    found = values(dcgan.evaluate(network, Source([tmp_path / "data.npz"]), [RANDOM]))  # type: ignore[arg-type]
+    assert found["kid real"] < found["kid gaussian"]
+    assert found["fid real"] < found["fid"]
+    assert 0 <= found["rarest-class-share"] <= found["rarest-class-share uniform"] == 0.1
+
+
+def test_figures_of_the_first_gan(tmp_path: Path) -> None:
+    """The share of each class, and what the samples say of the training images."""
+    x = np.random.default_rng(0).integers(0, 255, (250, 28, 28), dtype=np.uint8)
+    y = np.arange(250) % 10
+    np.savez(tmp_path / "data.npz", x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
+    network = untrained(GAN(widths=(8,), latent=4), 28, 1)
+    rows = gan.evaluate(network, Source([tmp_path / "data.npz"]), [RANDOM])  # type: ignore[arg-type]
     shares = {row.settings["class"]: row.value for row in rows if row.metric == "class-share"}
     assert list(shares) == [str(number) for number in range(10)]
     assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
     found = values(rows)
     assert found["rarest-class-share"] == min(shares.values())
-    assert found["kid real"] < found["kid gaussian"]
-    assert found["fid real"] < found["fid"]
-    assert 0 <= found["rarest-class-share"] <= found["rarest-class-share uniform"] == 0.1
+    assert found["nearest-distance-ratio"] == pytest.approx(1, abs=0.05)
+    assert found["membership-auroc"] == pytest.approx(0.5, abs=0.15)
+    assert "synthetic-accuracy" not in found
 
 
 def test_figures_of_a_generator_of_classes(tmp_path: Path) -> None:

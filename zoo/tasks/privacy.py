@@ -74,8 +74,8 @@ class Privacy:
         told = self.membership_auroc > max(TOLD_APART, 0.5 + self.chance)
         return told or self.distance_ratio < CLOSE
 
-    def sheet(self, columns: int = 16) -> Images:
-        """Samples in rows, and below each row the training images that are nearest; for ``grid(columns=16)``."""
+    def sheet(self, columns: int = 8) -> Images:
+        """Samples in rows, and below each row the training images that are nearest; ``save`` has eight in a row."""
         rows = [
             array
             for first in range(0, len(self.shown), columns)
