@@ -359,7 +359,8 @@ _PROTOCOLS = (
 
 # What the columns beside a value mean.
 BASELINES = {
-    "real": "real images, as many, of the training split; for an accuracy, a share or attributes, real images of the test split",
+    "real": "real images, as many, of the training split; for an accuracy, a share or attributes, real images of the "
+    "test split",
     "gaussian": "samples of a Gaussian with full covariance, fitted to the pixels of the training split",
     "input": "the input itself, unchanged",
     "unedited": "what the model makes of the input without an edit",
