@@ -165,6 +165,7 @@ def page(entries: list[Entry]) -> str:
             f"{entry.summary} [Paper]({entry.paper}).\n",
             f"![Samples of {entry.name}](gallery/{entry.name}.png)\n",
             f"Not chosen: {caption(entry)}.\n",
+            *nearest(entry),
             f"{values_table(entry)}\n",
             *([f"{note}\n"] if (note := wording.training_note(entry)) else []),
             f"- Weights: {(entry.bytes or 0) / 1e6:.1f} MB, float16, {entry.license}, inside the package",
@@ -174,6 +175,17 @@ def page(entries: list[Entry]) -> str:
             f"- Network: `{entry.builder}` with {', '.join(f'`{k}={v}`' for k, v in entry.config.items())}\n",
         ]
     return "\n".join(parts)
+
+
+def nearest(entry: Entry) -> list[str]:
+    """Samples beside training images: drawn by `zoo privacy`, since it takes the data."""
+    if not (GALLERY / f"{entry.name}.nearest.png").is_file():
+        return []
+    return [
+        f"![Samples of {entry.name} and the training images nearest to them](gallery/{entry.name}.nearest.png)\n",
+        "In turn a row of samples and the nearest training images below them, of the first 32 samples: "
+        f"[`zoo privacy {entry.name} --data DATA -o nearest.png`](guide.md#privacy).\n",
+    ]
 
 
 def protocols(entries: list[Entry]) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from zoo.registry.index import registry
+
 TOP = Path(__file__).parent.parent
 TEXTS = [*TOP.glob("*.md"), *TOP.glob("docs/*.md"), *TOP.glob("examples/*/*.md")]
 
@@ -29,6 +31,14 @@ def test_what_is_made_from_the_registry_is_up_to_date() -> None:
 def test_links_lead_to_files(path: Path) -> None:
     for target in blocks(path, r"\]\(([^)#:]+)\)") + blocks(path, r'src="([^"]+)"'):
         assert (path.parent / target).exists(), target
+
+
+def test_training_images_stand_beside_the_samples_of_every_generator() -> None:
+    for entry in registry().entries.values():
+        if entry.package == "zoo" and "generate" in entry.verbs and entry.output.kind == "image":
+            sheet = TOP / "docs" / "gallery" / f"{entry.name}.nearest.png"
+            cure = f"run `zoo privacy {entry.name} --data DATA -o {sheet.relative_to(TOP)}`"
+            assert sheet.is_file() or not entry.embedded.is_file(), cure
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from zoo.metrics import (
     attributes,
     baselines,
     classifier,
-    copies,
     distribution,
     fidelity,
     protocols,
@@ -32,10 +31,11 @@ from zoo.metrics.features import Features, default_features, default_judges
 from zoo.model import Generator, Model
 from zoo.models.cdcgan import CDCGAN
 from zoo.models.dcgan import DCGAN
+from zoo.models.gan import GAN
 from zoo.models.pix2pix import Pix2Pix
 from zoo.models.progan import ProGAN
 from zoo.models.srgan import SRGAN
-from zoo.recipes import cdcgan, conv_ae, cyclegan, dcgan, pix2pix, progan, srgan
+from zoo.recipes import cdcgan, conv_ae, cyclegan, dcgan, gan, pix2pix, progan, srgan
 from zoo.registry.datasets import datasets
 from zoo.registry.facts import Condition, Entry, Format, Metric
 from zoo.registry.index import registry
@@ -288,27 +288,6 @@ def test_samples_have_attributes_as_often_and_in_as_many_combinations() -> None:
     assert (entropy[0], combinations[0]) == (0, 0.05)
 
 
-def test_copies_are_near_to_training_images() -> None:
-    generator = torch.Generator().manual_seed(0)
-    train, test, new = (torch.rand(n, 3, 8, 8, generator=generator) * 2 - 1 for n in (50, 10, 10))
-
-    def measured(samples: torch.Tensor) -> list[float]:
-        rows = copies.copy_metrics(samples, train, test, split="test")
-        assert [row.protocol for row in rows] == ["nearest-training", "nearest-training-least"]
-        assert all(protocols.protocol(row.protocol) for row in rows)
-        return [row.value for row in rows]
-
-    assert measured(test) == [1, 1]
-    assert measured(new) == pytest.approx([1, 1], abs=0.1)
-    assert measured(train[:10]) == pytest.approx([0, 0], abs=0.02)
-    one_copy = measured(torch.cat([new[:9], train[:1]]))
-    assert one_copy[0] == pytest.approx(0.9, abs=0.1)
-    assert one_copy[1] < 0.02
-    distances, rows = copies.nearest(train[3:5] + 0.02, train)
-    assert rows.tolist() == [3, 4]
-    assert distances == pytest.approx([0.01, 0.01], abs=1e-4)
-
-
 def test_figures_of_a_generator_that_grew(tmp_path: Path) -> None:
     has = torch.randint(2, (120, 2), generator=torch.Generator().manual_seed(0))
     x = ((halves(has, 0).expand(-1, 3, -1, -1) + 1) * 127).clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
@@ -321,11 +300,28 @@ def test_figures_of_a_generator_that_grew(tmp_path: Path) -> None:
         progan.evaluate(network, Source([tmp_path / f"{which}.npz"]), [RANDOM])  # type: ignore[arg-type]
         for which in ("plain", "named")
     )
-    assert [row.metric for row in plain] == ["kid", "fid", "nearest-training", "nearest-training-least"]
+    assert [row.metric for row in plain] == ["kid", "fid", "nearest-distance-ratio", "membership-auroc"]
     found = values(named)
     assert found["kid"] > found["kid gaussian"]
-    assert found["nearest-training"] > 1
+    assert found["nearest-distance-ratio"] == pytest.approx(1, abs=0.1)
     assert found["attribute-combinations real"] == 0.2
+
+
+def test_figures_of_the_first_gan(tmp_path: Path) -> None:
+    """The share of each class, and what the samples say of the training images."""
+    x = np.random.default_rng(0).integers(0, 255, (250, 28, 28), dtype=np.uint8)
+    y = np.arange(250) % 10
+    np.savez(tmp_path / "data.npz", x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
+    network = untrained(GAN(widths=(8,), latent=4), 28, 1)
+    rows = gan.evaluate(network, Source([tmp_path / "data.npz"]), [RANDOM])  # type: ignore[arg-type]
+    shares = {row.settings["class"]: row.value for row in rows if row.metric == "class-share"}
+    assert list(shares) == [str(number) for number in range(10)]
+    assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
+    found = values(rows)
+    assert found["rarest-class-share"] == min(shares.values())
+    assert found["nearest-distance-ratio"] == pytest.approx(1, abs=0.05)
+    assert found["membership-auroc"] == pytest.approx(0.5, abs=0.15)
+    assert "synthetic-accuracy" not in found
 
 
 def test_figures_of_a_generator_of_classes(tmp_path: Path) -> None:
@@ -349,6 +345,8 @@ def test_figures_of_a_generator_of_classes(tmp_path: Path) -> None:
     network.decode = perfect  # type: ignore[method-assign]
     found = values(cdcgan.evaluate(model, data, [RANDOM]))  # type: ignore[arg-type]
     assert found["class-accuracy"] == found["class-accuracy-worst"] == 1.0
+    assert found["synthetic-accuracy"] == found["synthetic-accuracy real"] == 1.0
+    assert found["membership-auroc"] == pytest.approx(0.5, abs=0.1)
 
 
 def test_figures_of_enlarged_photos(tmp_path: Path) -> None:

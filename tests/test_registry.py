@@ -318,7 +318,7 @@ def test_a_config_with_figures_in_words_is_read() -> None:
 
 
 def test_list_models(toys: Registry) -> None:
-    assert list_models()[:3] == ["dcgan", "cdcgan", "conv-ae"]
+    assert list_models()[:3] == ["dcgan", "cdcgan", "gan"]
     assert "dcgan" in zoo.list_models("*gan*", verb="generate")
     assert list_models("conv-ae", verb="generate") == []
     assert list_models("*.toy") == ["dots", "doubler"]

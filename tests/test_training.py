@@ -36,6 +36,7 @@ from zoo.recipes import (
     cyclegan,
     dcgan,
     denoise_ae,
+    gan,
     pix2pix,
     progan,
     srgan,
@@ -101,6 +102,10 @@ def tiny_cdcgan(base: Path, steps: int = 12) -> Objective:
     objective = cdcgan.mnist(Source([base / "kinds"]), RANDOM, **options)
     objective.n_samples = 64
     return objective
+
+
+def tiny_gan(base: Path, **more: Any) -> Objective:
+    return tiny_generator(gan.mnist, base, latent=8, **more)
 
 
 def tiny_conv_ae(base: Path, steps: int = 12) -> Objective:
@@ -211,6 +216,7 @@ TINY: dict[str, Callable[..., Objective]] = {
     "dcgan:fashion_mnist": tiny_dcgan,
     "dcgan:flowers": tiny_flowers,
     "cdcgan:mnist": tiny_cdcgan,
+    "gan:mnist": tiny_gan,
     "conv_ae:fashion_mnist": tiny_grey_ae,
     "conv_ae:flowers": tiny_conv_ae,
     "srgan:x4_mse": tiny_srgan,

@@ -8,7 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zoo.data.batch import to_float
+from zoo.data.source import ImageSet
 from zoo.metrics.baselines import gaussian_samples
+from zoo.metrics.classifier import accuracy, classify, train_classifier
 from zoo.metrics.distribution import frechet_distance, kernel_distance
 from zoo.metrics.features import Features
 from zoo.metrics.fidelity import rounded
@@ -71,6 +74,47 @@ def sample_distances(
     n = len(samples)
     baselines = {"real": _some(train, n), "gaussian": gaussian_samples(train, n)}
     return distances(samples, _some(test, n) if n < len(test) else test, features, baselines, **row)
+
+
+def class_shares(samples: Tensor, train: ImageSet, test: ImageSet, **row: Any) -> list[Metric]:
+    """How often each class comes among a generator's samples, the rarest first by itself, by a classifier.
+
+    Args:
+        samples: ``(N, C, H, W)`` in [-1, 1].
+        train: training images with classes, which the classifier learns from.
+        test: test images with classes, which say how often it is right.
+        row: other facts of the rows, such as ``split``.
+    """
+    assert train.labels is not None
+    assert test.labels is not None
+    classifier = train_classifier(to_float(train.x), train.labels)
+    right = accuracy(classifier, to_float(test.x), test.labels)
+    facts: dict[str, Any] = {"n": len(samples), **row}
+    classes = len(train.classes)
+    shares, real = (
+        torch.bincount(labels, minlength=classes) / len(labels)
+        for labels in (classify(classifier, rounded(samples)), test.labels)
+    )
+    rarest = Metric(
+        "rarest-class-share",
+        round(float(shares.min()), 4),
+        f"the classifier is right on {right:.1%} of the {row.get('split', 'test')} images",
+        "rarest-class-share",
+        baselines={"uniform": round(1 / classes, 4)},
+        **facts,
+    )
+    each = (
+        Metric(
+            "class-share",
+            round(float(share), 4),
+            protocol="class-share",
+            baselines={"real": round(float(in_data), 4)},
+            settings={"class": name},
+            **facts,
+        )
+        for name, share, in_data in zip(train.classes, shares, real, strict=True)
+    )
+    return [rarest, *each]
 
 
 def _some(images: Tensor, n: int) -> Tensor:

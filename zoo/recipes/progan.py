@@ -18,11 +18,11 @@ from zoo.data.batch import ArrayBatches, to_float
 from zoo.data.source import Source
 from zoo.errors import InputError
 from zoo.metrics.attributes import diversity_metrics
-from zoo.metrics.copies import copy_metrics
 from zoo.metrics.features import Features
 from zoo.metrics.suites import sample_distances
 from zoo.models.progan import ProGAN
 from zoo.registry.facts import Metric
+from zoo.tasks.privacy import compared
 from zoo.training.discriminators import GrowingDiscriminator
 from zoo.training.growing import Growing
 from zoo.training.objective import TrainableNetwork
@@ -105,4 +105,4 @@ def evaluate(model: ProGAN, data: Source, features: Sequence[Features], *, n_sam
     rows = sample_distances(samples, train, test, features, **row)
     if train_set.attributes is not None:
         rows += diversity_metrics(train, train_set.attributes, samples, test, **row)
-    return rows + copy_metrics(samples, train, test, **row)
+    return rows + compared(model, train_set, test_set).rows(**row)

@@ -58,6 +58,30 @@ class Discriminator(nn.Module):
         return scores
 
 
+class PerceptronDiscriminator(nn.Module):
+    """A perceptron, the discriminator of the first GAN (Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661).
+
+    Args:
+        size: height and width of the images.
+        channels: of the images.
+        widths: units of the hidden layers.
+        norm: whether the layers have spectral norm.
+    """
+
+    def __init__(self, size: int, channels: int, widths: Sequence[int] = (512, 256), norm: bool = False) -> None:
+        super().__init__()
+        bound = spectral_norm if norm else lambda layer: layer
+        layers: list[nn.Module] = [nn.Flatten()]
+        for wide, narrow in pairwise((channels * size * size, *widths)):
+            layers += [bound(nn.Linear(wide, narrow)), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, bound(nn.Linear(widths[-1], 1)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images ``(N, channels, size, size)`` in [-1, 1] to scores ``(N,)``."""
+        scores: Tensor = self.layers(x)
+        return scores.flatten()
+
+
 class PatchDiscriminator(nn.Module):
     """The PatchGAN of pix2pix (Isola et al. 2017, https://arxiv.org/abs/1611.07004), with spectral norm.
 
