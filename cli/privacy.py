@@ -81,8 +81,8 @@ def privacy(
     if json_:
         as_json(_facts(name, result, output))
     else:
-        for line in _words(name, result, source.name):
-            click.echo(printable(line))
+        for line in _words(printable(name), result, printable(source.name)):
+            click.echo(line)
     if result.remembers:
         say(
             f"Warning: {name} remembers images that it was trained on. If they show people or secrets, give away "
@@ -121,8 +121,8 @@ def _words(name: str, result: Privacy, data: str) -> list[str]:
         "should be: 0.95 to 1.05.",
         f"Membership: {result.membership_auroc:.3f}",
         "  How often somebody who has the samples guesses rightly which of two images was trained on.",
-        f"  0.5: no better than by a coin; 1: always. As it should be: 0.5 within 0.02 (chance alone makes "
-        f"{result.chance:.3f} of {images} images).",
+        f"  0.5: no better than by a coin; 1: always. As it should be: 0.5 within 0.02 (chance alone moves "
+        f"it by up to {result.chance:.3f} with {images} images).",
     ]
     if result.utility is None:
         lines += ["Use in place of the data: not measured", f"  {result.without[0].upper()}{result.without[1:]}."]

@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.data.batch import to_float
-from zoo.data.source import ImageSet
 from zoo.metrics.baselines import gaussian_samples
 from zoo.metrics.classifier import accuracy, classify, train_classifier
 from zoo.metrics.distribution import frechet_distance, kernel_distance
@@ -76,31 +74,31 @@ def sample_distances(
     return distances(samples, _some(test, n) if n < len(test) else test, features, baselines, **row)
 
 
-def class_shares(samples: Tensor, train: ImageSet, test: ImageSet, **row: Any) -> list[Metric]:
+def class_shares(
+    samples: Tensor, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], classes: Sequence[str], **row: Any
+) -> list[Metric]:
     """How often each class comes among a generator's samples, the rarest first by itself, by a classifier.
 
     Args:
         samples: ``(N, C, H, W)`` in [-1, 1].
-        train: training images with classes, which the classifier learns from.
-        test: test images with classes, which say how often it is right.
+        train: images in the same form and their classes ``(N,)``, which the classifier learns from.
+        test: others, which say how often it is right.
+        classes: their names.
         row: other facts of the rows, such as ``split``.
     """
-    assert train.labels is not None
-    assert test.labels is not None
-    classifier = train_classifier(to_float(train.x), train.labels)
-    right = accuracy(classifier, to_float(test.x), test.labels)
+    classifier = train_classifier(*train)
+    right = accuracy(classifier, *test)
     facts: dict[str, Any] = {"n": len(samples), **row}
-    classes = len(train.classes)
     shares, real = (
-        torch.bincount(labels, minlength=classes) / len(labels)
-        for labels in (classify(classifier, rounded(samples)), test.labels)
+        torch.bincount(labels, minlength=len(classes)) / len(labels)
+        for labels in (classify(classifier, rounded(samples)), test[1])
     )
     rarest = Metric(
         "rarest-class-share",
         round(float(shares.min()), 4),
         f"the classifier is right on {right:.1%} of the {row.get('split', 'test')} images",
         "rarest-class-share",
-        baselines={"uniform": round(1 / classes, 4)},
+        baselines={"uniform": round(1 / len(classes), 4)},
         **facts,
     )
     each = (
@@ -112,7 +110,7 @@ def class_shares(samples: Tensor, train: ImageSet, test: ImageSet, **row: Any) -
             settings={"class": name},
             **facts,
         )
-        for name, share, in_data in zip(train.classes, shares, real, strict=True)
+        for name, share, in_data in zip(classes, shares, real, strict=True)
     )
     return [rarest, *each]
 

@@ -158,5 +158,6 @@ def evaluate(model: Generator, data: Source, features: Sequence[Features]) -> li
     row: dict[str, Any] = {"split": data.called("test"), "seed": 0}
     rows = sample_distances(samples, to_float(train.x), to_float(test.x), features, **row)
     if train.labels is not None and test.labels is not None and train.x.shape[1:] == (1, 28, 28):
-        rows.append(class_shares(samples, train, test, **row)[0])
+        labelled = (to_float(train.x), train.labels), (to_float(test.x), test.labels)
+        rows.append(class_shares(samples, *labelled, train.classes, **row)[0])
     return rows

@@ -83,7 +83,8 @@ def evaluate(model: Generator, data: Source, features: Sequence[Features]) -> li
     samples = model.generate(min(2_500, len(test.x), len(train.x)), seed=0).tensor * 2 - 1
     rows = sample_distances(samples, to_float(train.x), to_float(test.x), features, **row)
     if train.labels is not None and test.labels is not None:
-        rows += class_shares(samples, train, test, **row)
+        labelled = (to_float(train.x), train.labels), (to_float(test.x), test.labels)
+        rows += class_shares(samples, *labelled, train.classes, **row)
     if row["split"] == "test":
         rows += compared(model, train, test).rows(**row)
     return rows
