@@ -265,7 +265,7 @@ def _model(name: str, raw: Any, file: str, package: str, folder: Path) -> list[E
     return [checkpoint(key, value, checkpoints.where, shared, card) for key, value in checkpoints.raw.items()]
 
 
-def _functions(facts: Facts) -> dict[str, str]:
+def _functions(facts: Facts) -> dict[str, Any]:
     """What trains a model, and what measures it."""
     return {key: facts.matching(key, CODE, "module:function", "") for key in ("recipe", "evaluate")}
 
