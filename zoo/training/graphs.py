@@ -166,7 +166,7 @@ class GraphGeneration(Objective):
         loss: str = "vanilla",
         r1: float = 10.0,
         adversarial_weight: float = 0.3,
-        valence_weight: float = 1.0,
+        valence_weight: float = 4.0,
         variety_weight: float = 10.0,
         n_samples: int = 2_500,
         **options: Any,
