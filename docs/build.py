@@ -35,8 +35,10 @@ def draw(entry: Entry) -> None:
             values = {choice.name: list(choice.choices) * 8}
             samples = model.generate(8 * len(choice.choices), seed=0, **values)
             sheets.append(samples.grid(columns=len(choice.choices)))
+        elif entry.output.kind == "molecules":
+            sheets.append(model.generate(_samples(entry), seed=0).preview())
         else:
-            sheets.append(model.generate(64, seed=0).grid(columns=16))
+            sheets.append(model.generate(_samples(entry), seed=0).grid(columns=16))
     if "reconstruct" in entry.verbs:
         seen = model.prepare(TOP / "examples" / entry.example)
         if any(condition.kind == "mask" for condition in entry.conditions):
@@ -73,6 +75,11 @@ def below(sheets: list[Image.Image], gap: int = 8) -> Image.Image:
         page.paste(one, (0, top))
         top += one.height + gap
     return page
+
+
+def _samples(entry: Entry) -> int:
+    """How many samples the sheet has."""
+    return 16 if entry.output.kind == "molecules" else 64
 
 
 def _choice(entry: Entry) -> Condition | None:
@@ -132,7 +139,7 @@ def caption(entry: Entry) -> str:
     if choice := _choice(entry):
         shown.append(f"eight samples of seed 0 for each {choice.name}, in columns")
     elif "generate" in entry.verbs:
-        shown.append(f'`zoo.load("{entry.name}").generate(64, seed=0)`')
+        shown.append(f'`zoo.load("{entry.name}").generate({_samples(entry)}, seed=0)`')
     if "reconstruct" in entry.verbs:
         shown.append(_results(entry))
     return "; then ".join(shown)

@@ -37,6 +37,7 @@ from zoo.recipes import (
     dcgan,
     denoise_ae,
     gan,
+    molgan,
     pix2pix,
     progan,
     srgan,
@@ -192,6 +193,22 @@ def tiny_avatars(base: Path, steps: int = 12) -> Objective:
     return objective
 
 
+def molecules(path: Path) -> Path:
+    """Chains of carbon with an oxygen or nitrogen somewhere, a double bond at an end, a ring, and one with charges."""
+    chains = ["C" * i + middle + "C" * (7 - i) for i in range(1, 7) for middle in ("O", "N", "C=C", "C1CC1")]
+    for split in ("train", "test"):
+        (path / split).mkdir(parents=True, exist_ok=True)
+        (path / split / "a.smi").write_text("\n".join([*chains, "C[NH+](C)CC([O-])=O"]))
+    return path
+
+
+def tiny_molgan(base: Path, steps: int = 12, **more: Any) -> Objective:
+    options: dict[str, Any] = {"atoms": 10, "latent": 4, "width": 16, "d_width": 8, "batch_size": 16, **more}
+    objective = molgan.qm9(Source([molecules(base / "m")]), steps=steps, **options)
+    objective.n_samples = 64
+    return objective
+
+
 def tiny_context_encoder(base: Path, steps: int = 12) -> Objective:
     data = Source([folder(base / "a", 24, 32)])
     return context_encoder.photos(data, RANDOM, size=32, d_width=8, shift=2, batch_size=4, steps=steps)
@@ -230,6 +247,7 @@ TINY: dict[str, Callable[..., Objective]] = {
     "denoise_ae:photos": tiny_denoise_ae,
     "audio_ae:speech": tiny_audio_ae,
     "anomaly_ae:magnetic_tile": tiny_anomaly_ae,
+    "molgan:qm9": tiny_molgan,
 }
 
 
@@ -308,7 +326,9 @@ def test_a_broken_run_continues_to_the_same_weights(name: str, tmp_path: Path) -
         assert {c.name: c.choices for c in model.entry.conditions if c.choices} == objective.choices, (
             "the classes of the data"
         )
-        if "generate" in model.entry.verbs:
+        if model.entry.output.kind == "molecules":
+            assert len(model.generate(2, seed=0)) == 2
+        elif "generate" in model.entry.verbs:
             assert model.generate(2, seed=0).numpy().shape == (2, objective.config["channels"], 16, 16)
         elif model.entry.output.kind == "audio":
             assert model.reconstruct((np.zeros((1, 700), np.float32), 8000)).arrays[0].shape == (1, 700)

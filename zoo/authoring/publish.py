@@ -82,6 +82,7 @@ def card(entry: Entry, repo: str, samples: bool = False) -> str:
     """The model card: the header that the Hub reads, then what a person reads."""
     known = entry.license.lower() in HUB_LICENSES
     task = "unconditional-image-generation" if "generate" in entry.verbs else "image-to-image"
+    task = "graph-ml" if entry.output.kind == "molecules" else task
     header: dict[str, Any] = {
         "license": entry.license.lower() if known else "other",
         **({} if known else {"license_name": entry.license.lower()}),
@@ -202,10 +203,14 @@ def limits(entry: Entry) -> str:
     """What a checkpoint is for, and by which figures something that stands beside it is better."""
     kind, size = entry.output.kind, entry.output.size
     at = f"at {size[0]}x{size[1]} pixels" if size else "for images of any size" if kind == "image" else f"for {kind}"
+    unknown = ""
+    if kind == "molecules":
+        at = f"for molecules of up to {entry.output.atoms} atoms of {', '.join(entry.output.elements or ())}"
+        unknown = " Nothing is known of whether a molecule is stable, can be made, or is poisonous."
     allowed = "" if commercial(entry) else " It may not be used commercially, see the licence."
     text = (
         f"For research, teaching and comparison, {at}. It knows what its data show and nothing else, and repeats "
-        f"what is lopsided in them; what it makes is not evidence of anything.{allowed}"
+        f"what is lopsided in them; what it makes is not evidence of anything.{unknown}{allowed}"
     )
     behind = []
     for rows in wording.by_protocol(entry.metrics):

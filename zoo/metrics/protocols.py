@@ -87,6 +87,7 @@ class Protocol:
 
 _CLASSIFIER = "a small convolutional classifier that was trained on the training split"
 _ATTRIBUTES = "a small convolutional classifier of attributes that was trained on the training split"
+_VALID = "valid is what RDKit sanitises and what is one piece, drawn without noise and without a second try"
 # Identifiers are patterns, whose groups fill the texts and are parameters of the protocol.
 _PROTOCOLS = (
     Protocol(
@@ -377,13 +378,61 @@ _PROTOCOLS = (
         hub="accuracy",
         parameters={"size": 128},
     ),
+    Protocol(
+        "valid-unique",
+        "valid and different",
+        "higher",
+        f"How many different valid molecules there are among all that were drawn, as a share of these; {_VALID}.",
+        noun="molecules",
+    ),
+    Protocol(
+        "valid",
+        "valid",
+        "higher",
+        f"Share of valid molecules among all that were drawn; {_VALID}.",
+        noun="molecules",
+    ),
+    Protocol(
+        "unique",
+        "different among valid",
+        "higher",
+        "Share of different molecules, as RDKit writes them, among the valid ones of all that were drawn; it falls "
+        "with their number, so compare equal numbers only.",
+        noun="molecules",
+    ),
+    Protocol(
+        "novel",
+        "new among different",
+        "higher",
+        "Share of molecules that are not in the training split, both as RDKit writes them, among the different valid "
+        "ones of all that were drawn.",
+        noun="molecules",
+    ),
+    Protocol(
+        "wasserstein-logp",
+        "distance of logP",
+        "lower",
+        "1-Wasserstein distance between the octanol-water partition coefficients (Wildman and Crippen 1999, RDKit) of "
+        "the valid molecules among all that were drawn and of those of the test split.",
+        noun="molecules",
+    ),
+    Protocol(
+        "wasserstein-qed",
+        "distance of QED",
+        "lower",
+        "1-Wasserstein distance between the drug-likeness, from 0 to 1 (QED, Bickerton et al. 2012, RDKit), of the "
+        "valid molecules among all that were drawn and of those of the test split.",
+        noun="molecules",
+    ),
 )
 
 # What the columns beside a value mean.
 BASELINES = {
-    "real": "real images, as many, of the training split; for an accuracy, a share or attributes, real images of the "
-    "test split",
+    "real": "real images or molecules, as many, of the training split; for an accuracy, a share or attributes, real "
+    "images of the test split",
     "gaussian": "samples of a Gaussian with full covariance, fitted to the pixels of the training split",
+    "independent": "molecules whose atoms and bonds are drawn each by itself, with the shares that they have at each "
+    "place in the training split",
     "input": "the input itself, unchanged",
     "unedited": "what the model makes of the input without an edit",
     "pca": "PCA with as many numbers as the code has, fitted to the training split",

@@ -74,6 +74,7 @@ def _format_of(facts: Facts, kind: str) -> Format:
         frames=facts.positive("frames", None),
         elements=facts.list_of("elements", (str,), ()) or None,
         atoms=facts.positive("atoms", None),
+        valid=facts.get("valid", bool, None),
     )
     for key in {"audio": ("rate",), "molecules": ("elements", "atoms")}.get(parsed.kind, ()):
         if getattr(parsed, key) is None:
