@@ -22,7 +22,7 @@ class Rdkit:
         self.chem: Any = Chem
         self.draw: Any = Draw
         self.depict: Any = rdDepictor
-        self.log_p: Any = Crippen.MolLogP
+        self.log_p: Any = getattr(Crippen, "MolLogP")  # noqa: B009 - its stubs lack it
         self.qed: Any = QED.qed
         self.quiet = rdBase.BlockLogs
 

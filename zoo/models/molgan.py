@@ -57,10 +57,10 @@ class MolGAN(Generator):
             bonds: share of each order ``(atoms, atoms, 4)`` between each two.
         """
         first, second = torch.triu_indices(self.atoms, self.atoms, 1)
-        self.atom_scores.bias += atoms.clamp_min(1e-3).log().flatten()
-        self.bond_scores.bias += bonds[first, second].clamp_min(1e-3).log().flatten()
+        self.atom_scores.bias.add_(atoms.clamp_min(1e-3).log().flatten())
+        self.bond_scores.bias.add_(bonds[first, second].clamp_min(1e-3).log().flatten())
 
-    def decode(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def decode(self, z: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]  # a graph is two tensors
         """Latents ``(N, latent)`` to probabilities of atoms ``(N, atoms, 1 + elements)`` and bonds.
 
         Of atoms, class 0 is "no atom". Bonds are ``(N, 5, atoms, atoms)``, symmetric: none, single, double, triple, and

@@ -54,9 +54,12 @@ def qm9(
     1, 59 % of 10,000 molecules were valid after 800 steps, and no more by step 1,400.
 
     G moves in small steps, since a score that crosses another's changes many molecules at once. Of two earlier runs,
-    which differed in more than this, one had a learning rate of 1e-3, and the excess valences had risen fivefold by step
-    600. In the other, with 5e-4, an R1 weight of 1 and no weight on what D says, D told 94 % of real and of fake
+    which differed in more than this, one had a learning rate of 1e-3, and the excess valences had risen fivefold by
+    step 600. In the other, with 5e-4, an R1 weight of 1 and D's loss at full weight, D told 94 % of real and of fake
     molecules apart by step 480, and 9 % were valid at step 1,440.
+
+    What the penalty on valences costs is variety of elements, since carbon has the most bonds to spend: 89 % of the
+    atoms that the checkpoint draws are carbon and 2 % oxygen, where the data have 72 % and 16 %.
     """
     graphs = _uncharged(data.molecules(least=batch_size), ELEMENTS, atoms)
     if len(graphs) < batch_size:

@@ -104,7 +104,7 @@ def _variety(x: Tensor) -> Tensor:
     """Mean deviation of each number over the samples of a set: ``(N, d)`` to ``(N, 1)``."""
     size = SET if len(x) % SET == 0 else 1
     sets = x.unflatten(0, (-1, size))
-    deviation = (sets.var(1, correction=0) + 1e-8).sqrt().mean(1)
+    deviation: Tensor = (sets.var(1, correction=0) + 1e-8).sqrt().mean(1)
     return deviation.repeat_interleave(size)[:, None]
 
 
