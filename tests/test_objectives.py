@@ -276,8 +276,8 @@ def test_kl_divergence_is_that_of_torch() -> None:
 
 def test_a_flow_is_inverted_and_knows_its_derivative() -> None:
     torch.manual_seed(0)
-    flow = Flow(5, 3)
-    assert torch.equal(flow(x := torch.randn(4, 5))[0], x)  # before training
+    flow, x = Flow(5, 3), torch.randn(4, 5)
+    assert torch.equal(flow(x)[0], x)  # before training
     for parameter in flow.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     z, log_determinant = flow(x)

@@ -152,7 +152,7 @@ class VAE(ConvAE):
         return mean, log_variance.clamp(-12, 6)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Images ``(N, channels, size, size)`` in [-1, 1] to codes ``(N, latent)``: means of posteriors, through the flow."""
+        """Images ``(N, channels, size, size)`` in [-1, 1] to codes ``(N, latent)``, the means of posteriors."""
         mean = self.posterior(x)[0]
         return mean if self.flow is None else self.flow(mean)[0]
 

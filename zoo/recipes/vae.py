@@ -84,8 +84,8 @@ def avatars(
 ) -> Variational:
     """64 px, a code of 48 numbers, directions of the attributes that the data name; a thousand images are held out.
 
-    A flow fits the prior to codes that form clusters, and D sees samples through the feature extractor. 55 minutes on one
-    core of a CPU without AVX-512.
+    A flow fits the prior to codes that form clusters, and D sees samples through the feature extractor. 55 minutes on
+    one core of a CPU without AVX-512.
     """
     images = data.images(size, channels, least=2 * batch_size)
     config = {
