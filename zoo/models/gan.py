@@ -53,4 +53,5 @@ class GAN(Generator):
 
     def decode(self, z: Tensor) -> Tensor:
         """Latents ``(N, latent)`` to images ``(N, channels, size, size)`` in [-1, 1]."""
-        return torch.tanh(self.output(self.layers(z))).unflatten(1, self.shape)
+        images: Tensor = torch.tanh(self.output(self.layers(z))).unflatten(1, self.shape)
+        return images

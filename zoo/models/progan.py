@@ -43,9 +43,10 @@ class EqualizedConv2d(nn.Conv2d):
         assert self.bias is not None
         weight, bias = self.weight * self.constant, self.bias * self.constant
         if not self.resample:
-            return self._conv_forward(x, weight, bias)
+            maps: Tensor = self._conv_forward(x, weight, bias)
+            return maps
         padded = F.pad(weight, (1, 1, 1, 1))
-        summed = padded[..., 1:, 1:] + padded[..., 1:, :-1] + padded[..., :-1, 1:] + padded[..., :-1, :-1]
+        summed: Tensor = padded[..., 1:, 1:] + padded[..., 1:, :-1] + padded[..., :-1, 1:] + padded[..., :-1, :-1]
         if self.resample == "up":
             return F.conv_transpose2d(x, summed.flip(2, 3).transpose(0, 1), bias, stride=2, padding=1)
         return F.conv2d(x, summed / 4, bias, stride=2, padding=1)

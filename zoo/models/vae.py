@@ -78,6 +78,7 @@ class Flow(nn.Module):
     def inverse(self, z: Tensor) -> Tensor:
         """From what the flow gives back."""
         for coupling in reversed(self.couplings):
+            assert isinstance(coupling, Coupling)
             z = coupling.inverse(z)
         return z
 

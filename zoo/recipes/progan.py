@@ -71,7 +71,7 @@ def avatars(
     torch.manual_seed(0)
     levels = size.bit_length() - 3
     widths, d_widths = ([min(widest, half << i) for i in reversed(range(levels))] for half in (width, d_width))
-    config = {"channels": channels, "latent": latent, "widths": [*widths, top]}
+    config: dict[str, Any] = {"channels": channels, "latent": latent, "widths": [*widths, top]}
     g, d = ProGAN(**config), GrowingDiscriminator(channels, [*d_widths, d_top])
     schedule = constant_then_linear(steps)
     return Growing(

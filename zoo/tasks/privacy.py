@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ class Privacy:
     @property
     def chance(self) -> float:
         """What chance alone adds to an AUROC of 0.5 or takes from it: two standard deviations for so many images."""
-        return 2 * ((2 * self.images + 1) / (12 * self.images**2)) ** 0.5
+        return 2 * math.sqrt((2 * self.images + 1) / (12 * self.images**2))
 
     @property
     def remembers(self) -> bool:
@@ -167,17 +168,18 @@ def compared(
     members, others = known[order[:m]], new[torch.randperm(len(new), generator=rng)[:m]]
     to_members, to_others = (float(nearest(samples, images)[0].mean()) for images in (members, others))
     closeness = -torch.cat([nearest(images, samples)[0] for images in (members, others)])
-    accuracies: list[float | None] = [None, None]
+    accuracy = real_accuracy = None
     if given is not None and train.labels is not None and test.labels is not None:
         k = min(n, len(order))
         sets = (samples[:k], given[:k]), (known[order[:k]], train.labels[order[:k]])
-        accuracies = [_accuracy(x, labels, new, test.labels) for x, labels in sets]
+        accuracy, real_accuracy = (_accuracy(x, labels, new, test.labels) for x, labels in sets)
     return Privacy(
         n,
         m,
         to_members / to_others if to_others else 1.0,
         auroc(closeness.numpy(), np.arange(2 * m) < m),
-        *accuracies,
+        accuracy,
+        real_accuracy,
         without,
         shown,
         Images([x.numpy() / np.float32(255) for x in train.x[nearest(samples[:SHOWN], known)[1]]]),
@@ -212,7 +214,7 @@ def _source(data: Any) -> Source:
     """The data, if they say what was trained on and what was not."""
     from zoo.data.source import Source
 
-    places = [data] if isinstance(data, (str, os.PathLike)) else data
+    places: Any = [data] if isinstance(data, (str, os.PathLike)) else data
     source = places if isinstance(places, Source) else Source(places)
     if not (source.has("train") and source.has("test")):
         raise InputError(
@@ -268,7 +270,7 @@ def _samples(
     small, shown = [], None
     with tqdm(total=n, unit="image", leave=False, disable=not progress) as bar:
         for rows in torch.arange(n).split(512):
-            values = {}
+            values: dict[str, Any] = {}
             if condition and labels is not None:
                 values = {condition.name: [value_of[classes[i]] for i in labels[rows].tolist()]}
             made = model.generate(len(rows), seed=seed, first=int(rows[0]), batch_size=batch_size, **values)
@@ -284,7 +286,7 @@ def _small(images: Tensor) -> Tensor:
     import torch
     import torch.nn.functional as F
 
-    size = [min(side, SIDE) for side in images.shape[2:]]
+    size = (min(images.shape[2], SIDE), min(images.shape[3], SIDE))
     return torch.cat([F.adaptive_avg_pool2d(some.float(), size) for some in images.split(512)]) / 127.5 - 1
 
 

@@ -240,5 +240,5 @@ def _minibatch_deviation(x: Tensor) -> Tensor:
     Section 3 of Karras et al. 2017. Groups are smaller in a batch that four does not divide.
     """
     size = math.gcd(len(x), 4)
-    deviations = (x.unflatten(0, (-1, size)).var(1, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
+    deviations: Tensor = (x.unflatten(0, (-1, size)).var(1, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
     return deviations.repeat_interleave(size)[:, None, None, None].expand(-1, 1, *x.shape[2:])

@@ -242,7 +242,8 @@ def _decoded(network: VariationalNetwork, w: Tensor, prior: Tensor) -> Tensor:
         return network.decode(torch.cat([w, prior]))
     with torch.no_grad():
         prior = _flow(network).inverse(prior)
-    return network.decode_posterior(torch.cat([w, prior]))
+    images: Tensor = network.decode_posterior(torch.cat([w, prior]))  # type: ignore[attr-defined]
+    return images
 
 
 class _BothBranches(torch.nn.Module):
