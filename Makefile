@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test bench docs publish-all clean
+.PHONY: demo test style bench docs site wheel publish-all clean
 
 demo: $(READY)
 	mkdir -p demo
@@ -17,11 +17,13 @@ demo: $(READY)
 	$(BIN)/zoo reconstruct cyclegan examples/landscapes --compare -o demo/cyclegan.png
 	@echo "Look at demo/dcgan.png and demo/flowers.png, at demo/conv-ae.png (each photo, then its copy), into demo/conv-ae/, at demo/srgan.png (four times larger), at demo/pix2pix.png (label maps as house fronts), and at demo/cyclegan.png (photos as paintings)."
 
-test: $(READY)
+test: style
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+
+style: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 bench: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
@@ -29,6 +31,15 @@ bench: $(READY)
 
 docs: $(READY)
 	$(BIN)/python docs/build.py
+
+# Warnings are errors, which --quiet would hide from --strict. ZOO_SITE_NOTEBOOKS=false leaves out the results of the notebooks, which take most of the time.
+site: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[site]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --config-file docs/site/mkdocs.yml
+	@echo "Open build/site/index.html."
+
+wheel: $(READY)
+	$(BIN)/python -m build
 
 publish-all: $(READY)
 	$(BIN)/zoo publish --all

@@ -40,6 +40,7 @@ GROUPS = {
     "Train and measure models": {
         "train": "training:train",
         "evaluate": "evaluation:evaluate",
+        "privacy": "privacy:privacy",
     },
     "Keep weights": {
         "download": "catalog:download",

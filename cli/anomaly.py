@@ -14,8 +14,8 @@ from zoo.files import STANDARD
 from zoo.jobs.conditions import files_in, parse_pairs
 from zoo.jobs.files import Job, Work, ready, results
 
-from .catalog import as_json, complete_names, table
-from .console import say
+from .catalog import as_json, complete_names
+from .console import say, table
 from .inputs import is_film, progress_bar, sources_of
 from .names import PathType, forget, keep_inputs, remember, settle
 from .output import Output

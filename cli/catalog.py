@@ -121,7 +121,9 @@ def info_(name: str, speed: bool, json_: bool) -> None:
         "Verbs": ", ".join(entry.verbs),
         "Takes": describe(entry.input) if entry.checkpoint else "",
         "Gives": describe(entry.output) if entry.checkpoint else "",
-        "Weights": f"{megabytes(entry.bytes)}, {entry.license}, {where}" if entry.checkpoint else "none: `zoo import`",
+        "Weights": f"{megabytes(entry.bytes)}, {entry.license}, {where}"
+        if entry.checkpoint
+        else f"none: `zoo import`{' or `zoo train`' * bool(entry.recipe)}",
         "sha256": entry.sha256,
         "Verified": "" if entry.verified else "no: the maintainers have never loaded this file",
         "Data": f"{entry.data.name} ({entry.data.license}), {entry.data.source}" if entry.data else "",

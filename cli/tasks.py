@@ -225,7 +225,7 @@ def edit(
 
     \b
     zoo edit vae.fashion-mnist shirt.png --towards light/ --from dark/ -o edited.png
-    zoo edit local-dir:runs/faces face.png -c glasses=1 -c smiling=-1 -o edited.png
+    zoo edit vae.avatars face.png -c glasses=2 -c smiling=-2 -o edited.png
     """  # noqa: D301 - click takes the character itself
     from zoo.media.image_encode import ending
     from zoo.media.images import Images

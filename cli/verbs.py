@@ -152,7 +152,9 @@ def generate(
         out.check_sheet(n, size)
     shown = sys.stderr.isatty() and n > batch_size
     samples = model.generate(n, seed=seed, latents=z, batch_size=batch_size, progress=shown, **values)
-    origin = {"latents": str(latents)} if latents else {"seed": samples.seed}
+    origin: dict[str, Any] = {"latents": str(latents)} if latents else {"seed": samples.seed}
+    if samples.drawn is not None:
+        origin["drawn"] = samples.drawn
     if how:
         show(samples.grid(), how)
         return say(f"{n} {kind}{'s' * (n != 1)}{said(origin)}; -o FILE writes a file")

@@ -35,8 +35,10 @@ def draw(entry: Entry) -> None:
             values = {choice.name: list(choice.choices) * 8}
             samples = model.generate(8 * len(choice.choices), seed=0, **values)
             sheets.append(samples.grid(columns=len(choice.choices)))
+        elif entry.output.kind == "molecules":
+            sheets.append(model.generate(_samples(entry), seed=0).preview())
         else:
-            sheets.append(model.generate(64, seed=0).grid(columns=16))
+            sheets.append(model.generate(_samples(entry), seed=0).grid(columns=16))
     if "reconstruct" in entry.verbs:
         seen = model.prepare(TOP / "examples" / entry.example)
         if any(condition.kind == "mask" for condition in entry.conditions):
@@ -75,6 +77,11 @@ def below(sheets: list[Image.Image], gap: int = 8) -> Image.Image:
     return page
 
 
+def _samples(entry: Entry) -> int:
+    """How many samples the sheet has."""
+    return 16 if entry.output.kind == "molecules" else 64
+
+
 def _choice(entry: Entry) -> Condition | None:
     return next((condition for condition in entry.conditions if condition.choices), None)
 
@@ -102,13 +109,38 @@ def filled(model: zoo.model.Model, photos: zoo.Images) -> list[zoo.Images]:
     return [zoo.Images(holes), model.reconstruct(photos, mask=masks), photos]
 
 
+# What the README begins with: the upper left of sheets in the gallery, in pixels.
+BANNER = (
+    (("dcgan.flowers", 526, 130), ("pix2pix.emoji", 526, 130)),
+    (("vae.avatars", 1054, 130),),
+    (("cyclegan.photo2monet", 518, 258), ("denoise-ae.photos", 518, 258), ("pix2pix.facades", 1030, 514)),
+)
+
+
+def banner(gap: int = 8) -> Image.Image:
+    """Rows of parts of the gallery, each as wide as the first row."""
+    rows = []
+    for parts in BANNER:
+        crops = [Image.open(GALLERY / f"{name}.png").convert("RGB").crop((0, 0, w, h)) for name, w, h in parts]
+        height = min(crop.height for crop in crops)
+        crops = [crop.resize((crop.width * height // crop.height, height)) for crop in crops]
+        row = Image.new("RGB", (sum(crop.width for crop in crops) + gap * (len(crops) - 1), height), "white")
+        left = 0
+        for crop in crops:
+            row.paste(crop, (left, 0))
+            left += crop.width + gap
+        rows.append(row)
+    width = rows[0].width
+    return below([row.resize((width, row.height * width // row.width)) for row in rows], gap)
+
+
 def caption(entry: Entry) -> str:
     """What the sheet shows."""
     shown = []
     if choice := _choice(entry):
         shown.append(f"eight samples of seed 0 for each {choice.name}, in columns")
     elif "generate" in entry.verbs:
-        shown.append(f'`zoo.load("{entry.name}").generate(64, seed=0)`')
+        shown.append(f'`zoo.load("{entry.name}").generate({_samples(entry)}, seed=0)`')
     if "reconstruct" in entry.verbs:
         shown.append(_results(entry))
     return "; then ".join(shown)
@@ -141,6 +173,7 @@ def page(entries: list[Entry]) -> str:
             f"{entry.summary} [Paper]({entry.paper}).\n",
             f"![Samples of {entry.name}](gallery/{entry.name}.png)\n",
             f"Not chosen: {caption(entry)}.\n",
+            *nearest(entry),
             f"{values_table(entry)}\n",
             *([f"{note}\n"] if (note := wording.training_note(entry)) else []),
             f"- Weights: {(entry.bytes or 0) / 1e6:.1f} MB, float16, {entry.license}, inside the package",
@@ -150,6 +183,17 @@ def page(entries: list[Entry]) -> str:
             f"- Network: `{entry.builder}` with {', '.join(f'`{k}={v}`' for k, v in entry.config.items())}\n",
         ]
     return "\n".join(parts)
+
+
+def nearest(entry: Entry) -> list[str]:
+    """Samples beside training images: drawn by `zoo privacy`, since it takes the data."""
+    if not (GALLERY / f"{entry.name}.nearest.png").is_file():
+        return []
+    return [
+        f"![Samples of {entry.name} and the training images nearest to them](gallery/{entry.name}.nearest.png)\n",
+        "In turn a row of samples and the nearest training images below them, of the first 32 samples: "
+        f"[`zoo privacy {entry.name} --data DATA -o nearest.png`](guide.md#privacy).\n",
+    ]
 
 
 def protocols(entries: list[Entry]) -> str:
@@ -204,28 +248,32 @@ def layouts() -> str:
     return table("layout | of | known by | example", rows)
 
 
+def ours() -> tuple[list[Entry], list[Entry]]:
+    """The zoo's checkpoints: those inside the package, and those on the Hub."""
+    known = [entry for entry in registry().entries.values() if entry.package == "zoo"]
+    return [e for e in known if e.embedded.is_file()], [e for e in known if not e.embedded.is_file()]
+
+
 def texts() -> dict[Path, str]:
     """Every file that is generated from the registry, with its text."""
-    ours = [entry for entry in registry().entries.values() if entry.package == "zoo"]
-    entries = [entry for entry in ours if entry.embedded.is_file()]
-    others = [entry for entry in ours if not entry.embedded.is_file()]
+    entries, others = ours()
     readme, imports = TOP / "README.md", TOP / "docs" / "import.md"
     return {
         TOP / "docs" / "models.md": f"{page(entries)}\n{protocols(entries)}\n{on_the_hub(others)}",
-        readme: _filled(readme, overview(entries)),
-        imports: _filled(imports, layouts()),
+        readme: with_part(readme, overview(entries)),
+        imports: with_part(imports, layouts()),
     }
 
 
-def _filled(path: Path, part: str) -> str:
+def with_part(path: Path, part: str) -> str:
     """The text of a file, with ``part`` between the marks."""
     before, _, rest = path.read_text("utf-8").partition(BEGIN)
     return f"{before}{BEGIN}\n{part}\n{END}{rest.partition(END)[2]}"
 
 
 if __name__ == "__main__":
-    for checkpoint in registry().entries.values():
-        if checkpoint.package == "zoo" and checkpoint.embedded.is_file():
-            draw(checkpoint)
+    for checkpoint in ours()[0]:
+        draw(checkpoint)
+    banner().save(GALLERY / "zoo.png")
     for target, content in texts().items():
         target.write_text(content, "utf-8")

@@ -16,14 +16,26 @@ import zoo
 from zoo.backends.optimize import has_bfloat16
 from zoo.data.source import Pairs, Source
 from zoo.errors import InputError, WeightsError
-from zoo.metrics import baselines, classifier, distribution, fidelity, protocols, suites, verdicts, wording
+from zoo.metrics import (
+    attributes,
+    baselines,
+    classifier,
+    distribution,
+    fidelity,
+    protocols,
+    suites,
+    verdicts,
+    wording,
+)
 from zoo.metrics.features import Features, default_features, default_judges
 from zoo.model import Generator, Model
 from zoo.models.cdcgan import CDCGAN
 from zoo.models.dcgan import DCGAN
+from zoo.models.gan import GAN
 from zoo.models.pix2pix import Pix2Pix
+from zoo.models.progan import ProGAN
 from zoo.models.srgan import SRGAN
-from zoo.recipes import cdcgan, conv_ae, cyclegan, dcgan, pix2pix, srgan
+from zoo.recipes import cdcgan, conv_ae, cyclegan, dcgan, gan, pix2pix, progan, srgan
 from zoo.registry.datasets import datasets
 from zoo.registry.facts import Condition, Entry, Format, Metric
 from zoo.registry.index import registry
@@ -251,6 +263,67 @@ def test_figures_of_a_generator(tmp_path: Path) -> None:
     assert 0 <= found["rarest-class-share"] <= found["rarest-class-share uniform"] == 0.1
 
 
+def halves(has: torch.Tensor, seed: int) -> torch.Tensor:
+    """Images ``(N, 1, 16, 16)`` with noise, whose left and right half are bright where they have an attribute."""
+    shades = (has.float() * 2 - 1)[:, None, None, :].repeat_interleave(8, 3).expand(-1, 1, 16, -1) * 0.5
+    return shades + 0.1 * torch.randn(shades.shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_samples_have_attributes_as_often_and_in_as_many_combinations() -> None:
+    train = torch.randint(2, (600, 2), generator=torch.Generator().manual_seed(0))
+    test = torch.arange(4).repeat(5)[:, None] // torch.tensor([1, 2]) % 2  # all combinations, five times
+
+    def measured(samples: torch.Tensor) -> list[tuple[float, float]]:
+        rows = attributes.diversity_metrics(halves(train, 1), train, halves(samples, 2), halves(test, 3), split="test")
+        assert [row.protocol for row in rows] == ["attribute-shares", "attribute-entropy", "attribute-combinations"]
+        assert all(protocols.protocol(row.protocol) and row.n == 20 for row in rows)
+        return [(row.value, row.baselines["real"]) for row in rows]
+
+    shares, entropy, combinations = measured(test)
+    assert shares[0] == shares[1] < 0.05
+    assert entropy == (1, 1)
+    assert combinations == (0.2, 0.2)
+    shares, entropy, combinations = measured(torch.ones_like(test) * torch.tensor([1, 0]))
+    assert 0.45 < shares[0] < 0.55
+    assert (entropy[0], combinations[0]) == (0, 0.05)
+
+
+def test_figures_of_a_generator_that_grew(tmp_path: Path) -> None:
+    has = torch.randint(2, (120, 2), generator=torch.Generator().manual_seed(0))
+    x = ((halves(has, 0).expand(-1, 3, -1, -1) + 1) * 127).clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+    arrays = {"x_train": x[:100], "x_test": x[100:]}
+    np.savez(tmp_path / "plain.npz", **arrays)
+    names = {"attributes_train": has[:100], "attributes_test": has[100:], "attribute_names": ["left", "right"]}
+    np.savez(tmp_path / "named.npz", **arrays, **names)
+    network = untrained(ProGAN(3, 8, (8, 8, 4)), 16, 3)
+    plain, named = (
+        progan.evaluate(network, Source([tmp_path / f"{which}.npz"]), [RANDOM])  # type: ignore[arg-type]
+        for which in ("plain", "named")
+    )
+    assert [row.metric for row in plain] == ["kid", "fid", "nearest-distance-ratio", "membership-auroc"]
+    found = values(named)
+    assert found["kid"] > found["kid gaussian"]
+    assert found["nearest-distance-ratio"] == pytest.approx(1, abs=0.1)
+    assert found["attribute-combinations real"] == 0.2
+
+
+def test_figures_of_the_first_gan(tmp_path: Path) -> None:
+    """The share of each class, and what the samples say of the training images."""
+    x = np.random.default_rng(0).integers(0, 255, (250, 28, 28), dtype=np.uint8)
+    y = np.arange(250) % 10
+    np.savez(tmp_path / "data.npz", x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
+    network = untrained(GAN(widths=(8,), latent=4), 28, 1)
+    rows = gan.evaluate(network, Source([tmp_path / "data.npz"]), [RANDOM])  # type: ignore[arg-type]
+    shares = {row.settings["class"]: row.value for row in rows if row.metric == "class-share"}
+    assert list(shares) == [str(number) for number in range(10)]
+    assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
+    found = values(rows)
+    assert found["rarest-class-share"] == min(shares.values())
+    assert found["nearest-distance-ratio"] == pytest.approx(1, abs=0.05)
+    assert found["membership-auroc"] == pytest.approx(0.5, abs=0.15)
+    assert "synthetic-accuracy" not in found
+
+
 def test_figures_of_a_generator_of_classes(tmp_path: Path) -> None:
     """Samples that are right by chance only, and then always."""
     x = np.zeros((300, 28, 28), np.uint8)
@@ -272,6 +345,8 @@ def test_figures_of_a_generator_of_classes(tmp_path: Path) -> None:
     network.decode = perfect  # type: ignore[method-assign]
     found = values(cdcgan.evaluate(model, data, [RANDOM]))  # type: ignore[arg-type]
     assert found["class-accuracy"] == found["class-accuracy-worst"] == 1.0
+    assert found["synthetic-accuracy"] == found["synthetic-accuracy real"] == 1.0
+    assert found["membership-auroc"] == pytest.approx(0.5, abs=0.1)
 
 
 def test_figures_of_enlarged_photos(tmp_path: Path) -> None:

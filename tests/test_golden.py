@@ -39,7 +39,9 @@ def answers(name: str) -> Iterator[tuple[str, Tensor]]:
     assert isinstance(model, Model) and model.entry
     conditions = {c.name: c.choices[-1] for c in model.entry.conditions if c.choices}
     if "generate" in model.entry.verbs:
-        yield "generate", model.generate(3, seed=11, first=5, **conditions).tensor
+        samples = model.generate(3, seed=11, first=5, **conditions)
+        values = np.stack(model.processors()[1].values(samples))
+        yield "generate", torch.from_numpy(values)
     if "reconstruct" in model.entry.verbs:
         size = model.entry.input.size if model.entry.input else None
         for number, (height, width) in enumerate([size or (40, 56), (37, 51)]):

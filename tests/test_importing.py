@@ -94,6 +94,7 @@ def saved(folder: Path, state: State, name: str = "netG.pth") -> Path:
         ("rrdbnet_x4", "esrgan"),
         ("rrdbnet_x4_6b", "esrgan"),
         ("srvgg_16", "srvgg"),
+        ("progan_256", "progan"),
     ],
 )
 def test_an_imported_file_answers_as_the_reference_does(name: str, layout: str, tmp_path: Path) -> None:
@@ -151,6 +152,8 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     "dcgan": [{"size": 16, "channels": 1, "width": 4, "latent": 6}, {"size": 128, "width": 2}],
     "dcgan-huggan": [{"size": 32, "width": 4}],
     "dcgan-gan-zoo": [{"size": 32, "width": 4, "latent": 5}],
+    "progan": [{"channels": 1, "latent": 6, "widths": [8, 4, 2]}, {"widths": [4]}],
+    "progan-short": [{"latent": 5, "widths": [6, 4]}],
     "pix2pix": [{"size": 16, "in_channels": 1, "width": 4}, {"size": 32, "width": 3, "norm": "instance"}],
     "pytorch-gan-unet": [{"in_channels": 1, "width": 2}],
     "cyclegan": [
@@ -180,6 +183,12 @@ NAMES = {
         "main.batchNorm0.bias",
         "main.convTranspose2.weight",
         "main.outlayer.weight",
+    ],
+    "progan-short": [
+        "formatLayer.weight",
+        "groupScale0.0.bias",
+        "scaleLayers.0.1.weight",
+        "toRGBLayers.1.bias",
     ],
     "esrgan-old": [
         "conv_first.bias",
@@ -236,6 +245,23 @@ def test_provenance_is_kept_and_shown(tmp_path: Path, zoo_command: Command) -> N
     assert origin["renamed"]["main.0"] == "formatLayer"
     out = zoo_command("generate", f"local-dir:{tmp_path / 'mine'}", "-n", "2", "-o", tmp_path / "a.png")
     assert out.exit_code == 0, out.stderr
+
+
+def test_a_file_of_pytorch_gan_zoo_has_both_networks_and_an_average(tmp_path: Path) -> None:
+    """And a network that is not grown yet has no such file."""
+    config = {"channels": 3, "latent": 4, "widths": [4, 4, 2]}
+    state = theirs("progan", config)
+    average = {key: x / 2 for key, x in state.items()}
+    critic = {key.replace("toRGB", "fromRGB"): x.clone() for key, x in state.items() if "format" not in key}
+    path = saved(tmp_path, {"config": "", "netG": state, "netD": critic, "avgG": average, "alpha": 0})  # type: ignore[dict-item]
+    entry = convert([path], tmp_path / "mine")
+    assert entry.origin
+    assert entry.origin.taken == {"netG.pth": "avgG"}
+    assert entry.config == config
+    folder = tmp_path / "mine" / "config.json"
+    folder.write_text(folder.read_text().replace('"latent": 4', '"latent": 4, "grown": 1.5'))
+    with pytest.raises(InputError, match=r"has grown=1\.5, which the code of .* does not have"):
+        export(f"local-dir:{tmp_path / 'mine'}", tmp_path / "out.pth", "state-dict", "progan")
 
 
 SMALLEST = {"size": 16, "channels": 1, "width": 4, "latent": 6}

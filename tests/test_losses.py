@@ -83,6 +83,16 @@ def test_translation_moves_and_fills_with_zeros() -> None:
     assert rows.max() == 16
 
 
+def test_shift_moves_and_repeats_the_edges() -> None:
+    torch.manual_seed(3)
+    x = torch.arange(16.0).expand(50, 1, 16, 16)
+    moved = augment(x, "shift")
+    assert set((moved - x)[..., 8].unique().tolist()) == {-1.0, 0.0, 1.0}  # a sixteenth of 16 is the farthest
+    assert torch.equal(moved[:, :, :1], moved[:, :, -1:])
+    assert moved[..., 0].min() == 0
+    assert moved[..., -1].max() == 15
+
+
 def test_cutout_takes_a_quarter_at_most() -> None:
     torch.manual_seed(0)
     left = augment(torch.ones(200, 1, 16, 16), "cutout").mean((1, 2, 3))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,17 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import zoo
+from zoo.data.molecules import GraphBatches, pack, unpack
+from zoo.data.source import Source
 from zoo.errors import InputError, MediaError, RegistryError, ZooError
 from zoo.media.molecules import Molecules
 from zoo.media.molecules_processor import MoleculesProcessor
-from zoo.media.smiles import Graph, parse, write
+from zoo.media.rdkit import load_rdkit
+from zoo.media.smiles import Graph, is_valid, parse, write
+from zoo.metrics.molecules import canonical, properties, shares, wasserstein
 from zoo.model import Generator, Model
 from zoo.registry.facts import Format
+from zoo.training.graphs import RelationalDiscriminator, Valences, batch_discrepancy
 
 MANY = [
     "CCO",
@@ -90,9 +95,9 @@ def test_rings_that_hang_together_by_one_bond_are_two() -> None:
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> Graph:
-    n = draw(st.integers(1, 12))
-    atoms = tuple(draw(st.lists(st.sampled_from(["C", "N", "O", "Se", "Cl"]), min_size=n, max_size=n)))
+def graphs(draw: st.DrawFn, elements: Sequence[str] = ("C", "N", "O", "Se", "Cl"), most: int = 12) -> Graph:
+    n = draw(st.integers(1, most))
+    atoms = tuple(draw(st.lists(st.sampled_from(elements), min_size=n, max_size=n)))
     pairs = st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)).filter(lambda pair: pair[0] < pair[1])
     bonds = (
         draw(st.lists(st.tuples(pairs, st.integers(1, 3)), unique_by=lambda one: one[0], max_size=20)) if n > 1 else []
@@ -353,3 +358,164 @@ def test_models_of_molecules_keep_the_contract(chemists: None, name: str) -> Non
 
 def test_samples_say_how_many_they_are() -> None:
     assert repr(Molecules.of(["CCO", "C"])) == "<2 molecules>"
+
+
+@settings(max_examples=300, deadline=None)
+@given(graphs(("C", "N", "O", "F"), 5))
+def test_own_rules_call_valid_what_rdkit_does(graph: Graph) -> None:
+    smiles = write(graph)
+    assert is_valid(graph) == (Molecules([smiles]).valid[0] and "." not in smiles)
+
+
+def test_no_atoms_are_no_valid_molecule() -> None:
+    assert not is_valid(Graph((), ()))
+
+
+@pytest.mark.parametrize(
+    ("smiles", "bonds"), [("c1ccccc1", [1, 1, 1, 2, 2, 2]), ("c1cc[nH]c1", [1, 1, 1, 2, 2]), ("C[NH3+]", None)]
+)
+def test_rdkit_gives_single_and_double_bonds_for_aromatic_ones(smiles: str, bonds: list[int] | None) -> None:
+    graph = load_rdkit("The test needs").plain(smiles)
+    assert (None if graph is None else sorted(kind for *_, kind in graph.bonds)) == bonds
+    if graph:
+        assert canonical(Molecules([graph])) == canonical(Molecules([smiles]))
+
+
+class Careless(Chemist):
+    """Toy: chains of carbon with a triple bond at the end, in the middle of which there are three oxygens at times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latent_shape = (1,)
+
+    def decode(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents ``(N, 1)`` to atoms ``(N, 9, 5)`` and bonds ``(N, 5, 9, 9)``; wrong where a latent is negative."""
+        atoms = torch.nn.functional.one_hot(torch.tensor([1] * 9), 5).float().expand(len(z), -1, -1).clone()
+        atoms[:, 8, 3] = (z[:, 0] > 1) * 2.0  # an oxygen tells some from others
+        bonds = torch.zeros(len(z), 5, 9, 9)
+        bonds[:, 0] = 0.25
+        bonds[:, 1] = torch.ones(9).diag_embed(1)[:9, :9]
+        bonds[:, 3, 0, 2:5] = (z < 0).float() * 2
+        return atoms, bonds + 0 * self.linear.bias.sum()
+
+
+@pytest.fixture
+def careless(toys: Registry) -> None:
+    output = {"kind": "molecules", "elements": list(ELEMENTS), "atoms": 9, "valid": True}
+    toys.add("careless", Careless(), verbs=["generate"], checkpoint={"output": output})
+
+
+def test_invalid_molecules_are_drawn_again(careless: None, tmp_path: Path, zoo_command: Callable[..., Result]) -> None:
+    model = zoo.load("careless")
+    molecules = model.generate(20, seed=1)
+    assert all(molecules.valid)
+    assert molecules.drawn is not None
+    assert 25 < molecules.drawn < 70, "half of all are invalid"
+    assert repr(molecules) == f"<20 molecules of {molecules.drawn} drawn>"
+    raw = model.generate(latents=model.latents(20, 1))
+    assert raw.drawn is None
+    assert sum(raw.valid) < 20, "those of latents are as they are"
+    kept = [i for i, valid in enumerate(raw.valid) if valid]
+    assert [molecules.smiles[i] for i in kept] == [raw.smiles[i] for i in kept], "valid ones are not drawn again"
+    assert model.generate(7, seed=1, first=5, batch_size=2).smiles == molecules.smiles[5:12]
+    done = zoo_command("generate", "careless", "-n", 20, "--seed", 1, "-o", tmp_path / "m.smi")
+    assert done.stderr == f"{tmp_path}/m.smi: 20 molecules, seed 1, drawn {molecules.drawn}\n"
+    assert Molecules.of(tmp_path / "m.smi").smiles == molecules.smiles
+
+
+def test_the_same_molecules_come_without_rdkit(careless: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = zoo.load("careless").generate(9, seed=2).smiles
+    monkeypatch.setitem(sys.modules, "rdkit", None)
+    assert zoo.load("careless").generate(9, seed=2).smiles == wanted
+
+
+def test_a_model_that_makes_nothing_valid_says_so(careless: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = zoo.load("careless")
+    monkeypatch.setattr(model, "draw", lambda rng: -np.ones(1, np.float32))
+    with pytest.raises(ZooError, match="careless made 3 of 3 samples invalid 100 times in a row: train it longer"):
+        model.generate(3, seed=0)
+
+
+def test_only_molecules_of_known_valences_are_promised_to_be_valid() -> None:
+    with pytest.raises(RegistryError, match="Only molecules of C, N, O, F can be promised to be valid"):
+        processor(elements=("C", "S"), valid=True)
+
+
+def test_molecules_as_data(tmp_path: Path) -> None:
+    for split, lines in (("train", "CCO\nC#N\n"), ("test", "N\n")):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "a.smi").write_text(lines)
+    data = Source([tmp_path])
+    assert data.molecules() == ["CCO", "C#N"]
+    before = data.fingerprint
+    assert data.molecules("test") == ["N"]
+    assert data.fingerprint != before
+    assert data.called("test") == "test"
+    assert Source([tmp_path / "train" / "a.smi"]).molecules("test") == ["CCO", "C#N"]
+    with pytest.raises(InputError, match="holds 2 molecules and at least 3 are needed: add molecules"):
+        data.molecules(least=3)
+    (tmp_path / "train" / "a.smi").write_text("CX\n")
+    with pytest.raises(MediaError, match="line 1: The SMILES 'CX' is wrong at character 2"):
+        data.molecules()
+
+
+def batches(*smiles: str) -> GraphBatches:
+    return GraphBatches([parse(one) for one in smiles], ELEMENTS, 4)
+
+
+def test_batches_of_molecules() -> None:
+    data = batches("CC#N", "O=C", "F")
+    atoms, bonds = data.at(slice(None))
+    assert atoms.argmax(2).tolist() == [[1, 1, 2, 0], [3, 1, 0, 0], [4, 0, 0, 0]]
+    assert bonds.argmax(1)[0].tolist() == [[0, 1, 0, 0], [1, 0, 3, 0], [0, 3, 0, 0], [0, 0, 0, 0]]
+    packed = data.batch(0, 3)["target"]
+    assert packed.shape == (3, 4, 5 + 4 * 4)
+    for part, back in zip((atoms, bonds), unpack(pack(atoms, bonds), 4), strict=True):
+        assert torch.equal(part, back)
+    drawn = data.independent(200)
+    assert {len(graph.atoms) for graph in drawn} == {1, 2, 3}
+    assert {symbol for graph in drawn for symbol in graph.atoms[:1]} == {"C", "O", "F"}
+
+
+@pytest.mark.parametrize(
+    ("smiles", "penalty"),
+    [("CC#N", 0), ("C=C=O", 0), ("F", 0), ("CF=C", 2), ("C#C#C", 2), ("C.C", 1), ("CC.CC", 1)],
+)
+def test_what_is_wrong_with_a_molecule_has_a_price(smiles: str, penalty: float) -> None:
+    atoms, bonds = batches(smiles).at(slice(None))
+    assert Valences(ELEMENTS).penalty(atoms, bonds).tolist() == [penalty]
+
+
+def test_the_discriminator_sees_whether_molecules_vary() -> None:
+    torch.manual_seed(0)
+    d = RelationalDiscriminator(ELEMENTS, 4, width=8)
+    one, others = batches("CC#N"), batches("CC#N", *["CCO"] * 15)
+    alike, varied = (pack(*data.at(torch.arange(16) % len(data))) for data in (one, others))
+    assert torch.equal(alike[0], varied[0])
+    with torch.no_grad():
+        assert float((d(alike)[0] - d(varied)[0]).abs()) > 1e-5
+
+
+def test_batches_that_collapse_or_miss_the_data_have_a_price() -> None:
+    data = batches("CC#N", "CCO", "C=O", "OC=C", "NC=O", "CC=C")
+    real = pack(*data.at(slice(None)))
+    strange = pack(*batches("FN=O", "C", "N#N", "F", "OCF", "NF").at(slice(None)))
+    fake = real[:1].repeat(6, 1, 1).requires_grad_()
+    price = batch_discrepancy(fake, real)
+    assert batch_discrepancy(real, real) < batch_discrepancy(strange, real) < price.detach()
+    price.backward()
+    assert fake.grad is not None
+    assert float(fake.grad.abs().sum()) > 0
+
+
+def test_figures_of_molecules() -> None:
+    some = Molecules(["CCO", "OCC", "C#N", "C.C", "C(C)(C)(C)(C)C"])
+    assert shares(some, known={"CCO"}) == (0.6, pytest.approx(2 / 3), 0.5)
+    assert shares(Molecules([Graph((), ())])) == (0, 0, 0)
+    values = properties(["CCO", "c1ccccc1"])
+    assert values[:, 0] == pytest.approx([-0.0014, 1.6866])
+    assert values[:, 1] == pytest.approx([0.4068, 0.4426], abs=1e-3)
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=400), rng.normal(1, 2, 400)
+    assert wasserstein(a, b) == pytest.approx(np.abs(np.sort(a) - np.sort(b)).mean())
+    assert wasserstein(a, np.concatenate([a, a])) == pytest.approx(0)

@@ -17,11 +17,29 @@ from zoo.models.blocks import timm_encoder
 from zoo.models.cdcgan import CDCGAN
 from zoo.models.cyclegan import CycleGAN
 from zoo.models.esrgan import ESRGAN
+from zoo.models.gan import GAN
 from zoo.models.pix2pix import Pix2Pix
 from zoo.models.sd_vae import SDVAE
 from zoo.models.srgan import SRGAN
 from zoo.models.taesd import TAESD
 from zoo.training.run import save_weights
+
+
+def test_the_first_gan_begins_with_the_mean_of_the_data() -> None:
+    mean = torch.linspace(-1, 1, 64).reshape(1, 8, 8)
+    torch.manual_seed(0)
+    network = GAN(size=8, widths=(16, 32), latent=4)
+    z = torch.randn(50, 4)
+    before = network.decode(z).std(0).mean()
+    network.start_at(mean)
+    images = network.decode(z)
+    assert images.shape == (50, 1, 8, 8)
+    assert (images.mean(0) - mean).abs().max() < 0.1
+    assert images[:, 0, 0, 0].max() < -0.99
+    assert images.std(0).mean() < before / 2
+    for wrong in ({"size": 0}, {"widths": ()}):
+        with pytest.raises(ValueError, match="one hidden layer at least"):
+            GAN(**wrong)  # type: ignore[arg-type]
 
 
 def test_sd_vae_answers_as_diffusers_does() -> None:

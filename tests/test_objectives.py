@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from test_training import RANDOM, folder, run
+import torch.nn.functional as F
+from test_training import RANDOM, folder, run, tiny_progan
 from torch import Tensor, nn
 from torch.optim import Adam
 
@@ -17,11 +18,13 @@ from zoo.data.batch import ArrayBatches, Batch
 from zoo.data.source import ImageSet, Pairs
 from zoo.errors import InputError
 from zoo.model import Autoencoder, Generator
-from zoo.models.vae import VAE
+from zoo.models.progan import EqualizedConv2d, ProGAN, as_grown
+from zoo.models.vae import VAE, Flow
 from zoo.recipes import conv_ae
 from zoo.training.adversary import Adversary
-from zoo.training.discriminators import PatchDiscriminator
+from zoo.training.discriminators import GrowingDiscriminator, PatchDiscriminator
 from zoo.training.generation import Generation
+from zoo.training.growing import grown_at
 from zoo.training.objective import TrainableNetwork, to_images
 from zoo.training.reconstruction import Reconstruction
 from zoo.training.runtime import Runtime
@@ -267,8 +270,40 @@ def test_kl_divergence_is_that_of_torch() -> None:
     torch.manual_seed(0)
     mean, log_variance = torch.randn(2, 5, 7)
     wanted = reference(Normal(mean, (0.5 * log_variance).exp()), Normal(0.0, 1.0)).sum(1)
-    torch.testing.assert_close(kl_divergence(mean, log_variance), wanted)
-    assert torch.equal(kl_divergence(torch.zeros(2, 3), torch.zeros(2, 3)), torch.zeros(2))
+    torch.testing.assert_close(kl_divergence(mean, log_variance, mean), wanted)
+    assert torch.equal(kl_divergence(*torch.zeros(3, 2, 3)), torch.zeros(2))
+
+
+def test_a_flow_is_inverted_and_knows_its_derivative() -> None:
+    torch.manual_seed(0)
+    flow, x = Flow(5, 3), torch.randn(4, 5)
+    assert torch.equal(flow(x)[0], x)  # before training
+    for parameter in flow.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    z, log_determinant = flow(x)
+    assert (z - x).abs().max() > 0.1
+    torch.testing.assert_close(flow.inverse(z), x, atol=1e-4, rtol=1e-4)
+    for i in range(4):
+        derivative = torch.autograd.functional.jacobian(lambda row: flow(row[None])[0][0], x[i])
+        torch.testing.assert_close(torch.linalg.slogdet(derivative)[1], log_determinant[i], atol=1e-4, rtol=1e-4)
+
+
+def test_divergence_through_a_flow() -> None:
+    """On average over samples it is that of torch, for a flow that shifts and scales."""
+    from torch.distributions import AffineTransform, Normal, TransformedDistribution
+
+    torch.manual_seed(0)
+    flow = Flow(2, 2)
+    for coupling in flow.couplings:
+        torch.nn.init.constant_(coupling.network[-1].bias, 0.5)
+    scale = float((2 * torch.tanh(torch.tensor(0.25))).exp())  # z = w * scale + 0.5
+    prior = TransformedDistribution(Normal(0.0, 1.0), AffineTransform(-0.5 / scale, 1 / scale))
+    mean, log_variance = torch.tensor([[0.3, -0.4]]), torch.tensor([[-1.0, -2.0]])
+    posterior = Normal(mean, (0.5 * log_variance).exp())
+    w = posterior.sample((200_000,))[:, 0]
+    wanted = (posterior.log_prob(w) - prior.log_prob(w)).sum(1).mean()
+    estimated = kl_divergence(mean.expand(len(w), -1), log_variance.expand(len(w), -1), w, flow).mean()
+    torch.testing.assert_close(estimated, wanted, atol=0.02, rtol=0.01)
 
 
 def test_codes_of_a_posterior_have_its_mean_and_variance() -> None:
@@ -337,3 +372,91 @@ def test_settings_that_options_hide(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"the setting device has the name of an option of zoo\.train: rename it"):
         zoo.train(mine, tmp_path, out=tmp_path / "run")
+
+
+def test_convolutions_that_resample_are_those_after_or_before_it() -> None:
+    x = torch.randn(2, 3, 8, 8)
+    for resample, size in (("up", 16), ("down", 4)):
+        torch.manual_seed(0)
+        layer = EqualizedConv2d(3, 5, resample=resample)
+        plain = EqualizedConv2d(3, 5)
+        plain.load_state_dict(layer.state_dict())
+        wanted = plain(F.interpolate(x, scale_factor=2.0)) if resample == "up" else F.avg_pool2d(plain(x), 2)
+        assert layer(x).shape == (2, 5, size, size)
+        torch.testing.assert_close(layer(x), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_each_level_takes_as_many_steps_and_is_faded_in() -> None:
+    stages = [grown_at(step, steps=8, levels=2) for step in range(10)]
+    assert stages == [0, 0, 0, 0.5, 1, 1, 1, 1.5, 2, 2]
+    assert grown_at(0, steps=0, levels=2) == 2
+
+
+def test_a_level_is_blended_with_the_one_below() -> None:
+    network, z, x = ProGAN(1, 6, (8, 8, 4)), torch.randn(4, 6), torch.randn(4, 1, 16, 16)
+    d = GrowingDiscriminator(1, (8, 8, 4))
+
+    def at(grown: float) -> tuple[Tensor, Tensor]:
+        network.grown = d.grown = grown
+        with torch.no_grad():
+            return network.decode(z), d(x)
+
+    images = {grown: at(grown)[0] for grown in (0.0, 1.0, 1.25, 2.0)}
+    torch.testing.assert_close(images[1.25], torch.lerp(images[1.0], images[2.0], 0.25))
+    for grown in (0.0, 1.0, 2.0):
+        assert images[grown].shape == (4, 1, 16, 16)
+        torch.testing.assert_close(as_grown(images[grown], 2, grown), images[grown])  # no more detail than that
+    assert len(images[0.0][0].unique()) == 16
+    torch.testing.assert_close(at(1.0)[1], d(as_grown(x, 2, 1.0)))
+    scores = [at(grown)[1] for grown in (1.0, 1.001, 1.999, 2.0)]
+    assert (scores[0] - scores[1]).abs().max() < 0.1 * (scores[0] - scores[3]).abs().max()
+    assert (scores[2] - scores[3]).abs().max() < 0.1 * (scores[0] - scores[3]).abs().max()
+
+
+def test_samples_that_are_alike_give_a_generator_away() -> None:
+    torch.manual_seed(0)
+    d = GrowingDiscriminator(3, (8, 8))
+    x = torch.randn(8, 3, 8, 8)
+    alike = x[:1].expand(4, -1, -1, -1)
+    scores = d(torch.cat([x[:4], alike]))
+    torch.testing.assert_close(scores[:4], d(x[:4]), msg="groups are neighbours, so real and fake do not mix")
+    assert (scores[4] - scores[0]).abs() > 1e-3, "one image, among others and among its like"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"widths": []}, "widths must have a number of channels for each level"),
+        ({"widths": [4, 4], "grown": 2}, "grown must be a number from 0 to 1"),
+    ],
+)
+def test_a_progan_that_cannot_be(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        ProGAN(**options)
+
+
+def test_what_is_kept_of_a_network_that_is_not_grown_says_so(tmp_path: Path) -> None:
+    """Layers that were never used stay out of its images, when it is loaded, too."""
+    objective = tiny_progan(tmp_path, steps=12, growing=1.0)
+    objective.start(Runtime("fp32", "cpu"))
+    networks = {name: part.network for name, part in objective.networks.items()}
+    before = {name: {key: x.clone() for key, x in network.state_dict().items()} for name, network in networks.items()}
+    objective.step(5)
+    assert objective.config["grown"] == pytest.approx(2 / 3)
+    unused = {"g": ("levels.2", "to_rgb.2"), "d": ("levels.1", "from_rgb.2")}
+    for name, network in networks.items():
+        for key, x in network.state_dict().items():
+            assert torch.equal(x, before[name][key]) == key.startswith(unused[name]), key
+    z = torch.randn(2, 8)
+    again = ProGAN(**objective.config)
+    again.load_state_dict(networks["g"].state_dict())
+    assert torch.equal(again.decode(z), networks["g"].decode(z))  # type: ignore[operator]
+    objective.step(12)
+    assert "grown" not in objective.config
+
+
+def test_settings_that_cannot_grow(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="size must be 8, 16, 32, 64 or another power of two, not 48"):
+        tiny_progan(tmp_path, size=48)
+    with pytest.raises(InputError, match="growing is the share of the steps in which the networks grow, from 0 to 1"):
+        tiny_progan(tmp_path, growing=1.5)

@@ -77,3 +77,9 @@ def test_options_that_onnx_runtime_does_not_know(zoo_command: Command, tmp_path:
     assert "leave out --device and --precision" in made.stderr
     refused = zoo_command("reconstruct", "dcgan", photo, "--runtime", "onnx", "-o", tmp_path / "a.png")
     assert "dcgan cannot reconstruct" in refused.stderr
+
+
+def test_molecules_are_the_same_by_onnx() -> None:
+    wanted = zoo.load("molgan").generate(20, seed=3)
+    found = zoo.load("molgan", runtime="onnx").generate(20, seed=3, batch_size=7)
+    assert (found.smiles, found.drawn) == (wanted.smiles, wanted.drawn)

@@ -318,7 +318,7 @@ def test_a_config_with_figures_in_words_is_read() -> None:
 
 
 def test_list_models(toys: Registry) -> None:
-    assert list_models()[:3] == ["dcgan", "cdcgan", "conv-ae"]
+    assert list_models()[:3] == ["dcgan", "cdcgan", "gan"]
     assert "dcgan" in zoo.list_models("*gan*", verb="generate")
     assert list_models("conv-ae", verb="generate") == []
     assert list_models("*.toy") == ["dots", "doubler"]
@@ -547,7 +547,18 @@ def test_a_network_without_checkpoints_is_for_weights_that_users_bring(zoo_comma
         zoo.load("srvgg")
     with pytest.raises(UnknownNameError, match="srvgg has no checkpoint 'x4': it has none"):
         info("srvgg.x4")
-    assert "Weights  none: `zoo import`" in zoo_command("info", "srvgg").stdout
+    assert "Weights  none: `zoo import`\n" in zoo_command("info", "srvgg").stdout
+
+
+def test_a_network_without_checkpoints_may_have_a_recipe(zoo_command: Callable[..., Result]) -> None:
+    assert info("progan").recipe == "zoo.recipes.progan:avatars"
+    assert "Weights  none: `zoo import` or `zoo train`\n" in zoo_command("info", "progan").stdout
+    stanza = {"builder": "a.b:C", "summary": "x", "verbs": ["generate"], "recipe": "a.b:c"}
+    assert [entry.recipe for entry in parse(yaml.safe_dump({"one": stanza}), "r.yaml", "p", Path())] == ["a.b:c"]
+    output = {"kind": "image", "channels": 3, "size": [8, 8]}
+    both = {**stanza, "checkpoints": {"small": {"output": output, "license": "MIT"}}}
+    with pytest.raises(RegistryError, match="recipe"):
+        parse(yaml.safe_dump({"one": both}), "r.yaml", "p", Path())
 
 
 # What stands in entry_points.txt of some.

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,14 @@ from zoo.recipes import (
     cyclegan,
     dcgan,
     denoise_ae,
+    gan,
+    molgan,
     pix2pix,
+    progan,
     srgan,
     vae,
 )
+from zoo.registry.facts import Entry
 from zoo.registry.index import registry
 from zoo.training.discriminators import Discriminator
 from zoo.training.ema import EMA
@@ -98,6 +103,10 @@ def tiny_cdcgan(base: Path, steps: int = 12) -> Objective:
     objective = cdcgan.mnist(Source([base / "kinds"]), RANDOM, **options)
     objective.n_samples = 64
     return objective
+
+
+def tiny_gan(base: Path, **more: Any) -> Objective:
+    return tiny_generator(gan.mnist, base, latent=8, **more)
 
 
 def tiny_conv_ae(base: Path, steps: int = 12) -> Objective:
@@ -184,6 +193,22 @@ def tiny_avatars(base: Path, steps: int = 12) -> Objective:
     return objective
 
 
+def molecules(path: Path) -> Path:
+    """Chains of carbon with an oxygen or nitrogen somewhere, a double bond at an end, a ring, and one with charges."""
+    chains = ["C" * i + middle + "C" * (7 - i) for i in range(1, 7) for middle in ("O", "N", "C=C", "C1CC1")]
+    for split in ("train", "test"):
+        (path / split).mkdir(parents=True, exist_ok=True)
+        (path / split / "a.smi").write_text("\n".join([*chains, "C[NH+](C)CC([O-])=O"]))
+    return path
+
+
+def tiny_molgan(base: Path, steps: int = 12, **more: Any) -> Objective:
+    options: dict[str, Any] = {"atoms": 10, "latent": 4, "width": 16, "d_width": 8, "batch_size": 16, **more}
+    objective = molgan.qm9(Source([molecules(base / "m")]), steps=steps, **options)
+    objective.n_samples = 64
+    return objective
+
+
 def tiny_context_encoder(base: Path, steps: int = 12) -> Objective:
     data = Source([folder(base / "a", 24, 32)])
     return context_encoder.photos(data, RANDOM, size=32, d_width=8, shift=2, batch_size=4, steps=steps)
@@ -194,11 +219,21 @@ def tiny_anomaly_ae(base: Path, steps: int = 12) -> Objective:
     return anomaly_ae.magnetic_tile(data, size=32, channels=3, width=8, batch_size=4, steps=steps)
 
 
+def tiny_progan(base: Path, steps: int = 12, **more: Any) -> Objective:
+    """Two levels: they grow in the first steps."""
+    data = Source([folder(base / "a", 32)])
+    options: dict[str, Any] = {"size": 16, "latent": 8, "width": 8, "widest": 12, "top": 8, **more}
+    objective = progan.avatars(data, RANDOM, batch_size=8, steps=steps, **options)
+    objective.n_samples = 64
+    return objective
+
+
 TINY: dict[str, Callable[..., Objective]] = {
     "context_encoder:photos": tiny_context_encoder,
     "dcgan:fashion_mnist": tiny_dcgan,
     "dcgan:flowers": tiny_flowers,
     "cdcgan:mnist": tiny_cdcgan,
+    "gan:mnist": tiny_gan,
     "conv_ae:fashion_mnist": tiny_grey_ae,
     "conv_ae:flowers": tiny_conv_ae,
     "srgan:x4_mse": tiny_srgan,
@@ -206,16 +241,23 @@ TINY: dict[str, Callable[..., Objective]] = {
     "pix2pix:facades": tiny_pix2pix,
     "pix2pix:emoji": tiny_emoji,
     "cyclegan:photo2monet": tiny_cyclegan,
+    "progan:avatars": tiny_progan,
     "vae:avatars": tiny_avatars,
     "vae:fashion_mnist": tiny_vae,
     "denoise_ae:photos": tiny_denoise_ae,
     "audio_ae:speech": tiny_audio_ae,
     "anomaly_ae:magnetic_tile": tiny_anomaly_ae,
+    "molgan:qm9": tiny_molgan,
 }
 
 
+def known() -> list[Entry]:
+    """All checkpoints, and networks without any."""
+    return [entry for entries in registry().models.values() for entry in entries]
+
+
 def test_every_recipe_is_tried() -> None:
-    recipes = {entry.recipe for entry in registry().entries.values() if entry.package == "zoo" and entry.recipe}
+    recipes = {entry.recipe for entry in known() if entry.package == "zoo" and entry.recipe}
     assert recipes <= {f"zoo.recipes.{name}" for name in TINY}
 
 
@@ -239,7 +281,7 @@ def test_a_broken_run_continues_to_the_same_weights(name: str, tmp_path: Path) -
     """Bit for bit, wherever it was broken off; what it writes is loaded by its folder."""
     objective = TINY[name](tmp_path)
     objective.eval_every = 4
-    entry = next((x for x in registry().entries.values() if x.recipe == f"zoo.recipes.{name}"), None)
+    entry = next((x for x in known() if x.recipe == f"zoo.recipes.{name}"), None)
     run(objective, tmp_path / "whole", entry=entry).train()
 
     broken = TINY[name](tmp_path)
@@ -284,7 +326,9 @@ def test_a_broken_run_continues_to_the_same_weights(name: str, tmp_path: Path) -
         assert {c.name: c.choices for c in model.entry.conditions if c.choices} == objective.choices, (
             "the classes of the data"
         )
-        if "generate" in model.entry.verbs:
+        if model.entry.output.kind == "molecules":
+            assert len(model.generate(2, seed=0)) == 2
+        elif "generate" in model.entry.verbs:
             assert model.generate(2, seed=0).numpy().shape == (2, objective.config["channels"], 16, 16)
         elif model.entry.output.kind == "audio":
             assert model.reconstruct((np.zeros((1, 700), np.float32), 8000)).arrays[0].shape == (1, 700)
@@ -292,6 +336,11 @@ def test_a_broken_run_continues_to_the_same_weights(name: str, tmp_path: Path) -
             image = sample_image(40, 24)
             masks = {c.name: Image.new("L", image.size) for c in model.entry.conditions if c.kind == "mask"}
             model.reconstruct(image, **masks)
+
+
+def test_a_run_that_is_broken_while_a_level_is_faded_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TINY, "progan:avatars", partial(tiny_progan, growing=0.9))
+    test_a_broken_run_continues_to_the_same_weights("progan:avatars", tmp_path)
 
 
 def same(a: Any, b: Any) -> bool:

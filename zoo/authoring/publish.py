@@ -29,6 +29,18 @@ HUB_LICENSES = (
     *("cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "unknown"),
 )
 
+# What stands in a call for a file or a text of the user's, and for the file of a result.
+EXAMPLES = {
+    "image": "photo.jpg",
+    "audio": "sound.wav",
+    "video": "clip.mp4",
+    "molecules": "molecules.smi",
+    "mask": "mask.png",
+    "keypoints": "points.json",
+    "text": "a text",
+}
+RESULTS = {"image": "out.png", "audio": "out.wav", "video": "out.mp4", "molecules": "out.smi"}
+
 
 def prepare(source: str, folder: Path, repo: str) -> Entry:
     """Write what a repository holds: the weights, ``config.json``, the card, and samples where there are some.
@@ -70,6 +82,7 @@ def card(entry: Entry, repo: str, samples: bool = False) -> str:
     """The model card: the header that the Hub reads, then what a person reads."""
     known = entry.license.lower() in HUB_LICENSES
     task = "unconditional-image-generation" if "generate" in entry.verbs else "image-to-image"
+    task = "graph-ml" if entry.output.kind == "molecules" else task
     header: dict[str, Any] = {
         "license": entry.license.lower() if known else "other",
         **({} if known else {"license_name": entry.license.lower()}),
@@ -90,13 +103,13 @@ def card(entry: Entry, repo: str, samples: bool = False) -> str:
         "## Use",
         _use(entry, repo),
         "## What it is for, and what not",
-        _limits(entry),
+        limits(entry),
         "## Training",
-        _training(entry),
+        training(entry),
     ]
     if entry.metrics:
         parts += ["## Figures", figures(entry)]
-    parts += ["## Licence", _licence(entry)]
+    parts += ["## Licence", licence(entry)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -157,8 +170,7 @@ def table(head: str, rows: list[str]) -> str:
 
 
 def _use(entry: Entry, repo: str) -> str:
-    arguments = "".join(f", {c.name}={_example(c.choices)}" for c in entry.conditions if c.required or c.choices)
-    call = f"generate(16, seed=0{arguments})" if "generate" in entry.verbs else f'reconstruct("photo.jpg"{arguments})'
+    out = RESULTS[entry.output.kind]
     return f"""```
 pip install generative-zoo
 ```
@@ -166,24 +178,51 @@ pip install generative-zoo
 ```python
 import zoo
 
-zoo.load("hf-hub:{repo}").{call}.save("out.png")
+zoo.load("hf-hub:{repo}").{call(entry, entry.verbs[0])}.save("{out}")
 ```"""
 
 
-def _example(choices: tuple[Any, ...]) -> str:
-    return repr(choices[0]) if choices else "..."
+def call(entry: Entry, verb: str, source: str = "") -> str:
+    """A verb as it is called in Python, on ``source`` or a file of the user's."""
+    given = "".join(f", {name}={value!r}" for name, value in example_conditions(entry).items())
+    if verb == "generate":
+        return f"generate(16, seed=0{given})"
+    return f'reconstruct("{source or EXAMPLES[entry.input.kind if entry.input else "image"]}"{given})'
 
 
-def _limits(entry: Entry) -> str:
-    size = f"{entry.output.size[0]}x{entry.output.size[1]} pixels" if entry.output.size else "images of any size"
-    allowed = "" if commercial(entry) else " It may not be used commercially, see below."
-    return (
-        f"For research, teaching and comparison, at {size}. It knows what its data show and nothing else, and repeats "
-        f"what is lopsided in them; what it makes is not evidence of anything.{allowed}"
+def example_conditions(entry: Entry) -> dict[str, Any]:
+    """A value for each condition of a model that must be given, or is a choice."""
+    return {
+        c.name: c.choices[0] if c.choices else EXAMPLES.get(c.kind, c.minimum or 0)
+        for c in entry.conditions
+        if c.required or c.choices
+    }
+
+
+def limits(entry: Entry) -> str:
+    """What a checkpoint is for, and by which figures something that stands beside it is better."""
+    kind, size = entry.output.kind, entry.output.size
+    at = f"at {size[0]}x{size[1]} pixels" if size else "for images of any size" if kind == "image" else f"for {kind}"
+    unknown = ""
+    if kind == "molecules":
+        at = f"for molecules of up to {entry.output.atoms} atoms of {', '.join(entry.output.elements or ())}"
+        unknown = " Nothing is known of whether a molecule is stable, can be made, or is poisonous."
+    allowed = "" if commercial(entry) else " It may not be used commercially, see the licence."
+    text = (
+        f"For research, teaching and comparison, {at}. It knows what its data show and nothing else, and repeats "
+        f"what is lopsided in them; what it makes is not evidence of anything.{unknown}{allowed}"
     )
+    behind = []
+    for rows in wording.by_protocol(entry.metrics):
+        others = dict.fromkeys(name for row in rows for name in wording.ahead(row))
+        if others:
+            behind.append(f"- {_words(wording.name(rows[0]))}: {_words(', '.join(others))}")
+    if behind:
+        text = "\n\n".join([text, "Others are better, in one row of its figures or more, by", "\n".join(behind)])
+    return text
 
 
-def _training(entry: Entry) -> str:
+def training(entry: Entry) -> str:
     """How the weights were trained: what the run wrote down, or the recipe of a checkpoint that the registry has."""
     lines = []
     if entry.data:
@@ -231,7 +270,8 @@ def _code(values: Mapping[str, Any]) -> str:
     return ", ".join(_text(f"{key}={value}") for key, value in values.items())
 
 
-def _licence(entry: Entry) -> str:
+def licence(entry: Entry) -> str:
+    """What the licences of weights and data oblige to."""
     lines = [f"Weights: {_words(entry.license)}. What that obliges to: {terms(entry.license).duties}."]
     if entry.data:
         lines.append(f"Data: {_words(entry.data.license)}. What that obliges to: {terms(entry.data.license).duties}.")

@@ -53,5 +53,5 @@ class OnnxModel(Verbs):
         session = self.sessions[call]
         inputs = {session.get_inputs()[0].name: x, **conditions}
         inputs = {name: np.ascontiguousarray(value) for name, value in inputs.items()}
-        output: Array = session.run(None, inputs)[0]
-        return output
+        outputs: list[Array] = session.run(None, inputs)
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)

@@ -29,17 +29,17 @@ class _Answer(nn.Module):
         assert model.entry
         self.names = [condition.name for condition in model.entry.conditions]
 
-    def forward(self, x: Tensor, *conditions: Tensor) -> Tensor:
-        output: Tensor = getattr(self.model, self.call)(x, **dict(zip(self.names, conditions, strict=True)))
-        return output
+    def forward(self, x: Tensor, *conditions: Tensor) -> tuple[Tensor, ...]:
+        output = getattr(self.model, self.call)(x, **dict(zip(self.names, conditions, strict=True)))
+        return output if isinstance(output, tuple) else (output,)
 
 
 def export(model: Model, path: Path) -> list[Path]:
     """Write a network as ONNX, for any number of samples, of any size where it takes them.
 
     Inputs are ``z (N, ...)`` of ``decode``, ``x`` of ``forward``, such as ``(N, C, H, W)`` in [-1, 1], and the
-    conditions under their names, all as the network takes them; the output is ``y``. ONNX Runtime must give what torch
-    gives, at two sizes.
+    conditions under their names, all as the network takes them; the output is ``y``, and ``y_1``, ... where there are
+    several. ONNX Runtime must give what torch gives, at two sizes.
 
     Args:
         model: in float32, on the CPU.
@@ -85,6 +85,8 @@ def _export(model: Model, call: str, path: Path) -> None:
             what = "texts" if isinstance(value, list) else "several tensors"
             raise WeightsError(f"{model.entry.name} cannot be written as ONNX: {name} is made of {what}: use torch.")
     dims = [dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in _dynamic_axes(model, call)]
+    with torch.inference_mode():
+        several = len(network(*first))
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
@@ -95,7 +97,7 @@ def _export(model: Model, call: str, path: Path) -> None:
                 dynamo=True,
                 dynamic_shapes=(dims[0], *([tuple(dims[1:])] if dims[1:] else [])),
                 input_names=names,
-                output_names=["y"],
+                output_names=["y", *(f"y_{number}" for number in range(1, several))],
                 verbose=False,
             )
     except Exception as error:  # whatever a network's code makes of symbols in place of sizes
@@ -113,9 +115,10 @@ def _export(model: Model, call: str, path: Path) -> None:
             session = onnxruntime.InferenceSession(str(aside), providers=["CPUExecutionProvider"])
             for inputs in (first, second):
                 with torch.inference_mode():
-                    wanted = network(*inputs).numpy()
-                output = session.run(None, {name: x.numpy() for name, x in zip(names, inputs, strict=True)})[0]
-                if np.abs(wanted - output).max() > CLOSE * np.abs(wanted).max():
+                    wanted = [y.numpy() for y in network(*inputs)]
+                outputs = session.run(None, {name: x.numpy() for name, x in zip(names, inputs, strict=True)})
+                pairs = zip(wanted, outputs, strict=True)
+                if any(np.abs(ours - y).max() > CLOSE * np.abs(ours).max() for ours, y in pairs):
                     raise WeightsError(
                         f"{model.entry.name}: the outputs of ONNX Runtime and torch differ; nothing is written."
                     )

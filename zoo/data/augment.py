@@ -42,7 +42,7 @@ def augment(x: Tensor, names: str) -> Tensor:
 
     Args:
         x: images ``(N, C, H, W)`` in [-1, 1].
-        names: out of ``flip,color,translation,cutout``, joined by commas; empty for none.
+        names: out of ``flip,color,translation,shift,cutout``, joined by commas; empty for none.
 
     Raises:
         ValueError: for samples that are no images.
@@ -82,15 +82,27 @@ def _color(x: Tensor) -> Tensor:
 
 def _translation(x: Tensor) -> Tensor:
     """By up to an eighth of the sides, zeros behind."""
-    n, _, h, w = x.shape
-    far_y, far_x = round(h / 8), round(w / 8)
+    h, w = x.shape[2:]
+    return _moved(F.pad(x, (1, 1, 1, 1)), h, w, 8)
+
+
+def _shift(x: Tensor) -> Tensor:
+    """By up to a sixteenth of the sides, the edges repeated."""
+    h, w = x.shape[2:]
+    return _moved(x, h, w, 16)
+
+
+def _moved(x: Tensor, h: int, w: int, part: int) -> Tensor:
+    """The middle ``(h, w)`` of each image, moved by up to one ``part`` of that; outside it the edges are repeated."""
+    n, _, high, wide = x.shape
+    far_y, far_x = round(h / part), round(w / part)
     dy = torch.randint(-far_y, far_y + 1, (n, 1, 1), device=x.device)
     dx = torch.randint(-far_x, far_x + 1, (n, 1, 1), device=x.device)
-    # One pixel of zeros around, to which everything outside is clamped.
-    rows = (torch.arange(h, device=x.device)[None, :, None] + dy + 1).clamp(0, h + 1)
-    columns = (torch.arange(w, device=x.device)[None, None, :] + dx + 1).clamp(0, w + 1)
-    padded = F.pad(x, (1, 1, 1, 1)).permute(0, 2, 3, 1)
-    return padded[torch.arange(n, device=x.device)[:, None, None], rows, columns].permute(0, 3, 1, 2)
+    top, left = (high - h) // 2, (wide - w) // 2
+    rows = (torch.arange(h, device=x.device)[None, :, None] + dy + top).clamp(0, high - 1)
+    columns = (torch.arange(w, device=x.device)[None, None, :] + dx + left).clamp(0, wide - 1)
+    pixels = x.permute(0, 2, 3, 1)
+    return pixels[torch.arange(n, device=x.device)[:, None, None], rows, columns].permute(0, 3, 1, 2)
 
 
 def _cutout(x: Tensor) -> Tensor:
@@ -107,5 +119,6 @@ AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "flip": _flip,
     "color": _color,
     "translation": _translation,
+    "shift": _shift,
     "cutout": _cutout,
 }

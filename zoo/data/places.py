@@ -27,6 +27,7 @@ from zoo.media.audio import resample
 from zoo.media.audio_decode import SOUNDS, read_sound
 from zoo.media.image_decode import decode, from_array
 from zoo.media.image_paths import READS, files_below
+from zoo.media.molecules import MOLECULES, smiles_of
 from zoo.memory import free_memory
 
 Bytes = npt.NDArray[np.uint8]
@@ -57,7 +58,13 @@ class Kind:
     decode: Callable[[BinaryIO, str], Array]
 
 
+def _smiles(file: BinaryIO, what: str) -> Array:
+    """The SMILES of a file, as texts."""
+    return np.array([smiles for _, smiles in smiles_of(file.read(), what)])
+
+
 IMAGES = Kind("images", READS, decode)
+SMILES = Kind("files of molecules", MOLECULES.suffixes, _smiles)
 
 
 def sounds(rate: int) -> Kind:
@@ -134,6 +141,8 @@ def open_place(place: str, split: str, kind: Kind = IMAGES) -> Place:
         return _files(where, files, lambda name, most: _read(path / name, most), split, kind)
     if kind is IMAGES and path.name.lower().endswith((".npz", ".npz.xz")):
         return _npz(where, path, inner, split)
+    if kind is SMILES and path.name.lower().endswith(kind.endings):
+        return _files(str(path.parent), {path.name}, lambda name, most: _read(path, most), split, kind)
     if path.suffix.lower() != ".zip":
         accepted = ACCEPTED if kind is IMAGES else FILES.format(kind.noun)
         raise InputError(f"{kind.noun.capitalize()} cannot be read from {where}: give {accepted}.")

@@ -18,6 +18,7 @@ from zoo.arrays import Array
 from zoo.data.places import (
     ACCEPTED,
     IMAGES,
+    SMILES,
     Bytes,
     Kind,
     Place,
@@ -184,6 +185,22 @@ class Source:
         """
         kind = sounds(rate)
         return self._each(self._open(split, kind), least, kind, lambda x: x)
+
+    def molecules(self, split: str = "train", least: int = 1) -> list[str]:
+        """The SMILES of all molecules of all places, in the order of the files.
+
+        Args:
+            split: as for :meth:`images`.
+            least: how many molecules are needed.
+
+        Raises:
+            InputError: also for places that are neither folders, zips nor files of molecules.
+        """
+        one = join(self._open(split, SMILES))
+        smiles = [str(text) for _, (texts,) in self._usable(one, 1, SMILES.noun) for text in texts]
+        _check_least(one.where, len(smiles), least, "molecules")
+        self._seen.update("\n".join(smiles).encode())
+        return smiles
 
     def _each(
         self, places: Sequence[Place], least: int, kind: Kind, convert: Callable[[Array], Array | Bytes]

@@ -11,6 +11,7 @@ import math
 import os
 import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import Any
 
@@ -31,6 +32,8 @@ from zoo.registry.index import refusal
 # Bytes for each position (pixel, moment) of the input or the output, whichever has more: twice the most that a network
 # of the zoo was seen to take (sd-vae). What has room by this rule is run without finding out how much it really takes.
 AMPLE = 8192
+# How often a sample is drawn until it is valid, where the model promises that: one in ten is in 99.997 % of the cases.
+ATTEMPTS = 100
 # Which method of a network each verb calls.
 CALLS = {"generate": "decode", "reconstruct": "forward"}
 
@@ -104,19 +107,21 @@ class Verbs:
                 many samples are the same as few. By default another one each time, found in ``.seed`` of the result.
             first: number of the first sample: ``generate(4, seed=7, first=100)`` are samples 100 to 103 of that seed.
             latents: in place of ``n`` and ``seed``: an array or tensor ``(N, *latent_shape)``, or the path of a .npy
-                file with one, as ``zoo project`` writes.
+                file with one, as ``zoo project`` writes. Their samples are returned as they are, valid or not.
             batch_size: samples that go through the network at once, fewer where memory is short; the result does not
                 depend on it.
             progress: whether to show a bar.
             conditions: as declared in the registry; one value, or a list with one for each sample.
 
         Returns:
-            n samples of the kind that the model gives, such as :class:`zoo.Images`.
+            n samples of the kind that the model gives, such as :class:`zoo.Images`. Where the registry says that
+            molecules are valid, invalid ones are drawn again, each from its own stream, and ``.drawn`` of the result is
+            how many were drawn in all.
 
         Raises:
             VerbError: for a model that only reconstructs.
             InputError: for a wrong number, seed or condition, or more samples than memory holds.
-            ZooError: for a sample that is not finite.
+            ZooError: for a sample that is not finite, or is not valid after 100 draws.
         """
         if self.latent_shape is None or (self.entry and "generate" not in self.entry.verbs):
             raise refusal(self._name, "generate")
@@ -134,14 +139,30 @@ class Verbs:
         _, writer = self.processors()
         _check_memory(n, writer)
         spaces, values = self._spaces(), self.prepare_conditions(conditions, n, "decode")
-        rows = self._latent_rows(range(int(first), int(first) + int(n)), int(seed), latents, spaces, values, writer)
-        results: list[Any] = []
+        draws = _Draws(int(seed), int(first), latents)
+        results: dict[int, Any] = {}
+        left: Sequence[int] = range(int(n))
         with _Progress(n, progress) as tick:
             positions = writer.generated_positions()
-            for _, output in self._through("decode", rows, spaces, positions, min(int(n), int(batch_size))):
-                results.append(writer.restore([output]))
-                tick(1)
-        return type(results[0]).concat(results).numbered(int(seed) if latents is None else None)
+            while left:
+                if draws.attempt == ATTEMPTS:
+                    raise ZooError(
+                        f"{self._name} made {len(left):,} of {int(n):,} samples invalid {ATTEMPTS} times in a row: "
+                        "train it longer, or give latents, whose samples are returned as they are."
+                    )
+                rows, again = self._latent_rows(left, draws, spaces, values, writer), []
+                for row, output in self._through("decode", rows, spaces, positions, min(len(left), int(batch_size))):
+                    sample = writer.restore([output])
+                    if latents is None and not writer.accepts(sample):
+                        again.append(row.number)
+                        continue
+                    results[row.number] = sample
+                    tick(1)
+                draws.count, draws.attempt, left = draws.count + len(left), draws.attempt + 1, again
+        samples = type(results[0]).concat(results[number] for number in range(int(n)))
+        if latents is not None:
+            return samples.numbered(None)
+        return samples.numbered(int(seed), draws.count if writer.selects else None)
 
     def reconstruct(
         self,
@@ -362,16 +383,14 @@ class Verbs:
 
     def _latent_rows(
         self,
-        numbers: Iterable[int],
-        seed: int,
-        latents: Array | None,
+        indices: Iterable[int],
+        draws: _Draws,
         spaces: Mapping[str, Space],
         values: Mapping[str, Sequence[Any]],
         writer: Processor[Any],
     ) -> Iterator[Row]:
-        for index, number in enumerate(numbers):
-            z = self.draw(np.random.default_rng((seed, number))) if latents is None else latents[index]
-            name = f"sample {number} of seed {seed}" if latents is None else f"latent {index}"
+        for index in indices:
+            z, name = draws.latent(self, index)
             conditions = {name: spaces[name].fit(each[index], None, writer)[0] for name, each in values.items()}
             yield Row(index, name, z, conditions)
 
@@ -630,6 +649,34 @@ def _in_memory(results: Iterable[tuple[Row, Any]]) -> Iterator[tuple[Row, Any]]:
                 "as it comes, with the command or reconstruct_to."
             )
         yield row, output
+
+
+@dataclass
+class _Draws:
+    """Where the latents of samples come from: each has a random stream of its own, or all are given.
+
+    Attributes:
+        seed: of the streams.
+        first: number of the first sample.
+        latents: that are given; None for random ones.
+        attempt: how often the samples that are left were drawn before.
+        count: how many samples were drawn in all.
+    """
+
+    seed: int
+    first: int
+    latents: Array | None
+    attempt: int = 0
+    count: int = 0
+
+    def latent(self, model: Verbs, index: int) -> tuple[Array, str]:
+        """The latent of a sample, and what messages call it."""
+        if self.latents is not None:
+            return self.latents[index], f"latent {index}"
+        rng = np.random.default_rng((self.seed, self.first + index))
+        for _ in range(self.attempt):
+            model.draw(rng)
+        return model.draw(rng), f"sample {self.first + index} of seed {self.seed}"
 
 
 class _Progress:

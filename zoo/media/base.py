@@ -34,12 +34,14 @@ class Samples(ABC):
         noun: what one of them is called in messages, in the plural.
         names: where each came from, relative to the folder it was in, or ``0000``, ``0001``, ... .
         seed: the seed that they were generated from; None for others.
+        drawn: how many were drawn to get these, where a model leaves invalid ones out; None for others.
     """
 
     kind: ClassVar[str]
     noun: ClassVar[str]
     names: list[str]
     seed: int | None
+    drawn: int | None = None
 
     def _set_names(self, n: int, names: Sequence[str] | None) -> None:
         """Give each of ``n`` samples a name: one of ``names``, or numbers that sort as names."""
@@ -66,7 +68,7 @@ class Samples(ABC):
     def __len__(self) -> int: ...
 
     def __repr__(self) -> str:
-        return f"<{len(self)} {self.noun}>"
+        return f"<{len(self)} {self.noun}{f' of {self.drawn} drawn' if self.drawn else ''}>"
 
     @abstractmethod
     def _chosen(self, index: slice) -> Self:
@@ -113,10 +115,10 @@ class Samples(ABC):
         self.preview().save(buffer, "PNG")
         return buffer.getvalue()
 
-    def numbered(self, seed: int | None) -> Self:
+    def numbered(self, seed: int | None, drawn: int | None = None) -> Self:
         """These samples, named by numbers and marked with the seed that they were generated from."""
         self._set_names(len(self), None)
-        self.seed = seed
+        self.seed, self.drawn = seed, drawn
         return self
 
 
@@ -233,6 +235,15 @@ class Processor(ABC, Generic[S]):
             prepared: the input that they were computed from, maybe of another kind; None for generated samples. Its
                 sample has the name of the result.
         """
+
+    @property
+    def selects(self) -> bool:
+        """Whether :meth:`accepts` refuses any."""
+        return False
+
+    def accepts(self, sample: S) -> bool:
+        """Whether a generated sample is delivered; another is drawn in place of one that is not."""
+        return True
 
     def write(
         self, outputs: Iterator[Input], prepared: Prepared[Any], path: str | os.PathLike[str], **options: Any

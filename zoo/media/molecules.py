@@ -6,7 +6,6 @@ draws, and reads and writes SDF.
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from zoo.media.base import Samples
 from zoo.media.image_encode import WRITES as IMAGES
 from zoo.media.image_encode import write as write_image
 from zoo.media.image_names import file_names
+from zoo.media.rdkit import Rdkit, load_rdkit
 from zoo.media.smiles import Graph, parse, write
 from zoo.media.sources import FileKind, check_path, check_target, named_files, read_object
 
@@ -196,12 +196,12 @@ class Molecules(Samples):
     def preview(self) -> Image.Image:
         """Drawings of up to 64 molecules, side by side; the SMILES where RDKit is missing, or does not draw one."""
         try:
-            rdkit: _Rdkit | None = load_rdkit("Drawings of molecules need")
+            rdkit: Rdkit | None = load_rdkit("Drawings of molecules need")
         except ZooError:
             rdkit = None
         images = []
         for smiles in self.smiles[:_DRAWN]:
-            image = rdkit.drawn(smiles) if rdkit else None
+            image = rdkit.drawn(smiles, _SIDE) if rdkit else None
             images.append(image or _as_text(smiles))
         columns = max(1, min(len(images), 4))
         rows = max(-(-len(images) // columns), 1)
@@ -209,72 +209,6 @@ class Molecules(Samples):
         for number, image in enumerate(images):
             sheet.paste(image, (number % columns * _SIDE, number // columns * _SIDE))
         return sheet
-
-
-class _Rdkit:
-    """The few things of RDKit that are needed; what it says on the standard error is kept quiet."""
-
-    def __init__(self) -> None:
-        from rdkit import Chem, rdBase
-        from rdkit.Chem import Draw, rdDepictor
-
-        self.chem: Any = Chem
-        self.draw: Any = Draw
-        self.depict: Any = rdDepictor
-        self.quiet = rdBase.BlockLogs
-
-    def mol(self, smiles: str) -> Any:
-        """RDKit's molecule; None if it cannot be."""
-        with self.quiet():
-            return self.chem.MolFromSmiles(smiles)
-
-    def smiles(self, mol: Any) -> str:
-        return str(self.chem.MolToSmiles(mol))
-
-    def drawn(self, smiles: str) -> Image.Image | None:
-        """A drawing, of what cannot be, too; None if there is none."""
-        with self.quiet():
-            try:
-                mol = self.chem.MolFromSmiles(smiles) or self.chem.MolFromSmiles(smiles, sanitize=False)
-                image: Image.Image = self.draw.MolToImage(mol, size=(_SIDE, _SIDE), kekulize=False)
-            except (RuntimeError, ValueError):  # of all that C++ throws
-                return None
-            return image.convert("RGB")
-
-    def sdf(self, smiles: Sequence[str], names: Sequence[str]) -> str:
-        """All molecules as SDF, laid out in the plane."""
-        blocks = []
-        for text, name in zip(smiles, names, strict=True):
-            mol = self.mol(text)
-            if mol is None:
-                raise InputError(f"{name}, {text!r}, cannot be: its valences are wrong: write .smi, or leave it out.")
-            with self.quiet():
-                self.depict.Compute2DCoords(mol)
-                mol.SetProp("_Name", " ".join(name.split()))
-                blocks.append(f"{self.chem.MolToMolBlock(mol)}$$$$\n")
-        return "".join(blocks)
-
-    def read(self, content: bytes, what: str) -> Iterator[tuple[str, str]]:
-        """Name and SMILES of every molecule of an SDF."""
-        with self.quiet():
-            for number, mol in enumerate(self.chem.ForwardSDMolSupplier(io.BytesIO(content)), 1):
-                if mol is None:
-                    raise MediaError(
-                        f"{what}: molecule {number} is damaged, or its valences are wrong: repair it, or leave it out."
-                    )
-                yield mol.GetProp("_Name") if mol.HasProp("_Name") else "", self.smiles(mol)
-
-
-def load_rdkit(what: str) -> _Rdkit:
-    """RDKit.
-
-    Raises:
-        ZooError: if it is not installed; ``what`` is needed for, as in "SDF needs".
-    """
-    try:
-        return _Rdkit()
-    except ImportError:
-        raise ZooError(f"{what} RDKit: pip install 'generative-zoo[molecules]'.") from None
 
 
 def _as_text(smiles: str) -> Image.Image:
@@ -304,12 +238,12 @@ def _read(source: Any, item: str = "") -> Iterator[tuple[str, str | Graph]]:
         for _, path in named_files(check_path(source, "molecules"), MOLECULES):
             yield from _of_file(path)
     elif isinstance(source, (bytes, bytearray, memoryview)):
-        yield from _of_bytes(bytes(source), item or "The bytes")
+        yield from smiles_of(bytes(source), item or "The bytes")
     elif hasattr(source, "GetNumAtoms"):  # RDKit's
         yield "", load_rdkit("Molecules of RDKit need").smiles(source)
     elif hasattr(source, "read"):
         what, content = read_object(source, item or "The file")
-        yield from _of_bytes(content, what)
+        yield from smiles_of(content, what)
     elif isinstance(source, Iterable) and not isinstance(source, (dict, np.ndarray)):
         for number, part in enumerate(source):
             yield from _read(part, f"Molecule {number}")
@@ -324,11 +258,11 @@ def _of_file(path: Path) -> Iterator[tuple[str, str]]:
         raise InputError(f"{path} does not exist.") from None
     except (OSError, ValueError) as error:
         raise MediaError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
-    yield from _of_bytes(content, str(path))
+    yield from smiles_of(content, str(path))
 
 
-def _of_bytes(content: bytes, what: str) -> Iterator[tuple[str, str]]:
-    """Name and SMILES of every molecule of a file, by its content."""
+def smiles_of(content: bytes, what: str) -> Iterator[tuple[str, str]]:
+    """Name and SMILES of every molecule of a file, by its content; errors call it ``what``."""
     if not content.strip():
         raise MediaError(f"{what}: holds no molecules: get the file again.")
     if b"M  END" in content or b"$$$$" in content:

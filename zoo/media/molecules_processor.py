@@ -11,7 +11,7 @@ from zoo.arrays import Array
 from zoo.errors import InputError, RegistryError
 from zoo.media.base import Prepared, Processor
 from zoo.media.molecules import Molecules
-from zoo.media.smiles import KINDS, Graph
+from zoo.media.smiles import KINDS, VALENCES, Graph, is_valid
 from zoo.registry.facts import Format
 
 
@@ -35,6 +35,10 @@ class MoleculesProcessor(Processor[Molecules]):
         if not declared.elements or not declared.atoms:
             raise RegistryError("A network for molecules needs the elements and the most atoms in its format.")
         self.elements, self.atoms = tuple(declared.elements), declared.atoms
+        if self.selects and not set(self.elements) <= VALENCES.keys():
+            raise RegistryError(
+                f"Only molecules of {', '.join(VALENCES)} can be promised to be valid: leave valid out."
+            )
 
     def read(self, source: Any, **limits: Any) -> Molecules:
         """As :meth:`zoo.Molecules.of`."""
@@ -80,6 +84,15 @@ class MoleculesProcessor(Processor[Molecules]):
         atoms, bonds = (np.asarray(array) for array in outputs[0])
         graph = self._graph(atoms.argmax(-1), (bonds + bonds.swapaxes(-1, -2)).argmax(0))
         return Molecules([graph], prepared.sample.names if prepared else None)
+
+    @property
+    def selects(self) -> bool:
+        """Whether the registry promises valid molecules."""
+        return bool(self.output.valid)
+
+    def accepts(self, sample: Molecules) -> bool:
+        """Whether valences are right and all is one piece, by own rules: results are the same without RDKit."""
+        return not self.selects or all(map(is_valid, sample.graphs))
 
     def _graph(self, atoms: Any, bonds: Any) -> Graph:
         there = np.flatnonzero(atoms).tolist()

@@ -12,6 +12,8 @@ _BONDS = {"-": 1, "/": 1, "\\": 1, "=": 2, "#": 3, ":": 4}
 _SYMBOLS = ("", "-", "=", "#", ":")
 _ORGANIC = {"B", "C", "N", "O", "P", "S", "F", "Cl", "Br", "I"}  # that need no brackets
 _AROMATIC = {"b", "c", "n", "o", "p", "s"}
+# Of uncharged atoms, the most bonds that RDKit takes, for elements that have but one such number.
+VALENCES = {"C": 4, "N": 3, "O": 2, "F": 1}
 _TABLE = """
 H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc
 Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi
@@ -119,6 +121,23 @@ def parse(text: str, what: str = "The SMILES") -> Graph:
         if not _in_ring(pair, bonds):
             bonds[pair] = 1
     return Graph(tuple(atoms), tuple((a, b, kind) for (a, b), kind in bonds.items()))
+
+
+def is_valid(graph: Graph) -> bool:
+    """Whether a molecule of the elements in :data:`VALENCES` can be: one piece, and no atom with too many bonds.
+
+    Atoms are uncharged and have the hydrogens that they lack. With bonds of the kinds single, double and triple RDKit
+    takes what is valid and nothing else.
+    """
+    used = [0] * len(graph.atoms)
+    neighbours: list[dict[int, int]] = [{} for _ in graph.atoms]
+    for a, b, kind in graph.bonds:
+        used[a], used[b] = used[a] + kind, used[b] + kind
+        neighbours[a][b] = neighbours[b][a] = kind
+    if any(bonds > VALENCES[symbol] for bonds, symbol in zip(used, graph.atoms, strict=True)):
+        return False
+    order, tree = _visit(neighbours)
+    return len(order) - len(tree) == 1
 
 
 def _in_ring(pair: tuple[int, int], bonds: dict[tuple[int, int], int]) -> bool:

@@ -1,7 +1,8 @@
-"""Whether edits change what they are to change, and nothing else, by a classifier of attributes."""
+"""Whether edits change what they are to change, and samples are as varied as data, by a classifier of attributes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -117,3 +118,35 @@ def edit_metrics(
             **row,
         ),
     ]
+
+
+def diversity_metrics(
+    train: Tensor, train_attributes: Tensor, samples: Tensor, test: Tensor, **row: Any
+) -> list[Metric]:
+    """Whether samples have the attributes of the data, as often and in as many combinations.
+
+    Args:
+        train: images to train the classifier on, ``(N, C, S, S)`` in [-1, 1].
+        train_attributes: theirs, 0 or 1, ``(N, A)``.
+        samples: of the model, in the same form.
+        test: real images that the classifier was not trained on, which stand beside the samples, as many or more.
+        row: other facts of the rows.
+    """
+    network = train_attribute_classifier(train, train_attributes)
+    wanted, ours, real = (attributes_seen(network, x) for x in (train, samples, test[: len(samples)]))
+    measures: tuple[tuple[str, Callable[[Tensor], float]], ...] = (
+        ("attribute-shares", lambda seen: float((seen.float().mean(0) - wanted.float().mean(0)).abs().mean())),
+        ("attribute-entropy", _entropy),
+        ("attribute-combinations", lambda seen: len(seen.unique(dim=0)) / len(seen)),
+    )
+    return [
+        Metric(name, round(of(ours), 4), protocol=name, n=len(samples), baselines={"real": round(of(real), 4)}, **row)
+        for name, of in measures
+    ]
+
+
+def _entropy(seen: Tensor) -> float:
+    """Of each attribute in bits, 1 where half of the images ``(N, A)`` have it; averaged over attributes."""
+    share = seen.double().mean(0)
+    bits = -(torch.special.xlogy(share, share) + torch.special.xlogy(1 - share, 1 - share)) / math.log(2)
+    return float(bits.mean())

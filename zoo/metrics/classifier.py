@@ -10,26 +10,32 @@ from torch import Tensor, nn
 
 
 class Classifier(nn.Module):
-    """A small network that names the class of a 28 px grey image."""
+    """A small network that names the class of a small image.
 
-    def __init__(self, classes: int = 10) -> None:
+    Args:
+        classes: how many there are.
+        channels: 1 for grey, 3 for RGB.
+    """
+
+    def __init__(self, classes: int = 10, channels: int = 1) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *(nn.Conv2d(1, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(channels, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2)),
             *(nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2)),
             *(nn.Conv2d(64, 128, 3, padding=1), nn.BatchNorm2d(128), nn.ReLU()),
             *(nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Dropout(0.3), nn.Linear(128 * 9, classes)),
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images ``(N, channels, H, W)`` in [-1, 1] to scores ``(N, classes)``."""
         scores: Tensor = self.layers(x)
         return scores
 
 
 def train_classifier(x: Tensor, y: Tensor, epochs: int = 4, seed: int = 0) -> Classifier:
-    """A :class:`Classifier` trained on images ``(N, 1, 28, 28)`` in [-1, 1] and labels ``(N,)``."""
+    """A :class:`Classifier` trained on images ``(N, C, H, W)`` in [-1, 1], 28 px or so, and labels ``(N,)``."""
     torch.manual_seed(seed)
-    network = Classifier(int(y.max()) + 1)
+    network = Classifier(int(y.max()) + 1, x.shape[1])
     fit(network, x, lambda scores, rows: F.cross_entropy(scores, y[rows]), lr=4e-3, batch_size=128, epochs=epochs)
     return network
 

@@ -87,6 +87,7 @@ class Protocol:
 
 _CLASSIFIER = "a small convolutional classifier that was trained on the training split"
 _ATTRIBUTES = "a small convolutional classifier of attributes that was trained on the training split"
+_VALID = "valid is what RDKit sanitises and what is one piece, drawn without noise and without a second try"
 # Identifiers are patterns, whose groups fill the texts and are parameters of the protocol.
 _PROTOCOLS = (
     Protocol(
@@ -253,6 +254,36 @@ _PROTOCOLS = (
         f"Share of generated images that {_CLASSIFIER} assigns to the class that comes least often.",
     ),
     Protocol(
+        "class-share",
+        "share of a class",
+        "higher",
+        f"Share of generated images that {_CLASSIFIER} assigns to the class, beside that of the class in the data.",
+    ),
+    Protocol(
+        "synthetic-accuracy",
+        "train on synthetic, test on real",
+        "higher",
+        "Share of test images that a small convolutional classifier names rightly which was trained on generated "
+        "images alone, 10,000 with the classes as often as in the training split; beside it one that was trained on as "
+        "many training images.",
+        hub="accuracy",
+    ),
+    Protocol(
+        "nearest-distance-ratio",
+        "distance to training over held-out images",
+        "higher",
+        "Mean Euclidean distance of generated images to the nearest of 10,000 training images over that to the nearest "
+        "of as many test images, pixels averaged to 32 px at most: 1 where nothing is remembered, 0 for copies.",
+    ),
+    Protocol(
+        "membership-auroc",
+        "AUROC of membership inference",
+        "lower",
+        "Area under the ROC curve of guessing which of 10,000 training and 10,000 test images were trained on, by "
+        "Euclidean distance to the nearest generated image, pixels averaged to 32 px at most: 0.5 where nothing is "
+        "remembered, 1 where all is.",
+    ),
+    Protocol(
         "attribute-reached",
         "attribute reached",
         "higher",
@@ -276,6 +307,28 @@ _PROTOCOLS = (
         f"Share of the attributes that an edit of another one leaves as they were, as {_ATTRIBUTES} sees them; those "
         "that correlate with the edited one in the training split (0.1 or more) are not counted.",
         hub="accuracy",
+    ),
+    Protocol(
+        "attribute-shares",
+        "shares of attributes, difference",
+        "lower",
+        f"Difference between the share of the model's images that have an attribute and that of the training split, as "
+        f"{_ATTRIBUTES} sees them, averaged over attributes.",
+    ),
+    Protocol(
+        "attribute-entropy",
+        "entropy of attributes",
+        "higher",
+        f"Entropy of an attribute over the model's images, as {_ATTRIBUTES} sees it, averaged over attributes; 1 where "
+        "half of the images have it.",
+        "bits",
+    ),
+    Protocol(
+        "attribute-combinations",
+        "combinations of attributes",
+        "higher",
+        f"Number of different combinations of attributes, as {_ATTRIBUTES} sees them, over the number of the model's "
+        "images; compare equal numbers of images only.",
     ),
     Protocol(
         "image-auroc",
@@ -325,12 +378,61 @@ _PROTOCOLS = (
         hub="accuracy",
         parameters={"size": 128},
     ),
+    Protocol(
+        "valid-unique",
+        "valid and different",
+        "higher",
+        f"How many different valid molecules there are among all that were drawn, as a share of these; {_VALID}.",
+        noun="molecules",
+    ),
+    Protocol(
+        "valid",
+        "valid",
+        "higher",
+        f"Share of valid molecules among all that were drawn; {_VALID}.",
+        noun="molecules",
+    ),
+    Protocol(
+        "unique",
+        "different among valid",
+        "higher",
+        "Share of different molecules, as RDKit writes them, among the valid ones of all that were drawn; it falls "
+        "with their number, so compare equal numbers only.",
+        noun="molecules",
+    ),
+    Protocol(
+        "novel",
+        "new among different",
+        "higher",
+        "Share of molecules that are not in the training split, both as RDKit writes them, among the different valid "
+        "ones of all that were drawn.",
+        noun="molecules",
+    ),
+    Protocol(
+        "wasserstein-logp",
+        "distance of logP",
+        "lower",
+        "1-Wasserstein distance between the octanol-water partition coefficients (Wildman and Crippen 1999, RDKit) of "
+        "the valid molecules among all that were drawn and of those of the test split.",
+        noun="molecules",
+    ),
+    Protocol(
+        "wasserstein-qed",
+        "distance of QED",
+        "lower",
+        "1-Wasserstein distance between the drug-likeness, from 0 to 1 (QED, Bickerton et al. 2012, RDKit), of the "
+        "valid molecules among all that were drawn and of those of the test split.",
+        noun="molecules",
+    ),
 )
 
 # What the columns beside a value mean.
 BASELINES = {
-    "real": "real images, as many, of the training split; for an accuracy or attributes, real images of the test split",
+    "real": "real images or molecules, as many, of the training split; for an accuracy, a share or attributes, real "
+    "images of the test split",
     "gaussian": "samples of a Gaussian with full covariance, fitted to the pixels of the training split",
+    "independent": "molecules whose atoms and bonds are drawn each by itself, with the shares that they have at each "
+    "place in the training split",
     "input": "the input itself, unchanged",
     "unedited": "what the model makes of the input without an edit",
     "pca": "PCA with as many numbers as the code has, fitted to the training split",

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from zoo.metrics.baselines import gaussian_samples
+from zoo.metrics.classifier import accuracy, classify, train_classifier
 from zoo.metrics.distribution import frechet_distance, kernel_distance
 from zoo.metrics.features import Features
 from zoo.metrics.fidelity import rounded
@@ -71,6 +72,47 @@ def sample_distances(
     n = len(samples)
     baselines = {"real": _some(train, n), "gaussian": gaussian_samples(train, n)}
     return distances(samples, _some(test, n) if n < len(test) else test, features, baselines, **row)
+
+
+def class_shares(
+    samples: Tensor, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], classes: Sequence[str], **row: Any
+) -> list[Metric]:
+    """How often each class comes among a generator's samples, the rarest first by itself, by a classifier.
+
+    Args:
+        samples: ``(N, C, H, W)`` in [-1, 1].
+        train: images in the same form and their classes ``(N,)``, which the classifier learns from.
+        test: others, which say how often it is right.
+        classes: their names.
+        row: other facts of the rows, such as ``split``.
+    """
+    classifier = train_classifier(*train)
+    right = accuracy(classifier, *test)
+    facts: dict[str, Any] = {"n": len(samples), **row}
+    shares, real = (
+        torch.bincount(labels, minlength=len(classes)) / len(labels)
+        for labels in (classify(classifier, rounded(samples)), test[1])
+    )
+    rarest = Metric(
+        "rarest-class-share",
+        round(float(shares.min()), 4),
+        f"the classifier is right on {right:.1%} of the {row.get('split', 'test')} images",
+        "rarest-class-share",
+        baselines={"uniform": round(1 / len(classes), 4)},
+        **facts,
+    )
+    each = (
+        Metric(
+            "class-share",
+            round(float(share), 4),
+            protocol="class-share",
+            baselines={"real": round(float(in_data), 4)},
+            settings={"class": name},
+            **facts,
+        )
+        for name, share, in_data in zip(classes, shares, real, strict=True)
+    )
+    return [rarest, *each]
 
 
 def _some(images: Tensor, n: int) -> Tensor:

@@ -38,6 +38,13 @@ def baselines(row: Metric) -> str:
     return ", ".join(f"{key.replace('_', ' ')} {_number(figure)}" for key, figure in row.baselines.items())
 
 
+def ahead(row: Metric) -> list[str]:
+    """What stands beside a figure and is better, other than what is best by its nature."""
+    way = {"higher": 1, "lower": -1}.get(better(row), 0)
+    better_ones = (key for key, figure in row.baselines.items() if way * (figure - row.value) > 0)
+    return [key.replace("_", " ") for key in better_ones if key not in ("real", "uniform")]
+
+
 def measured_on(row: Metric) -> str:
     """Which images were measured: ``Fashion-MNIST test, 10,000 images, seed 0``."""
     known, measure = datasets().get(row.dataset), protocol(row.protocol)

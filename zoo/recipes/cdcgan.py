@@ -23,6 +23,7 @@ from zoo.metrics.suites import sample_distances
 from zoo.model import Generator
 from zoo.models.cdcgan import CDCGAN
 from zoo.registry.facts import Metric
+from zoo.tasks.privacy import compared
 from zoo.training.discriminators import Discriminator
 from zoo.training.generation import Generation
 from zoo.training.objective import TrainableNetwork
@@ -66,7 +67,7 @@ def mnist(
 
 
 def evaluate(model: Generator, data: Source, features: Sequence[Features]) -> list[Metric]:
-    """Whether samples are of the class that was asked for; and distances to the test split, as for dcgan."""
+    """Whether samples are of the class that was asked for; distances to the test split, as for dcgan; and privacy."""
     assert model.entry
     size, channels = model.entry.output.size, model.entry.output.channels or 3
     train, test = data.images(size, channels), data.images(size, channels, split="test")
@@ -90,4 +91,5 @@ def evaluate(model: Generator, data: Source, features: Sequence[Features]) -> li
         Metric(metric, round(float(agrees.mean()), 4), protocol=metric, n=n, baselines=both, **row),
         Metric(f"{metric}-worst", round(worst, 4), protocol=f"{metric}-worst", n=n, **row),
         *sample_distances(drawn, to_float(train.x), to_float(test.x), features, **row),
+        *(compared(model, train, test).rows(**row) if row["split"] == "test" else ()),
     ]

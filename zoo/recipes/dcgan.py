@@ -18,10 +18,8 @@ from torch.optim import Adam
 
 from zoo.data.batch import ArrayBatches, to_float
 from zoo.data.source import ImageSet, Source
-from zoo.metrics.classifier import accuracy, classify, train_classifier
 from zoo.metrics.features import Features
-from zoo.metrics.fidelity import rounded
-from zoo.metrics.suites import sample_distances
+from zoo.metrics.suites import class_shares, sample_distances
 from zoo.model import Generator
 from zoo.models.dcgan import DCGAN
 from zoo.registry.facts import Metric
@@ -160,18 +158,6 @@ def evaluate(model: Generator, data: Source, features: Sequence[Features]) -> li
     row: dict[str, Any] = {"split": data.called("test"), "seed": 0}
     rows = sample_distances(samples, to_float(train.x), to_float(test.x), features, **row)
     if train.labels is not None and test.labels is not None and train.x.shape[1:] == (1, 28, 28):
-        classifier = train_classifier(to_float(train.x), train.labels)
-        right = accuracy(classifier, to_float(test.x), test.labels)
-        classes = len(train.classes)
-        shares = torch.bincount(classify(classifier, rounded(samples)), minlength=classes) / n
-        share = Metric(
-            "rarest-class-share",
-            round(float(shares.min()), 4),
-            f"the classifier is right on {right:.1%} of the {data.called('test')} images",
-            "rarest-class-share",
-            n=n,
-            baselines={"uniform": round(1 / classes, 4)},
-            **row,
-        )
-        rows.append(share)
+        labelled = (to_float(train.x), train.labels), (to_float(test.x), test.labels)
+        rows.append(class_shares(samples, *labelled, train.classes, **row)[0])
     return rows

@@ -1,7 +1,7 @@
 """How vae is trained: the evidence lower bound, and a discriminator for what the prior makes.
 
     zoo train vae.fashion-mnist --data fashion_mnist.npz.xz --out runs/vae
-    zoo train zoo.recipes.vae:avatars --data avatars.npz --out runs/avatars
+    zoo train vae.avatars --data avatars.npz --out runs/avatars
 
 The best weights by error on held-out images and distance of samples to training images are kept; the test split is only
 measured by `zoo evaluate`.
@@ -10,12 +10,12 @@ measured by `zoo evaluate`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam
 
 import zoo
@@ -27,10 +27,10 @@ from zoo.metrics.features import Features
 from zoo.metrics.suites import sample_distances
 from zoo.models.vae import VAE
 from zoo.registry.facts import Metric
-from zoo.training.discriminators import Discriminator
+from zoo.training.discriminators import Discriminator, FeatureDiscriminator
 from zoo.training.objective import TrainableNetwork
 from zoo.training.schedules import constant_then_linear
-from zoo.training.variational import Variational, kl_divergence
+from zoo.training.variational import Variational, kl_divergence, sample
 
 
 def fashion_mnist(
@@ -57,7 +57,7 @@ def fashion_mnist(
         config,
         images,
         features,
-        d_width,
+        lambda: Discriminator(size, channels, d_width, halvings=(size - 1).bit_length() - 2),
         lr,
         adversarial_weight=adversarial_weight,
         augment=augment,
@@ -74,40 +74,43 @@ def avatars(
     size: int = 64,
     channels: int = 3,
     latent: int = 48,
-    d_width: int = 32,
-    adversarial_weight: float = 0.1,
+    couplings: int = 8,
+    d_width: int = 64,
+    adversarial_weight: float = 0.03,
     augment: str = "",
     lr: float = 1e-3,
-    batch_size: int = 64,
-    steps: int = 8_000,
+    batch_size: int = 32,
+    steps: int = 2_000,
 ) -> Variational:
     """64 px, a code of 48 numbers, directions of the attributes that the data name; a thousand images are held out.
 
-    90 minutes on one core of a CPU with AVX-512 and bfloat16.
+    A flow fits the prior to codes that form clusters, and D sees samples through the feature extractor. 55 minutes on
+    one core of a CPU without AVX-512.
     """
     images = data.images(size, channels, least=2 * batch_size)
     config = {
         "size": size,
         "channels": channels,
         "latent": latent,
-        "patch": 4,
-        "widths": [48, 64, 64],
+        "patch": 2,
+        "widths": [24, 48, 64, 64],
         "blocks": 2,
         "reduction": 4,
+        "couplings": couplings,
         "attributes": list(images.attribute_names),
     }
     return _variational(
         config,
         images,
         features,
-        d_width,
+        lambda: FeatureDiscriminator(features, d_width),
         lr,
         adversarial_weight=adversarial_weight,
         augment=augment,
         n_samples=1_000,
         batch_size=batch_size,
         steps=steps,
-        eval_every=max(1, steps // 16),
+        eval_every=max(1, steps // 5),  # each takes a minute
         ema_decay=0.995,  # which forgets the first steps of a short run, too
     )
 
@@ -116,7 +119,7 @@ def _variational(
     config: dict[str, Any],
     images: ImageSet,
     features: Features,
-    d_width: int,
+    discriminator: Callable[[], nn.Module],
     lr: float,
     *,
     steps: int,
@@ -134,8 +137,7 @@ def _variational(
     network = VAE(**config)
     network.start_at_pca(to_float(x[:10_000]))
     network = network.to(memory_format=torch.channels_last)
-    size, channels = config["size"], config["channels"]
-    d = Discriminator(size, channels, d_width, halvings=(size - 1).bit_length() - 2)
+    d = discriminator()
     schedule = constant_then_linear(steps)
     return Variational(
         config,
@@ -165,7 +167,9 @@ def evaluate(
     flat_train, flat_test = (x.permute(0, 2, 3, 1).flatten(1).numpy().astype(np.float32) / 255 for x in (train, test))
     latent = model.latent_shape[0]
     baselines = {"pca": round(pca_error(flat_train, flat_test, latent), 5)}
-    nats = torch.cat([kl_divergence(*model.posterior(to_float(x))) for x in test.split(250)])
+    posteriors = [model.posterior(to_float(x)) for x in test.split(250)]
+    torch.manual_seed(0)
+    nats = torch.cat([kl_divergence(*posterior, sample(*posterior), model.flow) for posterior in posteriors])
     bits = float(nats.mean()) / latent / math.log(2)
     n = min(n_samples, len(test), len(train))
     samples = model.generate(n, seed=0).tensor * 2 - 1

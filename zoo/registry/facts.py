@@ -16,7 +16,7 @@ FORMAT_KEYS = {  # what a format of each kind may say
     "image": ("channels", "size", "multiple", "scale"),
     "audio": ("channels", "rate", "length", "multiple"),
     "video": ("channels", "size", "fps", "frames", "multiple", "scale"),
-    "molecules": ("elements", "atoms"),
+    "molecules": ("elements", "atoms", "valid"),
 }
 KINDS = tuple(FORMAT_KEYS)
 # Kinds of conditions, and of what kind of format they are, if they are samples.
@@ -49,6 +49,7 @@ class Format:
         frames: of video, how many; None for any number.
         elements: of molecules, the symbols of the atoms there may be, in the order of the network's numbers.
         atoms: of molecules, the most that one may have.
+        valid: of molecules, whether invalid ones are drawn again.
     """
 
     kind: str = "image"
@@ -62,6 +63,7 @@ class Format:
     frames: int | None = None
     elements: tuple[str, ...] | None = None
     atoms: int | None = None
+    valid: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ def _format_of(facts: Facts, kind: str) -> Format:
         frames=facts.positive("frames", None),
         elements=facts.list_of("elements", (str,), ()) or None,
         atoms=facts.positive("atoms", None),
+        valid=facts.get("valid", bool, None),
     )
     for key in {"audio": ("rate",), "molecules": ("elements", "atoms")}.get(parsed.kind, ()):
         if getattr(parsed, key) is None:
@@ -247,13 +248,27 @@ def _model(name: str, raw: Any, file: str, package: str, folder: Path) -> list[E
         raise RegistryError(
             f"{facts.where}: verbs: expected a list of {' and '.join(VERBS)}, got {list(shared['verbs'])}."
         )
+    if checkpoints is None:  # a network alone, for weights that users bring or train
+        alone = Entry(
+            **shared,
+            summary=shared["model_summary"],
+            checkpoint="",
+            output=Format(),
+            license="unknown",
+            **_functions(facts),
+        )
+        facts.done()
+        return [alone]
     facts.done()
-    if checkpoints is None:  # a network alone, for weights that users bring
-        return [Entry(**shared, summary=shared["model_summary"], checkpoint="", output=Format(), license="unknown")]
     if not checkpoints.raw:
         raise RegistryError(f"{facts.where}: checkpoints: expected at least one.")
     card = folder / "cards" / f"{name}.yaml"
     return [checkpoint(key, value, checkpoints.where, shared, card) for key, value in checkpoints.raw.items()]
+
+
+def _functions(facts: Facts) -> dict[str, Any]:
+    """What trains a model, and what measures it."""
+    return {key: facts.matching(key, CODE, "module:function", "") for key in ("recipe", "evaluate")}
 
 
 def _chosen(facts: Facts | None, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
@@ -293,8 +308,7 @@ def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any], card:
         bytes=facts.positive("bytes", None),
         license=facts.get("license", str),
         data=_data(facts.inner("data")),
-        recipe=facts.matching("recipe", CODE, "module:function", ""),
-        evaluate=facts.matching("evaluate", CODE, "module:function", ""),
+        **_functions(facts),
         extractors=_extractors(facts.inner("extractors")),
         metrics=figures if figures or card is None else Card(card, name),
         example=facts.matching("example", NAME.pattern, "the name of a folder in examples/", ""),

@@ -82,6 +82,12 @@ TASKS = {
             "How far images are from what the model takes for normal, and where.",
             ("threshold",),
         ),
+        Task(
+            "privacy",
+            "zoo.tasks.privacy:privacy",
+            (frozenset({"latent"}),),
+            "Whether the model gives away images that it was trained on.",
+        ),
     )
 }
 

@@ -71,7 +71,9 @@ def run(
     entry, results = entry_of(model), []
     if "generate" in entry.verbs:
         conditions = {**conditions_for(model, None, 3, seed), **(replaced or {})}
-        results.append(model.generate(n, seed=0, batch_size=batch_size, **_first(conditions, n)))
+        # By latents, whose samples come as they are: of weights that a rule has changed none may be valid.
+        latents = model.latents(n, seed=0)
+        results.append(model.generate(latents=latents, batch_size=batch_size, **_first(conditions, n)))
     if "reconstruct" in entry.verbs:
         samples = example_samples(model)
         conditions = {**conditions_for(model, samples, 3, seed), **(replaced or {})}

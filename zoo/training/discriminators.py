@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from zoo.metrics.features import Features
+from zoo.models.progan import EqualizedConv2d, EqualizedLinear
 
 
 class Discriminator(nn.Module):
@@ -51,6 +56,30 @@ class Discriminator(nn.Module):
         if self.class_embedding is not None:
             scores = scores + (self.class_embedding(label) * features).sum(1)
         return scores
+
+
+class PerceptronDiscriminator(nn.Module):
+    """A perceptron, the discriminator of the first GAN (Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661).
+
+    Args:
+        size: height and width of the images.
+        channels: of the images.
+        widths: units of the hidden layers.
+        norm: whether the layers have spectral norm.
+    """
+
+    def __init__(self, size: int, channels: int, widths: Sequence[int] = (512, 256), norm: bool = False) -> None:
+        super().__init__()
+        bound = spectral_norm if norm else lambda layer: layer
+        layers: list[nn.Module] = [nn.Flatten()]
+        for wide, narrow in pairwise((channels * size * size, *widths)):
+            layers += [bound(nn.Linear(wide, narrow)), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, bound(nn.Linear(widths[-1], 1)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images ``(N, channels, size, size)`` in [-1, 1] to scores ``(N,)``."""
+        scores: Tensor = self.layers(x)
+        return scores.flatten()
 
 
 class PatchDiscriminator(nn.Module):
@@ -162,3 +191,54 @@ class ProjectedDiscriminator(nn.Module):
             below = mixed if below is None else mixed + F.interpolate(below, mixed.shape[2:])
             scores.append(self.heads[i](below))
         return torch.cat(scores, 1)
+
+
+class GrowingDiscriminator(nn.Module):
+    """The discriminator of progressive growing, which mirrors the generator.
+
+    Karras et al. 2017, https://arxiv.org/abs/1710.10196. Halving is part of the convolution before it.
+
+    Args:
+        channels: of the images.
+        widths: channels of the maps at 4x4, 8x8, and so on.
+
+    Attributes:
+        grown: levels above 4x4, as in :class:`~zoo.models.progan.ProGAN`; set while it grows.
+    """
+
+    def __init__(self, channels: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.widths, self.grown = tuple(widths), float(len(widths) - 1)
+        self.from_rgb = nn.ModuleList(EqualizedConv2d(channels, width, 1) for width in widths)
+        self.levels = nn.ModuleList(
+            nn.ModuleList([EqualizedConv2d(narrow, narrow), EqualizedConv2d(narrow, wide, resample="down")])
+            for wide, narrow in pairwise(widths)
+        )
+        self.last = EqualizedConv2d(widths[0] + 1, widths[0])
+        self.hidden = EqualizedLinear(16 * widths[0], widths[0])
+        self.score = EqualizedLinear(widths[0], 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images ``(N, channels, size, size)`` in [-1, 1], averaged to the size it has grown to, to scores ``(N,)``."""
+        top = math.ceil(self.grown)
+        small = F.avg_pool2d(x, x.shape[-1] // (4 << top))
+        x = F.leaky_relu(self.from_rgb[top](small), 0.2)
+        for i in reversed(range(top)):
+            for conv in self.levels[i].children():
+                x = F.leaky_relu(conv(x), 0.2)
+            if i == top - 1 and self.grown < top:
+                below = F.leaky_relu(self.from_rgb[i](F.avg_pool2d(small, 2)), 0.2)
+                x = torch.lerp(below, x, 1 - top + self.grown)
+        x = F.leaky_relu(self.last(torch.cat([x, _minibatch_deviation(x)], 1)), 0.2)
+        scores: Tensor = self.score(F.leaky_relu(self.hidden(x.flatten(1)), 0.2))
+        return scores.flatten()
+
+
+def _minibatch_deviation(x: Tensor) -> Tensor:
+    """How much four neighbours in the batch differ, as a map ``(N, 1, H, W)``: samples that are alike give G away.
+
+    Section 3 of Karras et al. 2017. Groups are smaller in a batch that four does not divide.
+    """
+    size = math.gcd(len(x), 4)
+    deviations: Tensor = (x.unflatten(0, (-1, size)).var(1, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
+    return deviations.repeat_interleave(size)[:, None, None, None].expand(-1, 1, *x.shape[2:])

@@ -29,6 +29,8 @@ CHUNK = 250
 class VariationalNetwork(Protocol):
     """What a variational autoencoder has beside the methods of a torch module.
 
+    If a normalizing flow, ``flow``, lies between posterior and prior, ``decode_posterior`` is ``decode`` without it.
+
     Attributes:
         latent_shape: shape of one latent; the prior is standard normal.
         directions: ``(A, *latent_shape)``, of attributes; needed if the data have some.
@@ -42,7 +44,7 @@ class VariationalNetwork(Protocol):
         ...
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and logarithm of the variance of ``q(z | x)``, ``(N, *latent_shape)`` each."""
+        """Mean and logarithm of the variance of the posterior, ``(N, *latent_shape)`` each."""
         ...
 
     def decode(self, z: Tensor) -> Tensor:
@@ -59,9 +61,23 @@ def sample(mean: Tensor, log_variance: Tensor) -> Tensor:
     return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
 
 
-def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Divergence of each posterior from the standard normal prior, in nats: ``(N,)`` (appendix B of the paper)."""
-    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
+def kl_divergence(mean: Tensor, log_variance: Tensor, w: Tensor, flow: Any = None) -> Tensor:
+    """Divergence of each posterior from the prior, in nats: ``(N,)``.
+
+    Exact for a standard normal prior (appendix B of the paper), estimated from one sample of each where a flow lies
+    between posterior and prior.
+
+    Args:
+        mean: of each posterior, ``(N, latent)``.
+        log_variance: of each posterior, ``(N, latent)``.
+        w: a sample of each, ``(N, latent)``.
+        flow: from what posteriors are of to what the prior is of, with the log determinant of its derivative.
+    """
+    if flow is None:
+        return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
+    z, log_determinant = flow(w)
+    divergence: Tensor = 0.5 * (z.square() - 1 - log_variance).sum(1) - log_determinant
+    return divergence
 
 
 class Variational(Objective):
@@ -130,11 +146,12 @@ class Variational(Objective):
             mean, log_variance = network.posterior(real)
             prior = torch.randn_like(_half(mean))
             # In one batch, so that batch norm sees both in the same shares as its running statistics.
-            decoded = network.decode(torch.cat([sample(mean, log_variance), prior])).float()
+            w = sample(mean, log_variance)
+            decoded = _decoded(network, w, prior).float()
             copies, fake = decoded.split([len(real), len(prior)])
         logs = self.adversary.update(self.runtime, _half(real), fake)
         error = F.mse_loss(copies, real)
-        divergence = kl_divergence(mean.float(), log_variance.float()).mean()
+        divergence = kl_divergence(mean.float(), log_variance.float(), w.float(), _flow(network)).mean()
         bound = 0.5 * (error + 1e-6).log() + divergence / real[0].numel()
         loss_g = self.adversary.generator_loss(self.runtime, fake)
         optimizer_step(self.runtime, bound + self.adversarial_weight * loss_g, self.networks["network"])
@@ -214,6 +231,21 @@ def _half(x: Tensor) -> Tensor:
     return x[: max(1, len(x) // 2)]
 
 
+def _flow(network: VariationalNetwork) -> Any:
+    """The flow between posterior and prior; None for none."""
+    return getattr(network, "flow", None)
+
+
+def _decoded(network: VariationalNetwork, w: Tensor, prior: Tensor) -> Tensor:
+    """Samples of posteriors and of the prior in one batch of images; the flow learns from the bound alone."""
+    if _flow(network) is None:
+        return network.decode(torch.cat([w, prior]))
+    with torch.no_grad():
+        prior = _flow(network).inverse(prior)
+    images: Tensor = network.decode_posterior(torch.cat([w, prior]))  # type: ignore[attr-defined]
+    return images
+
+
 class _BothBranches(torch.nn.Module):
     """Copies of images and samples of the prior in one batch, as a step decodes them; the noise is an input."""
 
@@ -223,4 +255,4 @@ class _BothBranches(torch.nn.Module):
 
     def forward(self, x: Tensor, posterior: Tensor, prior: Tensor) -> Tensor:
         mean, log_variance = self.network.posterior(x)
-        return self.network.decode(torch.cat([mean + posterior * (0.5 * log_variance).exp(), prior]))
+        return _decoded(self.network, mean + posterior * (0.5 * log_variance).exp(), prior)

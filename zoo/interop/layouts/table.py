@@ -19,6 +19,7 @@ from zoo.interop.layouts.pix2pix import (
     pytorch_gan_unet,
     pytorch_gan_unet_formats,
 )
+from zoo.interop.layouts.progan import progan, progan_formats, progan_modules
 from zoo.interop.layouts.srgan import (
     enlarging,
     leftthomas,
@@ -67,6 +68,26 @@ LAYOUTS = (
         dcgan_formats,
         gan_zoo_modules,
         unseen=("size",),
+    ),
+    Layout(
+        "progan",
+        "progan",
+        "https://github.com/facebookresearch/pytorch_GAN_zoo",
+        "celebaHQ_s6_i80000.pth",
+        "toRGBLayers.0.module.weight",
+        progan(".module"),
+        progan_formats,
+        progan_modules(".module"),
+    ),
+    Layout(
+        "progan-short",
+        "progan",
+        "https://github.com/facebookresearch/pytorch_GAN_zoo",
+        "celeba_s5_i96000.pth",
+        "toRGBLayers.0.weight",
+        progan(""),
+        progan_formats,
+        progan_modules(""),
     ),
     Layout(
         "pix2pix",

@@ -1,0 +1,148 @@
+"""Progressive GAN: images from noise, with a generator that learns small images first and grows.
+
+Karras, Aila, Laine, Lehtinen, "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2017,
+https://arxiv.org/abs/1710.10196
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zoo.model import Generator
+
+
+class EqualizedConv2d(nn.Conv2d):
+    """A convolution with an equalised learning rate (section 4.1 of the paper): He's constant multiplies at run time.
+
+    Weights are standard normal at first, so that Adam moves them all at one speed. As in pytorch_GAN_zoo, the constant
+    multiplies the bias, too.
+
+    Args:
+        c_in: channels of the maps ``(N, c_in, H, W)`` that it takes.
+        c_out: of those that it gives.
+        kernel: its side, 1 or 3.
+        resample: ``up`` for the nearest-neighbour enlargement of what it takes to ``(2 H, 2 W)``, ``down`` for the mean
+            of 2x2 pixels of what it gives; either in one with the convolution, which takes 2.25 times fewer
+            multiplications than one after the other.
+    """
+
+    def __init__(self, c_in: int, c_out: int, kernel: int = 3, resample: str = "") -> None:
+        super().__init__(c_in, c_out, kernel, padding=kernel // 2)
+        self.resample, self.constant = resample, math.sqrt(2 / (c_in * kernel**2))
+        nn.init.normal_(self.weight)
+        assert self.bias is not None
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert self.bias is not None
+        weight, bias = self.weight * self.constant, self.bias * self.constant
+        if not self.resample:
+            maps: Tensor = self._conv_forward(x, weight, bias)
+            return maps
+        padded = F.pad(weight, (1, 1, 1, 1))
+        summed: Tensor = padded[..., 1:, 1:] + padded[..., 1:, :-1] + padded[..., :-1, 1:] + padded[..., :-1, :-1]
+        if self.resample == "up":
+            return F.conv_transpose2d(x, summed.flip(2, 3).transpose(0, 1), bias, stride=2, padding=1)
+        return F.conv2d(x, summed / 4, bias, stride=2, padding=1)
+
+
+class EqualizedLinear(nn.Linear):
+    """The same for vectors ``(N, c_in)`` to ``(N, c_out)``."""
+
+    def __init__(self, c_in: int, c_out: int) -> None:
+        super().__init__(c_in, c_out)
+        self.constant = math.sqrt(2 / c_in)
+        nn.init.normal_(self.weight)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight * self.constant, self.bias * self.constant)
+
+
+def pixel_norm(x: Tensor) -> Tensor:
+    """Features of each sample or pixel, ``(N, C, ...)``, at a mean square of one (section 4.2)."""
+    return F.rms_norm(x.movedim(1, -1), x.shape[1:2], eps=1e-8).movedim(-1, 1)
+
+
+def as_grown(x: Tensor, levels: int, grown: float) -> Tensor:
+    """Images ``(N, C, size, size)`` with no more detail than a network of ``levels`` above 4x4 has at this stage.
+
+    Args:
+        x: images, whose size is ``4 * 2 ** levels``.
+        levels: of a network that has grown up.
+        grown: as in :class:`ProGAN`.
+    """
+
+    def at(level: int) -> Tensor:
+        times = 1 << (levels - level)
+        return F.interpolate(F.avg_pool2d(x, times), scale_factor=float(times)) if times > 1 else x
+
+    last = math.ceil(grown)
+    return at(last) if grown == last else torch.lerp(at(last - 1), at(last), 1 - last + grown)
+
+
+class ProGAN(Generator):
+    """The generator of Karras et al. 2017.
+
+    A latent vector becomes a map at 4x4, and each further level doubles it; two 3x3 convolutions a level, with leaky
+    ReLU and pixel norm behind each, and a 1x1 convolution from the maps of every level to colours. While it grows, the
+    colours of the newest level are blended with the enlarged ones of the level below.
+
+    Args:
+        channels: 1 for grey, 3 for RGB.
+        latent: length of the latent vector, standard normal.
+        widths: channels of the maps at 4x4, 8x8, and so on; their number says how large images are.
+        grown: levels that the network has grown by above 4x4; a fraction is the share of the newest in the colours.
+            None for all. Images of a network that is not grown yet are enlarged to their size.
+
+    Attributes:
+        size: height and width of the images, ``4 * 2 ** (len(widths) - 1)``.
+        grown: the same as the argument.
+
+    Raises:
+        ValueError: for no widths, and for more levels than there are.
+    """
+
+    def __init__(
+        self,
+        channels: int = 3,
+        latent: int = 512,
+        widths: Sequence[int] = (512, 512, 512, 512, 256, 128, 64),
+        grown: float | None = None,
+    ) -> None:
+        super().__init__()
+        if not widths:
+            raise ValueError("widths must have a number of channels for each level, one or more.")
+        most = len(widths) - 1
+        if grown is not None and not 0 <= grown <= most:
+            raise ValueError(f"grown must be a number from 0 to {most}, the levels above 4x4, not {grown}.")
+        self.widths, self.size, self.latent_shape = tuple(widths), 4 << most, (latent,)
+        self.grown: float = most if grown is None else grown
+        self.first = EqualizedLinear(latent, 16 * widths[0])
+        self.levels = nn.ModuleList([nn.ModuleList([EqualizedConv2d(widths[0], widths[0])])])
+        for wide, narrow in pairwise(widths):
+            self.levels.append(
+                nn.ModuleList([EqualizedConv2d(wide, narrow, resample="up"), EqualizedConv2d(narrow, narrow)])
+            )
+        self.to_rgb = nn.ModuleList(EqualizedConv2d(width, channels, 1) for width in widths)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Latents ``(N, latent)`` to images ``(N, channels, size, size)``, in [-1, 1] for the most part."""
+        x = F.leaky_relu(self.first(pixel_norm(z)), 0.2)
+        x = pixel_norm(x.unflatten(1, (-1, 4, 4)).contiguous(memory_format=torch.channels_last))
+        last = math.ceil(self.grown)
+        below = x
+        for level in self.levels[: last + 1]:
+            below = x
+            for conv in level.children():
+                x = pixel_norm(F.leaky_relu(conv(x), 0.2))
+        rgb: Tensor = self.to_rgb[last](x)
+        if self.grown < last:
+            rgb = torch.lerp(F.interpolate(self.to_rgb[last - 1](below), scale_factor=2.0), rgb, 1 - last + self.grown)
+        return F.interpolate(rgb, (self.size, self.size)) if rgb.shape[-1] < self.size else rgb
