@@ -55,6 +55,9 @@ GROUPS = {
         "check": "verbs:check",
         "publish": "authoring:publish",
     },
+    "Try models in a browser": {
+        "demo": "demo:demo",
+    },
     "When something does not work": {
         "doctor": "doctor:doctor",
     },

@@ -27,6 +27,7 @@ FLOORS = (
     {"zoo.training"},
     {"zoo.recipes"},
     {"zoo.authoring"},
+    {"zoo.demo"},
     {"zoo.cli"},
     {"zoo.__main__"},
 )
