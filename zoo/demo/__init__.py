@@ -1,0 +1,1 @@
+"""A page to try every model of the registry, with gradio."""
