@@ -32,9 +32,8 @@ def in_terminal(*args: str, answer: bytes = b"", columns: int = 80, cwd: Path | 
     lead, end = pty.openpty()
     termios.tcsetwinsize(end, (24, columns))
     command = [sys.executable, "-m", "zoo", *args]
-    run = subprocess.Popen(
-        command, stdin=end, stdout=end, stderr=end, cwd=cwd, env={**os.environ, **CLEAN, **environment}
-    )
+    own = {key: value for key, value in os.environ.items() if key != "COLUMNS"}  # which would stand for the width
+    run = subprocess.Popen(command, stdin=end, stdout=end, stderr=end, cwd=cwd, env={**own, **CLEAN, **environment})
     os.close(end)
     written = b""
     while True:
