@@ -143,14 +143,10 @@ def _weights() -> Iterator[Finding]:
 
 
 def _extras() -> Iterator[Finding]:
-    extras: dict[str, list[str]] = {}
-    for requirement in _requirements():
-        for extra in metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or ():
-            marker = requirement.marker
-            if extra != "dev" and marker and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""}):
-                extras.setdefault(extra, []).append(_lacks(requirement))
-    for extra, lacking in sorted(extras.items()):
-        lacking = list(filter(None, lacking))
+    needed = [one for one in _requirements() if one.marker and not one.marker.evaluate({"extra": ""})]
+    for extra in sorted(set(metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or ()) - {"dev"}):
+        own = [one for one in needed if one.marker.evaluate({"extra": extra})]
+        lacking = list(filter(None, map(_lacks, own)))
         cure = f"{', '.join(lacking)}: pip install '{DISTRIBUTION}[{extra}]'"
         yield Finding(f"[{extra}]", "absent" if lacking else "good", cure if lacking else "installed")
 

@@ -21,7 +21,7 @@ from zoo.registry.values import NAME, printable
 from zoo.training.launch import defaults_of, settings_of, train_extra
 
 from .catalog import as_json, complete_names
-from .training import DATA_HELP, named_values, places_of, say_above
+from .training import DATA_HELP, named_values, say_above, source_of
 
 if TYPE_CHECKING:
     from zoo.metrics.features import Features
@@ -69,7 +69,6 @@ def evaluate(
     with train_extra():
         import torch
 
-        from zoo.data.source import Source
         from zoo.loading import load
         from zoo.metrics.verdicts import verdicts
         from zoo.weights.resolve import entry_of, find
@@ -84,7 +83,7 @@ def evaluate(
         measure = evaluate_of(entry)
         function = code_of(measure, entry)
         settings = settings_of(defaults_of(function, measure), named_values(given), f"the evaluation of {entry.name}")
-        read = Source(places_of(data, more), strict=strict, warn=lambda text: say_above(f"Warning: {printable(text)}"))
+        read = source_of(data, more, strict)
         features = _extractors(function, sources)
         for network in features.get("features", ()):
             network.to(torch.device(device))

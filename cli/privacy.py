@@ -17,7 +17,7 @@ from .catalog import as_json, complete_names
 from .console import say
 from .names import PathType
 from .output import Output
-from .training import DATA_HELP, places_of, say_above
+from .training import DATA_HELP, source_of
 
 if TYPE_CHECKING:
     from zoo.tasks.privacy import Privacy
@@ -66,15 +66,12 @@ def privacy(
     if out and (out.folder or out.standard):
         raise InputError(f"{output} is no file: name one image, such as nearest.png.")
     with train_extra():
-        from zoo.data.source import Source
         from zoo.loading import load
         from zoo.tasks import privacy as task
 
         model = load(name, weights=weights, device=device)
         task.check(model, n)
-        source = Source(
-            places_of(data, more), strict=strict, warn=lambda text: say_above(f"Warning: {printable(text)}")
-        )
+        source = source_of(data, more, strict)
         result = task.privacy(model, source, n=n, seed=seed, batch_size=batch_size, progress=sys.stderr.isatty())
     if out:
         result.sheet().save(out.path)

@@ -7,13 +7,18 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from zoo.errors import InputError
+from zoo.registry.values import printable
 from zoo.training.launch import check_path
 
 from .catalog import complete_names
+
+if TYPE_CHECKING:
+    from zoo.data.source import Source
 
 DATA_HELP = "Folder, .zip, folder in a .zip, .npz, or datasets:OWNER/NAME; two for recipes with two kinds of images."
 FEATURES_HELP = (
@@ -89,6 +94,13 @@ def places_of(data: Sequence[str], more: Sequence[str]) -> list[str]:
     if len(data) > 1 and more:
         raise InputError(f"{more[0]} stands alone: put all places after one --data, or each after its own.")
     return [check_path("--data", place) for place in (*data, *more)]
+
+
+def source_of(data: Sequence[str], more: Sequence[str], strict: bool) -> Source:
+    """The data of ``--data``; what is left out of them is said."""
+    from zoo.data.source import Source
+
+    return Source(places_of(data, more), strict=strict, warn=lambda text: say_above(f"Warning: {printable(text)}"))
 
 
 def named_values(items: Sequence[str]) -> dict[str, str]:

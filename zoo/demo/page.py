@@ -16,7 +16,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 import gradio as gr
 
 import zoo
-from zoo.authoring.publish import figures
+from zoo.authoring import publish
 from zoo.demo.controls import control, given, painted, source
 from zoo.errors import InputError, ZooError
 from zoo.files import is_file
@@ -312,15 +312,15 @@ def _examples(entry: Entry) -> list[str]:
 
 def _card(entry: Entry) -> str:
     """What is known about a model, in Markdown."""
-    data = f"[{entry.data.name}]({entry.data.source}), {entry.data.license}" if entry.data else "not said"
-    facts = [
+    parts = [
         entry.summary,
         f"Paper: {entry.paper}" if entry.paper else "",
-        f"Weights: {entry.license} ({terms(entry.license).duties})",
-        f"Data: {data}",
-        figures(entry) if entry.metrics else "No figures are on record.",
+        publish.limits(entry),
+        publish.figures(entry) if entry.metrics else "No figures are on record.",
+        publish.training(entry),
+        publish.licence(entry),
     ]
-    return "\n\n".join(filter(None, facts))
+    return "\n\n".join(filter(None, parts))
 
 
 def _call(*values: Any, **keywords: Any) -> str:

@@ -154,7 +154,7 @@ class VAE(ConvAE):
 
     def encode(self, x: Tensor) -> Tensor:
         """Images ``(N, channels, size, size)`` in [-1, 1] to codes ``(N, latent)``, the means of posteriors."""
-        mean = self.posterior(x)[0]
+        mean = super().encode(x)
         return mean if self.flow is None else self.flow(mean)[0]
 
     def decode(self, z: Tensor) -> Tensor:

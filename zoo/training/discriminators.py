@@ -229,16 +229,21 @@ class GrowingDiscriminator(nn.Module):
             if i == top - 1 and self.grown < top:
                 below = F.leaky_relu(self.from_rgb[i](F.avg_pool2d(small, 2)), 0.2)
                 x = torch.lerp(below, x, 1 - top + self.grown)
-        x = F.leaky_relu(self.last(torch.cat([x, _minibatch_deviation(x)], 1)), 0.2)
+        together = math.gcd(len(x), 4)  # four, as in the paper, where that divides the batch
+        varied = minibatch_deviation(x, together)[:, None, None, None].expand(-1, 1, *x.shape[2:])
+        x = F.leaky_relu(self.last(torch.cat([x, varied], 1)), 0.2)
         scores: Tensor = self.score(F.leaky_relu(self.hidden(x.flatten(1)), 0.2))
         return scores.flatten()
 
 
-def _minibatch_deviation(x: Tensor) -> Tensor:
-    """How much four neighbours in the batch differ, as a map ``(N, 1, H, W)``: samples that are alike give G away.
+def minibatch_deviation(x: Tensor, size: int) -> Tensor:
+    """How much samples that stand together in a batch differ ``(N,)``: those that are alike give G away.
 
-    Section 3 of Karras et al. 2017. Groups are smaller in a batch that four does not divide.
+    Section 3 of Karras et al. 2017.
+
+    Args:
+        x: what D knows of each sample, ``(N, ...)``.
+        size: samples that are compared; divides ``N``.
     """
-    size = math.gcd(len(x), 4)
-    deviations: Tensor = (x.unflatten(0, (-1, size)).var(1, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
-    return deviations.repeat_interleave(size)[:, None, None, None].expand(-1, 1, *x.shape[2:])
+    deviations: Tensor = (x.unflatten(0, (-1, size)).var(1, correction=0) + 1e-8).sqrt().flatten(1).mean(1)
+    return deviations.repeat_interleave(size)

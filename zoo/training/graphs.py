@@ -18,6 +18,7 @@ from zoo.metrics.molecules import shares
 from zoo.model import Generator
 from zoo.registry.facts import Format
 from zoo.training.adversary import Adversary
+from zoo.training.discriminators import minibatch_deviation
 from zoo.training.objective import Objective, TrainableNetwork, optimizer_step
 from zoo.training.runtime import Runtime
 
@@ -96,16 +97,9 @@ class RelationalDiscriminator(nn.Module):
             hidden = hidden + F.leaky_relu(own(hidden) + joined @ messages, 0.2)
         seen = torch.cat([hidden, atoms], 2)
         graph = (self.gate(seen).sigmoid() * self.value(seen).tanh()).sum(1) / len(self.own)
-        scores: Tensor = self.score(torch.cat([graph, _variety(graph)], 1))
+        varied = minibatch_deviation(graph, SET if len(graph) % SET == 0 else 1)[:, None]
+        scores: Tensor = self.score(torch.cat([graph, varied], 1))
         return scores.flatten()
-
-
-def _variety(x: Tensor) -> Tensor:
-    """Mean deviation of each number over the samples of a set: ``(N, d)`` to ``(N, 1)``."""
-    size = SET if len(x) % SET == 0 else 1
-    sets = x.unflatten(0, (-1, size))
-    deviation: Tensor = (sets.var(1, correction=0) + 1e-8).sqrt().mean(1)
-    return deviation.repeat_interleave(size)[:, None]
 
 
 def batch_discrepancy(fake: Tensor, real: Tensor) -> Tensor:
