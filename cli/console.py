@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +13,7 @@ import click
 
 from zoo.registry.values import UNPRINTABLE, printable
 
+NARROWEST = 60  # columns of a terminal that a table is fitted to: in fewer, cells of a letter a line would stand
 COLOURS = {"Error": "red", "Warning": "yellow"}
 
 
@@ -36,9 +38,9 @@ def heading(text: str) -> str:
 
 
 def table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows in columns; the first row is the heading. A terminal's width is kept, else a row is a line."""
+    """Print rows in columns, the first row as heading: fitted to a terminal of some width, else a row is a line."""
     rows = [[printable(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and shutil.get_terminal_size().columns >= NARROWEST:
         return _fitted_table(rows)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:

@@ -195,3 +195,9 @@ def test_doctor_says_what_is_wrong(zoo_command: Command, tmp_path: Path, monkeyp
         assert state in line
         assert words in line, line
     assert "Wrong: click, cache of the zoo, plugins." in shown.stderr
+
+
+def test_a_row_is_a_line_in_a_terminal_too_narrow_for_a_table() -> None:
+    written = in_terminal("list", "dcgan*", columns=40)
+    assert len(written.splitlines()) == 3
+    assert "Small photos of flowers from noise." in written
