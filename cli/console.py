@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -40,8 +39,11 @@ def heading(text: str) -> str:
 def table(rows: Sequence[Sequence[str]]) -> None:
     """Print rows in columns, the first row as heading: fitted to a terminal of some width, else a row is a line."""
     rows = [[printable(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty() and shutil.get_terminal_size().columns >= NARROWEST:
-        return _fitted_table(rows)
+    if sys.stdout.isatty():
+        import shutil  # with compressions that a plain list has no use for
+
+        if shutil.get_terminal_size().columns >= NARROWEST:
+            return _fitted_table(rows)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
