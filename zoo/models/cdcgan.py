@@ -35,6 +35,10 @@ class CDCGAN(DCGAN):
 
         Without a class the latent chooses one, each equally often: by its first number.
         """
-        if digit is None:
-            digit = (torch.special.ndtr(z[:, 0].float()) * self.classes).long().clamp(max=self.classes - 1)
-        return super().decode(torch.cat([z, F.one_hot(digit, self.classes).to(z.dtype)], 1))
+        return self.of_class(z, digit)
+
+    def of_class(self, z: Tensor, label: Tensor | None) -> Tensor:
+        """What :meth:`decode` does, whatever it calls the class."""
+        if label is None:
+            label = (torch.special.ndtr(z[:, 0].float()) * self.classes).long().clamp(max=self.classes - 1)
+        return super().decode(torch.cat([z, F.one_hot(label, self.classes).to(z.dtype)], 1))
