@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations
 from typing import Any
 
 import torch
@@ -99,20 +98,25 @@ def attributes_seen(network: AttributeClassifier, images: Tensor) -> Tensor:
 
 
 def unrelated(attributes: Tensor) -> Tensor:
-    """Which attributes are independent of which in the data, whole numbers ``(N, A)``: bool ``(A, A)``.
+    """Which attributes are independent of which in the data, numbers of values ``(N, A)``: bool ``(A, A)``.
 
-    That is by correlation, or where some have several values by Cramer's V, which is the same for two values each.
+    That is by correlation, or, where some have several values, by :func:`cramers_v`.
     """
     if attributes.max() <= 1:
         return torch.corrcoef(attributes.T.float()).abs() < RELATED
-    shares = [F.one_hot(x).double() - F.one_hot(x).double().mean(0) for x in attributes.long().unbind(1)]
-    strength = torch.ones(len(shares), len(shares), dtype=torch.double)
-    for i, j in combinations(range(len(shares)), 2):
-        a, b = shares[i], shares[j]
-        expected = attributes[:, i].bincount().double()[:, None] * attributes[:, j].bincount().double() / len(a)
-        square = ((a.T @ b).square() / expected.clamp(min=1e-9)).sum() / len(a) / (min(a.shape[1], b.shape[1]) - 1)
-        strength[i, j] = strength[j, i] = square.sqrt()
-    return strength < RELATED
+    columns = attributes.long().unbind(1)
+    return torch.tensor([[cramers_v(a, b) < RELATED for b in columns] for a in columns])
+
+
+def cramers_v(a: Tensor, b: Tensor) -> float:
+    """How much two attributes depend on each other, int64 ``(N,)`` each: Cramer's V, from 0 to 1.
+
+    That of two attributes of two values each is the absolute value of their correlation.
+    """
+    first, second = F.one_hot(a).double(), F.one_hot(b).double()
+    expected = torch.outer(first.sum(0), second.sum(0)) / len(a)
+    square = (first.T @ second - expected).square() / expected.clamp(min=1e-9)
+    return float((square.sum() / len(a) / max(1, min(square.shape) - 1)).sqrt())
 
 
 def edit_metrics(

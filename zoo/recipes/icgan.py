@@ -9,7 +9,6 @@ by `zoo evaluate`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +44,7 @@ def avatars(
     d_width: int = 48,
     adversarial_weight: float = 0.03,
     attribute_weight: float = 0.3,
-    divergence_weight: float = 20.0,
+    divergence_weight: float = 40.0,
     adversarial_begin: float = 0.4,
     augment: str = "",
     lr: float = 1e-3,
@@ -96,7 +95,8 @@ def values_of(images: ImageSet) -> tuple[dict[str, tuple[str, ...]], Tensor]:
     """The values of each attribute by its name, and which of them each image has, int64 ``(N, A)``.
 
     Raises:
-        InputError: for columns that are not called as they should be, and images with no value or two of an attribute.
+        InputError: for columns that are not called as they should be, attributes with one value only, and images with
+            none or two of an attribute's values.
     """
     if images.attributes is None:
         raise InputError("The data have no attributes: give an .npz with attributes_train and attribute_names.")
@@ -110,6 +110,8 @@ def values_of(images: ImageSet) -> tuple[dict[str, tuple[str, ...]], Tensor]:
         columns.setdefault(name, []).append(column)
     labels = []
     for name, chosen in columns.items():
+        if len(chosen) < 2:
+            raise InputError(f"The attribute {name} has one value only: leave it out, or add columns of others.")
         ones = images.attributes[:, chosen]
         if wrong := int((ones.sum(1) != 1).sum()):
             raise InputError(f"{wrong:,} images do not have just one {name}: put a 1 into one of its columns.")

@@ -59,8 +59,8 @@ class Editing(Objective):
     of other images, and a discriminator and the encoder of attributes see what comes of that. The latent shall not hold
     what attributes say: that costs divergence from a standard normal distribution, and edits that fail.
 
-    The error is that of a Laplace distribution whose scale is the best for each batch, so that it keeps its weight while
-    it falls (as :class:`~zoo.training.variational.Variational` has it for a normal one).
+    The error is that of a Laplace distribution whose scale is the best for each batch, so that it keeps its weight
+    while it falls (as :class:`~zoo.training.variational.Variational` has it for a normal one).
 
     Args:
         config: keyword arguments of the network's builder.
@@ -90,7 +90,7 @@ class Editing(Objective):
         pca: float,
         adversarial_weight: float = 0.03,
         attribute_weight: float = 0.3,
-        divergence_weight: float = 20.0,
+        divergence_weight: float = 40.0,
         adversarial_begin: int = 0,
         augment: str = "",
         **options: Any,
@@ -151,7 +151,7 @@ class Editing(Objective):
 
     def measure(self) -> dict[str, float]:
         network = self._network()
-        update_batchnorm(network.encoder, self._batchnorm_batches())
+        update_batchnorm(cast(nn.Module, network), self._batchnorm_batches())
         total, right, reached, n = 0.0, 0, 0, 0
         with torch.inference_mode():
             for rows in torch.arange(len(self.held_out)).split(CHUNK):
