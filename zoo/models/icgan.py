@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.arrays import Array
 from zoo.model import Autoencoder
 from zoo.models.blocks import zeroed
 from zoo.models.conv_ae import Residual
@@ -66,7 +64,7 @@ class IcGAN(Autoencoder):
     Attributes:
         values: the same, in the order in which the code has them.
         latent: the same.
-        latent_shape: of a whole code.
+        code: numbers of a whole code.
 
     Raises:
         ValueError: for another size, no widths, and attributes that are no keywords or have fewer than two values.
@@ -91,8 +89,7 @@ class IcGAN(Autoencoder):
         if wrong := [name for name, n in values.items() if not name.isidentifier() or n < 2] or not values:
             raise ValueError(f"values must be how many, 2 at least, by words of letters, digits and _, not {wrong}.")
         self.values, self.latent = dict(values), latent
-        code = latent + sum(values.values())
-        self.latent_shape = (code,)
+        self.code = code = latent + sum(values.values())
 
         encoder: list[nn.Module] = [nn.PixelUnshuffle(2), nn.Conv2d(4 * channels, encoder_widths[0], 3, padding=1)]
         for fine, coarse in pairwise(encoder_widths):
@@ -146,8 +143,3 @@ class IcGAN(Autoencoder):
                 x = block(x, code)
         images: Tensor = self.last(x)
         return images
-
-    def draw(self, rng: np.random.Generator) -> Array:
-        """A random code: a standard normal latent vector, and any value of each attribute."""
-        ones = [np.eye(n, dtype=np.float32)[rng.integers(n)] for n in self.values.values()]
-        return np.concatenate([rng.standard_normal(self.latent, dtype=np.float32), *ones])

@@ -152,23 +152,21 @@ class Editing(Objective):
     def measure(self) -> dict[str, float]:
         network = self._network()
         update_batchnorm(cast(nn.Module, network), self._batchnorm_batches())
-        total, right, reached, n = 0.0, 0, 0, 0
+        total, right, reached = 0.0, 0, 0
         with torch.inference_mode():
             for rows in torch.arange(len(self.held_out)).split(CHUNK):
                 x = self.held_out[rows].to(self.runtime.device)
                 codes = network.encode(x)
                 total += float((network.decode(codes) - x).square().sum())
                 edits = network.decode(codes, **self._keywords(self.wanted[rows]))
-                for images, labels in ((x, self.labels[rows]), (edits, self.wanted[rows])):
-                    same = int((likeliest(network.posterior(images)[2].float(), self.values).cpu() == labels).sum())
-                    right, reached = (right + same, reached) if images is x else (right, reached + same)
-                n += len(rows) * len(self.values)
+                right += self._right(x, self.labels[rows])
+                reached += self._right(edits, self.wanted[rows])
         error = total / 4 / self.held_out.numel() / self.pca
         return {
-            "metric": error + 1 - reached / n,
+            "metric": error + 1 - reached / self.labels.numel(),
             "held_out_error": error,
-            "attributes_right": right / n,
-            "edits_right": reached / n,
+            "attributes_right": right / self.labels.numel(),
+            "edits_right": reached / self.labels.numel(),
         }
 
     @torch.inference_mode()
@@ -189,6 +187,11 @@ class Editing(Objective):
 
     def _network(self) -> EditingNetwork:
         return cast(EditingNetwork, self.averages["network"].network)
+
+    def _right(self, images: Tensor, labels: Tensor) -> int:
+        """How many attributes the network sees in images as the labels say."""
+        scores = self._network().posterior(images)[2].float()
+        return int((likeliest(scores, self.values).cpu() == labels).sum())
 
     @staticmethod
     def _exchanged(labels: Tensor, generator: torch.Generator | None = None) -> Tensor:
