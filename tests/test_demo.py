@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -71,7 +72,7 @@ def test_generating_says_how_to_do_it_again(tmp_path: Path, monkeypatch: pytest.
 def test_a_wrong_input_is_one_sentence() -> None:
     entry = info("conv-ae")
     with pytest.raises(gradio.Error, match="There is no input yet: upload one, or click an example"):
-        page._safely(page._reconstruct)(entry, None, [], None, None, "exact")
+        page._safely(partial(page._reconstruct, entry, None, []))(gradio.Progress(), None, None, "exact")
 
 
 def test_a_space(zoo_command: Command, tmp_path: Path) -> None:
@@ -219,7 +220,7 @@ def test_a_noisy_sound(tab: Any, tmp_path: Path) -> None:
     assert (len(heard), rate) == (8_000, 8_000)
 
 
-def test_a_sentence_on_the_page(tab: Any, tmp_path: Path) -> None:
+def test_a_sentence_on_the_page(tab: Any) -> None:
     choose(tab, "srgan.x4")
     tab.get_by_role("button", name="Reconstruct", exact=True).click()
     tab.get_by_text("There is no input yet: upload one, or click an example.").wait_for()

@@ -169,7 +169,7 @@ def _generate(
     if seed is None:
         raise InputError("The seed is empty: give a whole number from 0.")
     keywords = given(conditions, values)
-    samples = loaded(entry.address, precision).generate(int(n), seed=int(seed), **keywords)
+    samples = loaded(entry.address, precision).generate(int(n), seed=int(seed), progress=True, **keywords)
     ending = samples.ending(None)
     python = f'zoo.load("{entry.address}").generate({_call(int(n), seed=int(seed), **keywords)}).save("out{ending}")'
     command = f"zoo generate {entry.address} -n {int(n)} --seed {int(seed)}{_options_of(keywords)} -o out{ending}"
@@ -237,7 +237,7 @@ def _reconstruct(
     if film is None and taken is None:
         raise InputError("There is no input yet: upload one, or click an example.")
     model = loaded(entry.address, precision)
-    result = model.reconstruct(zoo.Video.of(film) if film else taken, **keywords)
+    result = model.reconstruct(zoo.Video.of(film) if film else taken, progress=True, **keywords)
     ending = result.ending(None)
     name = f"input{Path(film or taken).suffix}" if film or isinstance(taken, str) else "input.png"
     python = f'zoo.load("{entry.address}").reconstruct({_call(name, **shown)}).save("out{ending}")'
@@ -292,9 +292,10 @@ def _written(samples: Samples) -> Path:
 
 
 def _safely(work: Callable[..., Any]) -> Callable[..., Any]:
-    """The work with its errors as a sentence on the page."""
+    """The work with its errors as a sentence on the page, and its bars there, too."""
+    tracked = gr.Progress(track_tqdm=True)
 
-    def run(*values: Any) -> Any:
+    def run(progress: gr.Progress = tracked, *values: Any) -> Any:  # gradio fills in what has such a default
         try:
             return work(*values)
         except (ZooError, OSError, ValueError, TypeError, MemoryError) as error:
