@@ -76,6 +76,7 @@ def test_the_tour_as_commands(workplace: Path, zoo_command: Callable[..., Result
         "Interpolate",
         "Project",
         "Edit",
+        "Edit by name",
         "Compress",
         "Search",
         "Find anomalies",
