@@ -125,7 +125,7 @@ def values_of(images: ImageSet) -> tuple[dict[str, tuple[str, ...]], Tensor]:
 
 @torch.no_grad()
 def evaluate(model: IcGAN, data: Source, *, n_edited: int = 1_200) -> list[Metric]:
-    """Error of copies on the test split, beside PCA with as many numbers; edits by a classifier of attributes."""
+    """Edits of test images by a classifier of attributes; error of copies, beside PCA with as many numbers."""
     assert model.entry
     size, channels = model.entry.output.size, model.entry.output.channels or 3
     train, test = (data.images(size, channels, split=split) for split in ("train", "test"))
@@ -148,6 +148,6 @@ def evaluate(model: IcGAN, data: Source, *, n_edited: int = 1_200) -> list[Metri
 
     copies = torch.cat([model.decode(z) for z in codes.split(250)])
     return [
-        Metric("mse", round(error, 5), protocol="mse", n=len(test.x), baselines=baselines, **row),
         *edit_metrics(to_float(train.x), labels, some, some_labels, copies, edited, names, **row),
+        Metric("mse", round(error, 5), protocol="mse", n=len(test.x), baselines=baselines, **row),
     ]
