@@ -16,6 +16,7 @@ from zoo.data.masks import brush_strokes, central_square
 from zoo.interop.layouts.table import LAYOUTS
 from zoo.metrics import wording
 from zoo.metrics.protocols import BASELINES
+from zoo.registry.datasets import caution
 from zoo.registry.facts import Condition, Entry, Metric
 from zoo.registry.index import registry
 from zoo.tasks.anomaly import overlay, score
@@ -171,6 +172,7 @@ def page(entries: list[Entry]) -> str:
         parts += [
             f"## {entry.name}\n",
             f"{entry.summary} [Paper]({entry.paper}).\n",
+            *([f"**{warning}**\n"] if (warning := caution(entry.data)) else []),
             f"![Samples of {entry.name}](gallery/{entry.name}.png)\n",
             f"Not chosen: {caption(entry)}.\n",
             *nearest(entry),

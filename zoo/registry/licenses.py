@@ -51,6 +51,12 @@ _KNOWN = {
             "research only; the authors welcome use and ask to cite Huang et al. 2020, Surface defect saliency of "
             "magnetic tile",
         ),
+        Terms(
+            "LicenseRef-brain-mri-research",
+            False,
+            "research only: where the images come from no licence is stated; cite Cheng et al. 2015, Enhanced "
+            "performance of brain tumor classification, for the part of them that is on figshare",
+        ),
         Terms("unknown", False, "nobody has stated what is allowed: ask the authors before you do more than research"),
     )
 }
