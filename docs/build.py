@@ -32,7 +32,10 @@ def draw(entry: Entry) -> None:
     sheets = []
     if "generate" in entry.verbs:
         choice = _choice(entry)
-        if choice:  # a column for each
+        if choice and len(choice.choices) < 8:  # a row for each
+            values = {choice.name: [value for value in choice.choices for _ in range(16)]}
+            sheets.append(model.generate(16 * len(choice.choices), seed=0, **values).grid(columns=16))
+        elif choice:  # a column for each
             values = {choice.name: list(choice.choices) * 8}
             samples = model.generate(8 * len(choice.choices), seed=0, **values)
             sheets.append(samples.grid(columns=len(choice.choices)))
@@ -139,7 +142,8 @@ def caption(entry: Entry) -> str:
     """What the sheet shows."""
     shown = []
     if choice := _choice(entry):
-        shown.append(f"eight samples of seed 0 for each {choice.name}, in columns")
+        rows = len(choice.choices) < 8
+        shown.append(f"{'sixteen' if rows else 'eight'} samples of seed 0 for each {choice.name}, in {'rows' if rows else 'columns'}")
     elif "generate" in entry.verbs:
         shown.append(f'`zoo.load("{entry.name}").generate({_samples(entry)}, seed=0)`')
     if "reconstruct" in entry.verbs:

@@ -42,8 +42,8 @@ def mri(
     seen: int = 80,
     augment: str = "flip,translation,cutout",
     lr: float = 4e-4,
-    batch_size: int = 32,
-    steps: int = 4_500,
+    batch_size: int = 24,
+    steps: int = 3_500,
 ) -> Generation:
     """64 px."""
     images = data.images(size, channels, least=batch_size)
@@ -68,7 +68,7 @@ def mri(
         batchnorm_samples=2_000,
         batch_size=batch_size,
         steps=steps,
-        eval_every=min(750, max(1, steps // 6)),
+        eval_every=min(500, max(1, steps // 6)),
     )
 
 
