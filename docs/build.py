@@ -152,8 +152,8 @@ def caption(entry: Entry) -> str:
     """What the sheet shows."""
     shown = []
     if choice := _choice(entry):
-        rows = len(choice.choices) < 8
-        shown.append(f"{'sixteen' if rows else 'eight'} samples of seed 0 for each {choice.name}, in {'rows' if rows else 'columns'}")
+        many, across = ("sixteen", "rows") if len(choice.choices) < 8 else ("eight", "columns")
+        shown.append(f"{many} samples of seed 0 for each {choice.name}, in {across}")
     elif "generate" in entry.verbs:
         shown.append(f'`zoo.load("{entry.name}").generate({_samples(entry)}, seed=0)`')
     if "reconstruct" in entry.verbs:

@@ -54,8 +54,8 @@ _KNOWN = {
         Terms(
             "LicenseRef-brain-mri-research",
             False,
-            "research only: where the images come from no licence is stated; cite Cheng et al. 2015, Enhanced "
-            "performance of brain tumor classification, for the part of them that is on figshare",
+            "research only: the copy that was trained on states no licence; Kaggle has the collection as CC0, by somebody "
+            "who put it together out of other people's data",
         ),
         Terms("unknown", False, "nobody has stated what is allowed: ask the authors before you do more than research"),
     )
