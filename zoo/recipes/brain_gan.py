@@ -85,7 +85,8 @@ def evaluate(model: Generator, data: Source, features: Sequence[Features]) -> li
     train, test = (to_float(train_set.x), train_set.labels), (to_float(test_set.x), test_set.labels)
 
     def generate(asked: Tensor, seed: int) -> Tensor:
-        return model.generate(len(asked), seed=seed, kind=[kinds[i] for i in asked.tolist()]).tensor * 2 - 1
+        samples: Tensor = model.generate(len(asked), seed=seed, kind=[kinds[i] for i in asked.tolist()]).tensor * 2 - 1
+        return samples
 
     row: dict[str, Any] = {"split": data.called("test"), "seed": 0}
     rows = augmentation_study(generate, train, test, **row)

@@ -54,7 +54,7 @@ _KNOWN = {
         Terms(
             "LicenseRef-brain-mri-research",
             False,
-            "research only: the copy that was trained on states no licence; Kaggle has the collection as CC0, by somebody "
+            "research only: the copy trained on states no licence; Kaggle has the collection as CC0, from somebody "
             "who put it together out of other people's data",
         ),
         Terms("unknown", False, "nobody has stated what is allowed: ask the authors before you do more than research"),
