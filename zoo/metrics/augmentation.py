@@ -156,7 +156,8 @@ def augmentation_study(
             seen = classify(train_small_classifier(images, labels, views, seed), test[0])
             figures.setdefault(name, []).append(sensitivity_and_specificity(seen, test[1]))
     ways = {name: torch.tensor(pairs, dtype=torch.float64) for name, pairs in figures.items()}  # (seeds, 2)
-    means, deviations = ({name: of(x).tolist() for name, x in ways.items()} for of in (_mean, _deviation))
+    means = {name: x.mean(0).tolist() for name, x in ways.items()}
+    deviations = {name: x.std(0).tolist() for name, x in ways.items()}  # over the number of seeds less one
     beside = ("real_alone", "classical", "all_real")
     rows = []
     for i, metric in enumerate(("sensitivity", "specificity")):
@@ -175,12 +176,3 @@ def augmentation_study(
             for name in ("generated", "generated and classical")
         ]
     return rows
-
-
-def _mean(x: Tensor) -> Tensor:
-    return x.mean(0)
-
-
-def _deviation(x: Tensor) -> Tensor:
-    """Of a sample: over the number of seeds less one."""
-    return x.std(0)
