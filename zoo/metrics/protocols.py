@@ -284,8 +284,8 @@ _PROTOCOLS = (
         "train on synthetic, test on real",
         "higher",
         "Share of test images that a small convolutional classifier names rightly which was trained on generated "
-        "images alone, 10,000 with the classes as often as in the training split; beside it one that was trained on as "
-        "many training images.",
+        "images alone, 10,000 or as many as there are training images, with the classes as often as in the training "
+        "split; beside it one that was trained on as many training images.",
         hub="accuracy",
     ),
     Protocol(

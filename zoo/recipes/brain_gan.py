@@ -45,7 +45,7 @@ def mri(
     batch_size: int = 24,
     steps: int = 3_500,
 ) -> Generation:
-    """64 px, or any power of two from 8; grey, or with ``channels=3`` in colour. 40 minutes on one busy core.
+    """64 px, or any power of two from 8; grey, or with ``channels=3`` in colour. Half an hour on one busy core.
 
     D sees images through a network that has seen many and at its pixels, with the class projected in each of its
     scores: heads had come out of the noise in 280 steps of 32. It sees them mirrored and moved, and with a square
