@@ -48,6 +48,8 @@ def draw(entry: Entry) -> None:
         seen = model.prepare(TOP / "examples" / entry.example)
         if any(condition.kind == "mask" for condition in entry.conditions):
             rows = filled(model, seen)
+        elif _choice(entry):
+            rows = [seen, model.reconstruct(seen), *edits(model, seen)]
         else:
             rows = [seen, model.reconstruct(seen)] if entry.output.scale == 1 else enlarged(model, seen)
         if "anomaly" in entry.tasks:
@@ -123,6 +125,16 @@ def filled(model: zoo.model.Model, photos: zoo.Images) -> list[zoo.Images]:
     return [zoo.Images(holes), model.reconstruct(photos, mask=masks), photos]
 
 
+def edits(model: zoo.model.Model, images: zoo.Images) -> list[zoo.Images]:
+    """Images with another value of one condition: a row for each, in which the columns go through its choices."""
+    assert model.entry
+    rows = []
+    for condition in model.entry.conditions:
+        values = [condition.choices[column % len(condition.choices)] for column in range(len(images))]
+        rows.append(model.reconstruct(images, **{condition.name: values}))
+    return rows
+
+
 # What the README begins with: the upper left of sheets in the gallery, in pixels.
 BANNER = (
     (("dcgan.flowers", 526, 130), ("pix2pix.emoji", 526, 130)),
@@ -151,7 +163,7 @@ def banner(gap: int = 8) -> Image.Image:
 def caption(entry: Entry) -> str:
     """What the sheet shows."""
     shown = []
-    if choice := _choice(entry):
+    if (choice := _choice(entry)) and "generate" in entry.verbs:
         many, across = ("sixteen", "rows") if len(choice.choices) < 8 else ("eight", "columns")
         shown.append(f"{many} samples of seed 0 for each {choice.name}, in {across}")
     elif "generate" in entry.verbs:
@@ -170,6 +182,9 @@ def _results(entry: Entry) -> str:
         return f"{small}, enlarged by bicubic interpolation and, in the middle, by the model; below as they were"
     if any(condition.kind == "mask" for condition in entry.conditions):
         return f"above {folder} with holes, in the middle as the model fills them, below as they were"
+    if _choice(entry):
+        names = ", ".join(condition.name for condition in entry.conditions)
+        return f"above {folder}, then their copies, then a row for each of {names}, in the order of its values"
     more = ", then what is not normal in them" if "anomaly" in entry.tasks else ""
     return f"above {folder}, below what the model makes of them{more}"
 

@@ -38,6 +38,7 @@ from zoo.recipes import (
     dcgan,
     denoise_ae,
     gan,
+    icgan,
     molgan,
     pix2pix,
     progan,
@@ -238,6 +239,20 @@ def tiny_progan(base: Path, steps: int = 12, **more: Any) -> Objective:
     return objective
 
 
+def tiny_icgan(base: Path, steps: int = 12) -> Objective:
+    """Faces of two attributes: how bright they are, of three values, and whether they are turned round."""
+    folder(base / "a", 64)
+    images = np.stack([np.asarray(Image.open(base / "a" / f"{i:03d}.png")) for i in range(64)])
+    shades, turned = np.arange(64) % 3, np.arange(64) // 3 % 2
+    images = (images // 2 + 50 * shades[:, None, None, None]).astype(np.uint8)
+    images = np.where(turned[:, None, None, None], images[:, ::-1], images)
+    ones = np.concatenate([np.eye(3, dtype=np.uint8)[shades], np.eye(2, dtype=np.uint8)[turned]], 1)
+    names = ["shade=dark", "shade=grey", "shade=bright", "turned=no", "turned=yes"]
+    np.savez(base / "a.npz", x_train=images, attributes_train=ones, attribute_names=names)
+    options: dict[str, Any] = {"size": 16, "latent": 4, "width": 8, "encoder_width": 8, "d_width": 8, "batch_size": 8}
+    return icgan.avatars(Source([base / "a.npz"]), RANDOM, steps=steps, **options)
+
+
 TINY: dict[str, Callable[..., Objective]] = {
     "context_encoder:photos": tiny_context_encoder,
     "dcgan:fashion_mnist": tiny_dcgan,
@@ -245,6 +260,7 @@ TINY: dict[str, Callable[..., Objective]] = {
     "cdcgan:mnist": tiny_cdcgan,
     "brain_gan:mri": tiny_brain_gan,
     "gan:mnist": tiny_gan,
+    "icgan:avatars": tiny_icgan,
     "conv_ae:fashion_mnist": tiny_grey_ae,
     "conv_ae:flowers": tiny_conv_ae,
     "srgan:x4_mse": tiny_srgan,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,34 +23,67 @@ class AttributeClassifier(nn.Module):
     Args:
         channels: of the images.
         size: height and width, divisible by 8.
-        attributes: how many.
+        scores: logits of each attribute: 1 of what an image has or not, else one for each value.
     """
 
-    def __init__(self, channels: int, size: int, attributes: int) -> None:
+    def __init__(self, channels: int, size: int, scores: Sequence[int]) -> None:
         super().__init__()
+        self.scores = tuple(scores)
         self.layers = nn.Sequential(
             *(nn.Conv2d(channels, 32, 3, stride=2, padding=1), nn.BatchNorm2d(32), nn.ReLU()),
             *(nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.BatchNorm2d(64), nn.ReLU()),
             *(nn.Conv2d(64, 128, 3, stride=2, padding=1), nn.BatchNorm2d(128), nn.ReLU()),
             *(nn.Conv2d(128, 128, 3, padding=1), nn.BatchNorm2d(128), nn.ReLU()),
-            *(nn.Flatten(), nn.Dropout(0.3), nn.Linear(128 * (size // 8) ** 2, attributes)),
+            *(nn.Flatten(), nn.Dropout(0.3), nn.Linear(128 * (size // 8) ** 2, sum(scores))),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images ``(N, channels, size, size)`` in [-1, 1] to logits ``(N, attributes)``."""
+        """Images ``(N, channels, size, size)`` in [-1, 1] to logits ``(N, sum of scores)``, attribute by attribute."""
         logits: Tensor = self.layers(x)
         return logits
 
 
-def train_attribute_classifier(x: Tensor, attributes: Tensor, epochs: int = 5, seed: int = 0) -> AttributeClassifier:
-    """A classifier trained on images ``(N, C, S, S)`` in [-1, 1] and their attributes, 0 or 1, ``(N, A)``."""
+def attribute_loss(logits: Tensor, attributes: Tensor, scores: Sequence[int]) -> Tensor:
+    """Cross-entropy, averaged over attributes: a scalar.
+
+    Args:
+        logits: as :class:`AttributeClassifier` gives them.
+        attributes: the value of each, ``(N, A)``.
+        scores: logits of each attribute.
+    """
+    if set(scores) == {1}:
+        return F.binary_cross_entropy_with_logits(logits, attributes.float())
+    parts = zip(logits.split(list(scores), 1), attributes.unbind(1), strict=True)
+    losses = [
+        F.cross_entropy(part, wanted)
+        if part.shape[1] > 1
+        else F.binary_cross_entropy_with_logits(part[:, 0], wanted.to(part.dtype))
+        for part, wanted in parts
+    ]
+    return torch.stack(losses).mean()
+
+
+def likeliest(logits: Tensor, scores: Sequence[int]) -> Tensor:
+    """The value of each attribute that logits as in :func:`attribute_loss` say: int64 ``(N, A)``."""
+    parts = logits.split(list(scores), 1)
+    return torch.stack([part.argmax(1) if part.shape[1] > 1 else (part[:, 0] > 0).long() for part in parts], 1)
+
+
+def train_attribute_classifier(
+    x: Tensor, attributes: Tensor, scores: Sequence[int] = (), epochs: int = 5, seed: int = 0
+) -> AttributeClassifier:
+    """A classifier trained on images ``(N, C, S, S)`` in [-1, 1] and the values of their attributes, ``(N, A)``.
+
+    ``scores`` as for :class:`AttributeClassifier`; by default all values are 0 or 1.
+    """
     torch.manual_seed(seed)
-    network = AttributeClassifier(x.shape[1], x.shape[2], attributes.shape[1])
-    wanted = attributes.float()
+    scores = scores or [1] * attributes.shape[1]
+    network = AttributeClassifier(x.shape[1], x.shape[2], scores)
+    wanted = attributes.long()
     fit(
         network,
         x,
-        lambda logits, rows: F.binary_cross_entropy_with_logits(logits, wanted[rows]),
+        lambda logits, rows: attribute_loss(logits, wanted[rows], scores),
         lr=3e-3,
         batch_size=64,
         epochs=epochs,
@@ -59,15 +92,31 @@ def train_attribute_classifier(x: Tensor, attributes: Tensor, epochs: int = 5, s
 
 
 @torch.inference_mode()
-def attributes_seen(network: nn.Module, images: Tensor) -> Tensor:
-    """Which attributes images ``(N, C, S, S)`` in [-1, 1] have, rounded to 8 bits first: bool ``(N, A)``."""
-    return torch.cat([network(rounded(batch)) > 0 for batch in images.split(250)])
+def attributes_seen(network: AttributeClassifier, images: Tensor) -> Tensor:
+    """The values of the attributes of images ``(N, C, S, S)`` in [-1, 1], rounded to 8 bits first: int64 ``(N, A)``."""
+    return torch.cat([likeliest(network(rounded(batch)), network.scores) for batch in images.split(250)])
 
 
 def unrelated(attributes: Tensor) -> Tensor:
-    """Which attributes are independent of which in the data, 0 or 1, ``(N, A)``: bool ``(A, A)``."""
-    correlation = torch.corrcoef(attributes.T.float())
-    return correlation.abs() < RELATED
+    """Which attributes are independent of which in the data, numbers of values ``(N, A)``: bool ``(A, A)``.
+
+    That is by correlation, or, where some have several values, by :func:`cramers_v`.
+    """
+    if attributes.max() <= 1:
+        return torch.corrcoef(attributes.T.float()).abs() < RELATED
+    columns = attributes.long().unbind(1)
+    return torch.tensor([[cramers_v(a, b) < RELATED for b in columns] for a in columns])
+
+
+def cramers_v(a: Tensor, b: Tensor) -> float:
+    """How much two attributes depend on each other, int64 ``(N,)`` each: Cramer's V, from 0 to 1.
+
+    That of two attributes of two values each is the absolute value of their correlation.
+    """
+    first, second = F.one_hot(a).double(), F.one_hot(b).double()
+    expected = torch.outer(first.sum(0), second.sum(0)) / len(a)
+    square = (first.T @ second - expected).square() / expected.clamp(min=1e-9)
+    return float((square.sum() / len(a) / max(1, min(square.shape) - 1)).sqrt())
 
 
 def edit_metrics(
@@ -76,47 +125,60 @@ def edit_metrics(
     test: Tensor,
     test_attributes: Tensor,
     copies: Tensor,
-    edited: Callable[[int], Tensor],
+    edited: Callable[[int, Tensor], Tensor],
+    names: Mapping[str, Sequence[str]] | None = None,
     **row: Any,
 ) -> list[Metric]:
     """How often edits reach the attribute that they are to change, and how often the others stay.
 
     Args:
         train: images to train the classifier on, ``(N, C, S, S)`` in [-1, 1].
-        train_attributes: theirs, 0 or 1, ``(N, A)``.
+        train_attributes: theirs, 0 or 1 or numbers of their values, ``(N, A)``.
         test: images that are edited, in the same form.
         test_attributes: theirs.
         copies: what the model makes of them without a change.
-        edited: of the number of an attribute the images with it where it was not, and without it where it was.
+        edited: of the number of an attribute and its new value for each image, the images that have it.
+        names: of the attributes' values, by attribute; None for attributes that an image has or not.
         row: other facts of the rows.
     """
-    network = train_attribute_classifier(train, train_attributes)
-    before, others = test_attributes.bool(), unrelated(train_attributes)
-    reached, kept = [], []
-    for number in range(before.shape[1]):
-        after = attributes_seen(network, edited(number))
-        reached.append((after[:, number] != before[:, number]).float().mean())
-        kept.append((after == before)[:, others[number]].float().mean())
-    real, copy = (float((attributes_seen(network, x) == before).float().mean()) for x in (test, copies))
-    baselines = {"real": round(real, 4), "unedited": round(copy, 4)}
-    n = len(test) * before.shape[1]
+    values = [len(words) for words in names.values()] if names else [2] * train_attributes.shape[1]
+    network = train_attribute_classifier(train, train_attributes, values if names else ())
+    before, others = test_attributes.long(), unrelated(train_attributes)
+    reached, same = [], []
+    for number, n in enumerate(values):
+        # Where there are several other values, one image gets the first, the next image the second, and so on.
+        wanted = (before[:, number] + 1 + torch.arange(len(before)) % (n - 1)) % n
+        after = attributes_seen(network, edited(number, wanted))
+        reached.append((after[:, number] == wanted).float().mean())
+        same.append(after == before)
+    kept = [x[:, others[number]].float().mean() for number, x in enumerate(same)]
+    seen = {name: attributes_seen(network, x) == before for name, x in (("real", test), ("unedited", copies))}
+
+    def figure(metric: str, protocol: str, value: Tensor, attribute: int | None = None, beside: bool = True) -> Metric:
+        baselines = {key: x if attribute is None else x[:, attribute] for key, x in seen.items() if beside}
+        return Metric(
+            metric,
+            round(float(value), 4),
+            protocol=protocol,
+            n=len(test) if protocol.endswith("-worst") else len(test) * len(values),
+            baselines={key: round(float(x.float().mean()), 4) for key, x in baselines.items()},
+            settings={} if attribute is None else {"attribute": list(names or ())[attribute]},
+            **row,
+        )
+
+    reaches, keeps = torch.stack(reached), torch.stack(kept)
+    if names is None:
+        return [
+            figure("reached", "attribute-reached", reaches.mean(), beside=False),
+            figure("reached", "attribute-reached-worst", reaches.min(), beside=False),
+            figure("kept", "attributes-kept", keeps.mean()),
+        ]
+    stays = torch.stack([torch.stack(same)[others[:, j], :, j].float().mean() for j in range(len(values))])
     return [
-        Metric("reached", round(float(torch.stack(reached).mean()), 4), protocol="attribute-reached", n=n, **row),
-        Metric(
-            "reached",
-            round(float(torch.stack(reached).min()), 4),
-            protocol="attribute-reached-worst",
-            n=len(test),
-            **row,
-        ),
-        Metric(
-            "kept",
-            round(float(torch.stack(kept).mean()), 4),
-            protocol="attributes-kept",
-            n=n,
-            baselines=baselines,
-            **row,
-        ),
+        figure("reached", "value-reached", reaches.mean()),
+        figure("reached", "value-reached-worst", reaches.min(), int(reaches.argmin())),
+        figure("kept", "values-kept", keeps.mean()),
+        figure("kept", "values-kept-worst", stays.min(), int(stays.argmin())),
     ]
 
 

@@ -329,6 +329,39 @@ _PROTOCOLS = (
         hub="accuracy",
     ),
     Protocol(
+        "value-reached",
+        "attribute reached",
+        "higher",
+        f"Share of edits after which {_ATTRIBUTES} sees the value that was asked for: in each image each attribute is "
+        "given another of its values, all of these equally often; the shares of the attributes are averaged.",
+        hub="accuracy",
+    ),
+    Protocol(
+        "value-reached-worst",
+        "attribute reached, worst attribute",
+        "higher",
+        f"Share of edits after which {_ATTRIBUTES} sees the value that was asked for, of the attribute with the lowest "
+        "share.",
+        hub="accuracy",
+    ),
+    Protocol(
+        "values-kept",
+        "other attributes kept",
+        "higher",
+        f"Share of the attributes that have the same value after an edit of another one, as {_ATTRIBUTES} sees it; "
+        "those that depend on the edited one in the training split (Cramer's V of 0.1 or more) are not counted. Some "
+        "that an edit hides, such as eyes behind sunglasses, are counted.",
+        hub="accuracy",
+    ),
+    Protocol(
+        "values-kept-worst",
+        "other attributes kept, worst attribute",
+        "higher",
+        f"Share of edits of other attributes after which one has the same value, as {_ATTRIBUTES} sees it, of the "
+        "attribute with the lowest share.",
+        hub="accuracy",
+    ),
+    Protocol(
         "attribute-shares",
         "shares of attributes, difference",
         "lower",

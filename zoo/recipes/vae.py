@@ -189,8 +189,8 @@ def _edits(model: VAE, train: ImageSet, test: ImageSet, n: int, row: Mapping[str
     attributes, images = test.attributes[:n], to_float(test.x[:n])
     codes = model.encode(images)
 
-    def edited(number: int) -> Tensor:
-        amounts = 1 - 2 * attributes[:, number : number + 1].float()
+    def edited(number: int, wanted: Tensor) -> Tensor:
+        amounts = 2 * wanted[:, None].float() - 1
         return model.decode(codes + amounts * model.directions[number])
 
     return edit_metrics(to_float(train.x), train.attributes, images, attributes, model.decode(codes), edited, **row)

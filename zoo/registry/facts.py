@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,19 @@ class Condition:
             ]
             raise InputError(f"{self.name} must be {word} {' '.join(bounds)}, not {value!r}.")
         return number
+
+
+def with_choices(conditions: Sequence[Condition], choices: Mapping[str, Sequence[str | int]]) -> tuple[Condition, ...]:
+    """Conditions of a model that was trained on other data: those with choices are the ones that the data have.
+
+    Args:
+        conditions: of the model as it is registered.
+        choices: of the data, by name; with none, all conditions stay as they are.
+    """
+    known = {c.name: c for c in conditions if c.kind != "choice" or c.name in choices or not choices}
+    named = {name: known.get(name, Condition(name, "choice")) for name in choices}
+    chosen = {name: replace(c, choices=tuple(choices[name])) for name, c in named.items()}
+    return tuple((known | chosen).values())
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 from zoo.errors import InputError, RegistryError, UnknownNameError, VerbError, near
 from zoo.files import is_file
 from zoo.registry.discovery import own_registry, read_folder, sources
-from zoo.registry.facts import VERBS, Entry
+from zoo.registry.facts import VERBS, Entry, with_choices
 from zoo.registry.licenses import commercial
 from zoo.registry.schema import OF_MODEL, checkpoint, parse, read
 from zoo.registry.values import Facts, bounded, each_once, printable
@@ -268,6 +268,10 @@ def from_config(text: str, where: str) -> Entry:
     facts = Facts(bounded(raw, where), where)
     model = info(facts.get("model", str))
     shared = {key: getattr(model, key) for key in OF_MODEL}
+    if isinstance(choices := facts.raw.get("choices"), dict) and all(
+        isinstance(name, str) and name.isidentifier() and isinstance(values, list) for name, values in choices.items()
+    ):
+        shared["conditions"] = with_choices(model.conditions, choices)
     facts.raw.setdefault("license", "unknown")
     return checkpoint(facts.get("checkpoint", str, "local"), facts.raw, where, shared)
 

@@ -31,7 +31,7 @@ from zoo.files import atomic_write
 from zoo.media.image_encode import check_output, write
 from zoo.media.images import Images
 from zoo.networks import halved
-from zoo.registry.facts import Entry, Format, Metric
+from zoo.registry.facts import Entry, Format, Metric, with_choices
 from zoo.registry.schema import to_config
 from zoo.training.monitors import Alarm, check
 from zoo.training.objective import Objective
@@ -390,9 +390,7 @@ class Run:
             entry,
             checkpoint="trained",
             config=self.objective.config,
-            conditions=tuple(
-                replace(c, choices=tuple(self.objective.choices.get(c.name, c.choices))) for c in entry.conditions
-            ),
+            conditions=with_choices(entry.conditions, self.objective.choices),
             input=_like(entry.input, x, 1) if entry.input and x is not None else None,
             output=_like(entry.output, y, y.shape[-1] // x.shape[-1] if x is not None else 1),
             license="unknown",
