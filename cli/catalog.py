@@ -18,6 +18,7 @@ from zoo.errors import InputError, WeightsError, ZooError, near
 from zoo.files import is_file
 from zoo.metrics import wording
 from zoo.registry.cards import row_of
+from zoo.registry.datasets import caution
 from zoo.registry.facts import VERBS, Entry, Format
 from zoo.registry.index import registry, search
 from zoo.registry.licenses import commercial, terms
@@ -127,6 +128,7 @@ def info_(name: str, speed: bool, json_: bool) -> None:
         "sha256": entry.sha256,
         "Verified": "" if entry.verified else "no: the maintainers have never loaded this file",
         "Data": f"{entry.data.name} ({entry.data.license}), {entry.data.source}" if entry.data else "",
+        "Caution": caution(entry.data),
         "From": _origin(entry),
         "Recipe": entry.recipe,
         "Builder": f"{entry.builder}({', '.join(f'{k}={v}' for k, v in entry.config.items())})",

@@ -16,6 +16,7 @@ from zoo.data.masks import brush_strokes, central_square
 from zoo.interop.layouts.table import LAYOUTS
 from zoo.metrics import wording
 from zoo.metrics.protocols import BASELINES
+from zoo.registry.datasets import caution
 from zoo.registry.facts import Condition, Entry, Metric
 from zoo.registry.index import registry
 from zoo.tasks.anomaly import overlay, score
@@ -32,7 +33,10 @@ def draw(entry: Entry) -> None:
     sheets = []
     if "generate" in entry.verbs:
         choice = _choice(entry)
-        if choice:  # a column for each
+        if choice and len(choice.choices) < 8:  # a row for each
+            values = {choice.name: [value for value in choice.choices for _ in range(16)]}
+            sheets.append(model.generate(16 * len(choice.choices), seed=0, **values).grid(columns=16))
+        elif choice:  # a column for each
             values = {choice.name: list(choice.choices) * 8}
             samples = model.generate(8 * len(choice.choices), seed=0, **values)
             sheets.append(samples.grid(columns=len(choice.choices)))
@@ -160,7 +164,8 @@ def caption(entry: Entry) -> str:
     """What the sheet shows."""
     shown = []
     if (choice := _choice(entry)) and "generate" in entry.verbs:
-        shown.append(f"eight samples of seed 0 for each {choice.name}, in columns")
+        many, across = ("sixteen", "rows") if len(choice.choices) < 8 else ("eight", "columns")
+        shown.append(f"{many} samples of seed 0 for each {choice.name}, in {across}")
     elif "generate" in entry.verbs:
         shown.append(f'`zoo.load("{entry.name}").generate({_samples(entry)}, seed=0)`')
     if "reconstruct" in entry.verbs:
@@ -196,6 +201,7 @@ def page(entries: list[Entry]) -> str:
         parts += [
             f"## {entry.name}\n",
             f"{entry.summary} [Paper]({entry.paper}).\n",
+            *([f"**{warning}**\n"] if (warning := caution(entry.data)) else []),
             f"![Samples of {entry.name}](gallery/{entry.name}.png)\n",
             f"Not chosen: {caption(entry)}.\n",
             *walk(entry),

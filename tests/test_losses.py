@@ -182,6 +182,15 @@ def test_a_projected_discriminator_sees_the_whole_image_at_each_depth() -> None:
     assert all(torch.equal(value, d.get_buffer(name)) for name, value in fixed.items()), "what mixes does not learn"
 
 
+def test_a_projected_discriminator_scores_the_class_that_is_named() -> None:
+    torch.manual_seed(0)
+    d = ProjectedDiscriminator(Features("random"), 16, 4, seen=32, channels=1, classes=3).eval()
+    x = torch.rand(3, 1, 16, 16)
+    zeros, kinds = (d(x, label) for label in (torch.zeros(3, dtype=torch.long), torch.arange(3)))
+    assert torch.allclose(zeros[0], kinds[0], atol=1e-6)
+    assert (zeros[1:] != kinds[1:]).all(), "at every depth, and by the pixels"
+
+
 def test_checkerboards_have_energy() -> None:
     """A checkerboard is, whatever lies under it; a ramp of colours, noise and a shade are not, or hardly."""
     torch.manual_seed(0)

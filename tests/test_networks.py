@@ -14,6 +14,7 @@ from test_importing import PARITY, reference_state
 from zoo.errors import InputError
 from zoo.model import Model
 from zoo.models.blocks import timm_encoder
+from zoo.models.brain_gan import BrainGAN, ConditionalNorm
 from zoo.models.cdcgan import CDCGAN
 from zoo.models.cyclegan import CycleGAN
 from zoo.models.esrgan import ESRGAN
@@ -201,6 +202,23 @@ def test_cdcgan_takes_a_class_or_chooses_one() -> None:
         chosen = (torch.special.ndtr(z[:, 0]) * 10).long()
         assert torch.equal(network.decode(z[:4]), network.decode(z[:4], chosen[:4]))
     assert torch.bincount(chosen, minlength=10).min() > 150, "each class as often"
+
+
+def test_brain_gan_takes_a_class_or_chooses_one() -> None:
+    torch.manual_seed(0)
+    network = BrainGAN(classes=4, channels=1, latent=8, widths=(8, 6, 4)).eval()
+    z = torch.randn(4, 8)
+    for norm in network.modules():
+        if isinstance(norm, ConditionalNorm):
+            torch.nn.init.normal_(norm.style.weight)
+    with torch.inference_mode():
+        images = network.decode(z, torch.full((4,), 2))
+        assert images.shape == (4, 1, 16, 16) and images.abs().max() <= 1
+        assert not torch.equal(images, network.decode(z, torch.full((4,), 1)))
+        chosen = (torch.special.ndtr(z[:, 0]) * 4).long()
+        assert torch.equal(network.decode(z), network.decode(z, chosen))
+    with pytest.raises(ValueError, match="widths must have a number of channels for each level"):
+        BrainGAN(widths=())
 
 
 class Sketch(Model):

@@ -31,7 +31,7 @@ from zoo.errors import InputError, RegistryError, UnknownNameError, WeightsError
 from zoo.networks import build
 from zoo.registry import discovery, index
 from zoo.registry.cards import Card, merged
-from zoo.registry.datasets import datasets
+from zoo.registry.datasets import caution, datasets
 from zoo.registry.facts import Entry, Metric
 from zoo.registry.index import from_config, info, list_models, registry
 from zoo.registry.schema import parse, read, to_config
@@ -233,6 +233,8 @@ def test_every_checkpoint_has_a_summary_and_an_example_of_its_own() -> None:
 def test_data_sets_stand_once_and_the_registry_names_them() -> None:
     for dataset in datasets().values():
         assert dataset.source.startswith("https://") and dataset.get
+    assert caution(info("brain-gan").data).startswith("Not for clinical use.")
+    assert not caution(info("dcgan").data) and not caution(None)
     data = info("dcgan").data
     assert data is not None
     assert data.id == "fashion-mnist"

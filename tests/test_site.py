@@ -76,6 +76,12 @@ def test_limits_name_what_is_better() -> None:
     assert "Others are better" not in pages.publish.limits(entry)
 
 
+def test_limits_begin_with_what_is_dangerous() -> None:
+    (entry,) = (entry for entry in ENTRIES if entry.name == "brain-gan.mri")
+    assert pages.publish.limits(entry).startswith("Not for clinical use.")
+    assert "**Not for clinical use." in (TOP / "docs" / "models.md").read_text("utf-8")
+
+
 def test_the_guide_has_a_section_for_each_task() -> None:
     text = (TOP / "docs" / "guide.md").read_text("utf-8")
     headings = {line.lower().replace(" ", "-") for line in re.findall(r"^##+ (.*)$", text, re.MULTILINE)}

@@ -30,6 +30,7 @@ from zoo.models.dcgan import DCGAN
 from zoo.recipes import (
     anomaly_ae,
     audio_ae,
+    brain_gan,
     cdcgan,
     context_encoder,
     conv_ae,
@@ -103,6 +104,15 @@ def tiny_cdcgan(base: Path, steps: int = 12) -> Objective:
     options: dict[str, Any] = {"size": 16, "width": 8, "d_width": 8, "latent": 8, "batch_size": 8, "steps": steps}
     objective = cdcgan.mnist(Source([base / "kinds"]), RANDOM, **options)
     objective.n_samples = 64
+    return objective
+
+
+def tiny_brain_gan(base: Path, steps: int = 12) -> Objective:
+    for name, bright in (("one", 0), ("two", 50)):
+        folder(base / "kinds" / name, 16, bright=bright)
+    options: dict[str, Any] = {"size": 16, "width": 4, "d_width": 4, "seen": 32, "latent": 8, "batch_size": 8}
+    objective = brain_gan.mri(Source([base / "kinds"]), RANDOM, steps=steps, **options)
+    objective.n_samples = objective.batchnorm_samples = 64
     return objective
 
 
@@ -248,6 +258,7 @@ TINY: dict[str, Callable[..., Objective]] = {
     "dcgan:fashion_mnist": tiny_dcgan,
     "dcgan:flowers": tiny_flowers,
     "cdcgan:mnist": tiny_cdcgan,
+    "brain_gan:mri": tiny_brain_gan,
     "gan:mnist": tiny_gan,
     "icgan:avatars": tiny_icgan,
     "conv_ae:fashion_mnist": tiny_grey_ae,

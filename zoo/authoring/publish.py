@@ -14,7 +14,7 @@ import yaml
 from zoo.errors import InputError, WeightsError
 from zoo.metrics import wording
 from zoo.metrics.protocols import protocol
-from zoo.registry.datasets import datasets
+from zoo.registry.datasets import caution, datasets
 from zoo.registry.facts import Entry, Metric
 from zoo.registry.index import code_of, registry
 from zoo.registry.licenses import commercial, terms
@@ -221,6 +221,8 @@ def limits(entry: Entry) -> str:
         f"For research, teaching and comparison, {at}. It knows what its data show and nothing else, and repeats "
         f"what is lopsided in them; what it makes is not evidence of anything.{unknown}{allowed}"
     )
+    if warning := caution(entry.data):
+        text = f"{warning}\n\n{text}"
     behind = []
     for rows in wording.by_protocol(entry.metrics):
         others = dict.fromkeys(name for row in rows for name in wording.ahead(row))

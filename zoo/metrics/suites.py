@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.metrics.baselines import gaussian_samples
 from zoo.metrics.classifier import accuracy, classify, train_classifier
@@ -113,6 +113,28 @@ def class_shares(
         for name, share, in_data in zip(classes, shares, real, strict=True)
     )
     return [rarest, *each]
+
+
+def class_accuracies(
+    samples: Tensor, asked: Tensor, classifier: nn.Module, test: tuple[Tensor, Tensor], **row: Any
+) -> list[Metric]:
+    """How many of a generator's samples are of the class that was asked for, of all and of the worst class.
+
+    Args:
+        samples: ``(N, C, H, W)`` in [-1, 1].
+        asked: their classes ``(N,)``.
+        classifier: one that learnt from the training split.
+        test: real images in the same form and their classes, which it did not see.
+        row: other facts of the rows, such as ``split``.
+    """
+    agrees = (classify(classifier, rounded(samples)) == asked).float()
+    worst = min(float(agrees[asked == one].mean()) for one in asked.unique())
+    metric, both = "class-accuracy", {"real": round(accuracy(classifier, *test), 3)}
+    facts: dict[str, Any] = {"n": len(samples), **row}
+    return [
+        Metric(metric, round(float(agrees.mean()), 4), protocol=metric, baselines=both, **facts),
+        Metric(f"{metric}-worst", round(worst, 4), protocol=f"{metric}-worst", **facts),
+    ]
 
 
 def _some(images: Tensor, n: int) -> Tensor:

@@ -13,6 +13,19 @@ from torch import Tensor
 from zoo.models.dcgan import DCGAN
 
 
+def with_class(z: Tensor, label: Tensor | None, classes: int) -> Tensor:
+    """Latents ``(N, latent)`` with the class of each beside them, a vector with a one in its place.
+
+    Args:
+        z: latents, standard normal.
+        label: classes ``(N,)``; None for those that the first number of each latent chooses, each equally often.
+        classes: how many there are.
+    """
+    if label is None:
+        label = (torch.special.ndtr(z[:, 0].float()) * classes).long().clamp(max=classes - 1)
+    return torch.cat([z, F.one_hot(label, classes).to(z.dtype)], 1)
+
+
 class CDCGAN(DCGAN):
     """A :class:`~zoo.models.dcgan.DCGAN` whose latent has the class beside it, as in section 3.2 of the paper.
 
@@ -39,6 +52,4 @@ class CDCGAN(DCGAN):
 
     def of_class(self, z: Tensor, label: Tensor | None) -> Tensor:
         """What :meth:`decode` does, whatever it calls the class."""
-        if label is None:
-            label = (torch.special.ndtr(z[:, 0].float()) * self.classes).long().clamp(max=self.classes - 1)
-        return super().decode(torch.cat([z, F.one_hot(label, self.classes).to(z.dtype)], 1))
+        return super().decode(with_class(z, label, self.classes))

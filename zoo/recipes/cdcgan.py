@@ -16,10 +16,9 @@ from torch.optim import Adam
 from zoo.data.batch import ArrayBatches, to_float
 from zoo.data.source import Source
 from zoo.errors import InputError
-from zoo.metrics.classifier import accuracy, classify, train_classifier
+from zoo.metrics.classifier import train_classifier
 from zoo.metrics.features import Features
-from zoo.metrics.fidelity import rounded
-from zoo.metrics.suites import sample_distances
+from zoo.metrics.suites import class_accuracies, sample_distances
 from zoo.model import Generator
 from zoo.models.cdcgan import CDCGAN
 from zoo.registry.facts import Metric
@@ -78,18 +77,13 @@ def evaluate(model: Generator, data: Source, features: Sequence[Features]) -> li
             "data of the same classes."
         )
     classifier = train_classifier(to_float(train.x), train.labels)
-    right = accuracy(classifier, to_float(test.x), test.labels)
     n = 10_000
     asked = torch.arange(n) % len(kinds)
     samples = model.generate(n, seed=0, digit=[kinds[i] for i in asked.tolist()]).tensor * 2 - 1
-    agrees = (classify(classifier, rounded(samples)) == asked).float()
-    worst = min(float(agrees[asked == digit].mean()) for digit in range(len(kinds)))
     row: dict[str, Any] = {"split": data.called("test"), "seed": 0}
-    metric, both = "class-accuracy", {"real": round(right, 3)}
     drawn = model.generate(min(n, len(test.x), len(train.x)), seed=0).tensor * 2 - 1  # of classes as the noise has them
     return [
-        Metric(metric, round(float(agrees.mean()), 4), protocol=metric, n=n, baselines=both, **row),
-        Metric(f"{metric}-worst", round(worst, 4), protocol=f"{metric}-worst", n=n, **row),
+        *class_accuracies(samples, asked, classifier, (to_float(test.x), test.labels), **row),
         *sample_distances(drawn, to_float(train.x), to_float(test.x), features, **row),
         *(compared(model, train, test).rows(**row) if row["split"] == "test" else ()),
     ]

@@ -51,6 +51,12 @@ _KNOWN = {
             "research only; the authors welcome use and ask to cite Huang et al. 2020, Surface defect saliency of "
             "magnetic tile",
         ),
+        Terms(
+            "LicenseRef-brain-mri-research",
+            False,
+            "research only: the copy trained on states no licence; Kaggle has the collection as CC0, from somebody "
+            "who put it together out of other people's data",
+        ),
         Terms("unknown", False, "nobody has stated what is allowed: ask the authors before you do more than research"),
     )
 }

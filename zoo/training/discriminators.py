@@ -160,36 +160,42 @@ class ProjectedDiscriminator(nn.Module):
         size: height and width of the images.
         width: of the first maps of the learnt convolutions.
         seen: the images are enlarged to this before the network sees them.
+        channels: 1 for grey, 3 for RGB.
+        classes: of conditional samples, of which each score has a projection as in :class:`Discriminator`. 0 for none.
     """
 
-    def __init__(self, features: Features, size: int, width: int = 64, seen: int = 96) -> None:
+    def __init__(
+        self, features: Features, size: int, width: int = 64, seen: int = 96, channels: int = 3, classes: int = 0
+    ) -> None:
         super().__init__()
         self.outside, self.seen = [features], seen  # in a list: no part of what is trained and saved
-        self.pixels = Discriminator(size, 3, max(1, width // 4), halvings=(size - 1).bit_length() - 2)
+        halvings = (size - 1).bit_length() - 2
+        self.pixels = Discriminator(size, channels, max(1, width // 4), halvings=halvings, classes=classes)
         maps = features.maps(torch.zeros(1, 3, seen, seen))[1:]  # the first holds little more than the pixels
         for i, x in enumerate(maps):
             self.register_buffer(f"mix_{i}", torch.randn(width, x.shape[1], 1, 1) * x.shape[1] ** -0.5)
-        self.heads = nn.ModuleList(self._head(width, x.shape[2]) for x in maps)
+        self.heads = nn.ModuleList(self._head(width, x.shape[2], 1 + classes) for x in maps)
 
     @staticmethod
-    def _head(width: int, side: int) -> nn.Sequential:
+    def _head(width: int, side: int, scores: int) -> nn.Sequential:
         layers: list[nn.Module] = []
         c_in, c_out = width, width
         while side > 4:
             layers += [spectral_norm(nn.Conv2d(c_in, c_out, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
             c_in, c_out, side = c_out, min(2 * c_out, 4 * width), side // 2
         layers += [spectral_norm(nn.Conv2d(c_in, c_out, 3, padding=1)), nn.LeakyReLU(0.2)]
-        return nn.Sequential(*layers, spectral_norm(nn.Conv2d(c_out, 1, side)), nn.Flatten())
+        return nn.Sequential(*layers, spectral_norm(nn.Conv2d(c_out, scores, side)), nn.Flatten())
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Images ``(N, 3, size, size)`` in [-1, 1] to scores ``(N, depths + 1)``."""
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        """Images ``(N, channels, size, size)`` in [-1, 1], and classes ``(N,)``, to scores ``(N, depths + 1)``."""
         maps = self.outside[0].maps(F.interpolate(x, (self.seen, self.seen), mode="bilinear"))[1:]
-        scores = [self.pixels(x)[:, None]]
+        scores = [self.pixels(x, label)[:, None]]
         below: Tensor | None = None
         for i in reversed(range(len(maps))):
             mixed = F.conv2d(maps[i], self.get_buffer(f"mix_{i}"))
             below = mixed if below is None else mixed + F.interpolate(below, mixed.shape[2:])
-            scores.append(self.heads[i](below))
+            score, *of_classes = self.heads[i](below).split(1, 1)
+            scores.append(score if label is None else score + torch.cat(of_classes, 1).gather(1, label[:, None]))
         return torch.cat(scores, 1)
 
 

@@ -21,7 +21,6 @@ from zoo.training.objective import Objective, TrainableNetwork, optimizer_step, 
 from zoo.training.runtime import Runtime
 
 REFERENCE = 5_000  # data that samples are compared with
-BATCHNORM_SAMPLES = 10_000  # samples that the statistics of batch norm are computed from
 CHUNK = 250
 
 
@@ -49,6 +48,7 @@ class Generation(Objective):
             networks without classes.
         classes: names of the data's classes.
         n_samples: how many are measured.
+        batchnorm_samples: how many the statistics of batch norm are computed from.
         options: as for :class:`~zoo.training.objective.Objective`.
 
     Raises:
@@ -73,6 +73,7 @@ class Generation(Objective):
         condition: str = "",
         classes: Sequence[str] = (),
         n_samples: int = 2_500,
+        batchnorm_samples: int = 10_000,
         **options: Any,
     ) -> None:
         super().__init__(config, {"g": g, "d": d}, ["g"], [data], **options)
@@ -82,7 +83,7 @@ class Generation(Objective):
         self.adversary = Adversary(d, loss, augment=augment, r1=r1, gradient_penalty=gradient_penalty)
         self.checkerboard_weight, self.final_steps = checkerboard_weight, final_steps
         self.d_steps, self.condition = d_steps, condition
-        self.n_samples, self.batchnorm_samples = n_samples, BATCHNORM_SAMPLES
+        self.n_samples, self.batchnorm_samples = n_samples, batchnorm_samples
         self.choices = {condition: classes} if condition else {}
         self.features = features
         self.protocol = (
