@@ -307,6 +307,15 @@ def test_listing_reads_no_card(zoo_command: Callable[..., Result], monkeypatch: 
         assert done.exit_code == 0, done.output
 
 
+def test_a_config_has_the_attributes_that_a_network_was_trained_on() -> None:
+    raw = json.loads(to_config(info("icgan.avatars")))
+    raw["choices"] = {"mouth": ["smile", "none"], "hat": ["none", "cap"]}
+    entry = from_config(json.dumps(raw), "config.json")
+    assert {c.name: c.choices for c in entry.conditions} == {"mouth": ("smile", "none"), "hat": ("none", "cap")}
+    assert entry.conditions[0].help == next(c.help for c in info("icgan").conditions if c.name == "mouth")
+    assert from_config(to_config(entry), "config.json") == entry
+
+
 def test_a_config_with_figures_in_words_is_read() -> None:
     """As those of versions before there were cards."""
     raw = json.loads(to_config(info("conv-ae.fashion-mnist")))

@@ -53,7 +53,7 @@ def avatars(
 ) -> Editing:
     """64 px, a code of 32 numbers beside the attributes that the data name; 500 images are held out.
 
-    D sees edits, through the feature extractor, from ``adversarial_begin`` of the steps on. 45 minutes on one core of a
+    D sees edits, through the feature extractor, from ``adversarial_begin`` of the steps on. 43 minutes on one core of a
     CPU with AVX-512.
     """
     images = data.images(size, channels, least=2 * batch_size)
