@@ -37,6 +37,7 @@ from zoo.recipes import (
     dcgan,
     denoise_ae,
     gan,
+    logan,
     molgan,
     pix2pix,
     progan,
@@ -101,6 +102,14 @@ def tiny_cdcgan(base: Path, steps: int = 12) -> Objective:
         folder(base / "kinds" / name, 16, bright=bright)
     options: dict[str, Any] = {"size": 16, "width": 8, "d_width": 8, "latent": 8, "batch_size": 8, "steps": steps}
     objective = cdcgan.mnist(Source([base / "kinds"]), RANDOM, **options)
+    objective.n_samples = 64
+    return objective
+
+
+def tiny_logan(base: Path, steps: int = 12) -> Objective:
+    data = Source([folder(base / "many", 24, bright=150), folder(base / "one", 24, bright=150)])
+    options: dict[str, Any] = {"size": 16, "width": 8, "d_width": 8, "latent": 8, "batch_size": 8, "steps": steps}
+    objective = logan.logos(data, RANDOM, **options)
     objective.n_samples = 64
     return objective
 
@@ -234,6 +243,7 @@ TINY: dict[str, Callable[..., Objective]] = {
     "dcgan:flowers": tiny_flowers,
     "cdcgan:mnist": tiny_cdcgan,
     "gan:mnist": tiny_gan,
+    "logan:logos": tiny_logan,
     "conv_ae:fashion_mnist": tiny_grey_ae,
     "conv_ae:flowers": tiny_conv_ae,
     "srgan:x4_mse": tiny_srgan,
