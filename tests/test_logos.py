@@ -78,7 +78,9 @@ def test_the_main_colour_is_beside_the_background(image: torch.Tensor, name: str
 
 
 def test_edges_have_no_vote_and_one_shade_has_no_colour() -> None:
-    blurred = torch.nn.functional.avg_pool2d(picture(WHITE, (BLACK, 4), (WHITE, 4), (BLACK, 4)), 3, 1, 1, count_include_pad=False)
+    blurred = torch.nn.functional.avg_pool2d(
+        picture(WHITE, (BLACK, 4), (WHITE, 4), (BLACK, 4)), 3, 1, 1, count_include_pad=False
+    )
     assert COLORS[int(main_colors(blurred))] == "black"
     assert int(main_colors(picture(RED))) == NONE
 

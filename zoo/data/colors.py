@@ -62,6 +62,10 @@ def main_colors(images: Tensor) -> Tensor:
     Returns:
         Indices ``(N,)`` into :data:`COLORS`; -1 where nothing differs from the background.
     """
+    return torch.cat([_main_colors(some) for some in images.split(250)])
+
+
+def _main_colors(images: Tensor) -> Tensor:
     border = torch.cat([images[:, :, [0, -1]].flatten(2), images[:, :, :, [0, -1]].flatten(2)], 2)
     contrast = (images - border.median(2).values[:, :, None, None]).abs().amax(1)
     around = F.max_pool2d(contrast, 3, stride=1, padding=1)

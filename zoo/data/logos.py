@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zoo.data.batch import ArrayBatches, Batch
+from zoo.data.batch import ArrayBatches, Batch, to_float
 from zoo.data.colors import COLORS, CONTRAST, color_names, main_colors
 from zoo.errors import InputError
 
@@ -33,15 +33,15 @@ class Logos(ArrayBatches):
     Args:
         logos: in many colours on white, uint8 ``(N, 3, S, S)``.
         drawings: in one colour each on white, in the same form.
-        n: how many pictures stay, and what an epoch is.
-        seed: of those.
+        n: how many pictures stay.
+        seed: of these.
 
     Raises:
         InputError: where no drawing shows.
     """
 
     def __init__(self, logos: Tensor, drawings: Tensor, n: int = 5_000, seed: int = 0) -> None:
-        names = torch.cat([main_colors(some.float() / 255) for some in logos.split(500)])
+        names = main_colors(logos.float() / 255)
         self.logos = [logos[names == i] for i in range(len(COLORS))]
         contrast = 255 - drawings.amin(1)  # of 8 bits
         strongest, where = contrast.flatten(1).max(1)
@@ -62,10 +62,11 @@ class Logos(ArrayBatches):
     def batch(self, step: int, size: int, rank: int = 0, world: int = 1) -> Batch:
         rng = torch.Generator().manual_seed(step)
         labels = (torch.arange(size) + step * size) % len(COLORS)
-        return {role: _plain(x[rank::world]) for role, x in self.compose(labels, rng).items()}
+        made = self.compose(labels, rng)
+        return {"target": to_float(made["target"][rank::world]), "label": labels[rank::world]}
 
     def compose(self, labels: Tensor, rng: torch.Generator) -> Batch:
-        """Logos of given colours ``(N,)``: ``target``, uint8 ``(N, 3, S, S)``, and ``label``."""
+        """Logos of given colours ``(N,)``: ``target``, uint8 ``(N, 3, S, S)``, and ``label``, which is as given."""
         n, size = len(labels), self.shapes.shape[-1]
         shape = self._some(self.shapes, n, rng).float() / 255
         color, white = self._colors(labels, rng)[:, :, None, None], (labels == WHITE)[:, None, None, None]
@@ -90,10 +91,6 @@ class Logos(ArrayBatches):
     @staticmethod
     def _some(x: Tensor, n: int, rng: torch.Generator) -> Tensor:
         return x[torch.randint(len(x), (n,), generator=rng)]
-
-
-def _plain(x: Tensor) -> Tensor:
-    return x.float() / 127.5 - 1 if x.dtype == torch.uint8 else x
 
 
 def _plates(n: int, size: int, rng: torch.Generator) -> Tensor:
