@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from test_evaluation import untrained, values
-from test_training import RANDOM
+from test_training import RANDOM, tiny_logan
 
 from zoo.data.colors import COLORS, NONE, color_names, main_colors
 from zoo.data.logos import BASIC, Logos
@@ -18,6 +18,8 @@ from zoo.errors import InputError
 from zoo.models.logan import LoGAN
 from zoo.recipes import logan
 from zoo.registry.facts import Condition
+from zoo.training.coloring import Coloring
+from zoo.training.runtime import Runtime
 
 
 def picture(ground: tuple[float, ...], *shapes: tuple[tuple[float, ...], int]) -> torch.Tensor:
@@ -110,6 +112,36 @@ def test_steps_compose_pictures_of_their_own() -> None:
     assert first["target"].amin() >= -1 and first["target"].amax() <= 1
     assert sorted(first["label"].tolist()) == list(range(12))
     assert torch.equal(data.batch(3, 12, rank=1, world=2)["target"], first["target"][1::2])
+
+
+def test_pictures_in_the_colour_that_was_asked_for() -> None:
+    """Whatever colour they had, edges and white ones, too; what had it stays as it was."""
+    data = Logos(drawings(6, 32), drawings(24, 32), n=12)
+    labels = torch.arange(12)
+    blurred = torch.nn.functional.interpolate(picture(WHITE, (BLUE, 9), (RED, 9)), scale_factor=2.0, mode="bilinear")
+    recolored = data.recolored(blurred.repeat(12, 1, 1, 1) * 2 - 1, labels)
+    assert main_colors((recolored + 1) / 2).tolist() == labels.tolist()
+    red = picture(WHITE, (RED, 9)) * 2 - 1
+    assert torch.allclose(data.recolored(red, torch.tensor([COLORS.index("red")])), red, atol=1e-5)
+
+
+def test_in_the_last_steps_d_rests_and_colours_come_right(tmp_path: Path) -> None:
+    objective = tiny_logan(tmp_path, steps=12)
+    assert isinstance(objective, Coloring)
+    objective.abridge()
+    objective.start(Runtime("fp32", "cpu"))
+    g, d, average = *(objective.networks[name].network for name in "gd"), objective.averages["g"].network
+    assert "loss_d" in objective.step(5)
+    with torch.no_grad():
+        for x in average.parameters():
+            x.zero_()
+    before = [x.clone() for x in d.parameters()]
+    assert objective.step(6).keys() == {"loss_color"}
+    assert all(torch.equal(x, y) for x, y in zip(before, d.parameters(), strict=True))
+    assert max(float(x.abs().max()) for x in g.parameters()) < 0.01, "G goes on from the average"
+    metrics = objective.measure()
+    assert metrics["metric"] > metrics["wrong_color"] > 0
+    assert objective.state()["teacher"].keys() == g.state_dict().keys()
 
 
 def test_drawings_that_do_not_show() -> None:

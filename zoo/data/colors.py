@@ -65,9 +65,14 @@ def main_colors(images: Tensor) -> Tensor:
     return torch.cat([_main_colors(some) for some in images.split(250)])
 
 
-def _main_colors(images: Tensor) -> Tensor:
+def background(images: Tensor) -> Tensor:
+    """The median of the border of each picture ``(N, 3, H, W)``, as ``(N, 3, 1, 1)``."""
     border = torch.cat([images[:, :, [0, -1]].flatten(2), images[:, :, :, [0, -1]].flatten(2)], 2)
-    contrast = (images - border.median(2).values[:, :, None, None]).abs().amax(1)
+    return border.median(2).values[:, :, None, None]
+
+
+def _main_colors(images: Tensor) -> Tensor:
+    contrast = (images - background(images)).abs().amax(1)
     around = F.max_pool2d(contrast, 3, stride=1, padding=1)
     shown = (contrast >= CONTRAST) & (contrast >= COVERED * around)
     names = color_names(images.movedim(1, -1))

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.data.batch import ArrayBatches, Batch, to_float
-from zoo.data.colors import COLORS, CONTRAST, color_names, main_colors
+from zoo.data.colors import COLORS, CONTRAST, background, color_names, main_colors
 from zoo.errors import InputError
 
 # One colour of each name, so that there is one where no drawing has it; the other colours are those of the drawings.
@@ -18,6 +18,8 @@ BASIC = (
 COMPLETE = 0.4  # largest share of logos as they are among those of a colour
 RARE = 200  # logos of a colour for half of that share and more: few would be learnt by heart
 PLATES = 0.25  # share of drawings that are white on a plate of the colour
+NEAR = 24  # colours of a name that a pixel can go to
+EDGE = 2  # pixels at the border that belong to the ground of a white logo
 WHITE = COLORS.index("white")
 
 
@@ -53,6 +55,7 @@ class Logos(ArrayBatches):
         palette = torch.cat([torch.tensor(BASIC, dtype=torch.uint8), colors]).float() / 255
         named = color_names(palette)
         self.palettes = [palette[named == i] for i in range(len(COLORS))]
+        self.near = torch.stack([_inside(one, i) for i, one in enumerate(self.palettes)])
         self.grounds = palette[(named != WHITE) & (palette.amin(1) < 0.5)]
         rng = torch.Generator().manual_seed(seed)
         made = [self.compose(torch.arange(i, min(i + 500, n)) % len(COLORS), rng) for i in range(0, n, 500)]
@@ -61,9 +64,13 @@ class Logos(ArrayBatches):
 
     def batch(self, step: int, size: int, rank: int = 0, world: int = 1) -> Batch:
         rng = torch.Generator().manual_seed(step)
-        labels = (torch.arange(size) + step * size) % len(COLORS)
+        labels = self.labels(step, size)
         made = self.compose(labels, rng)
         return {"target": to_float(made["target"][rank::world]), "label": labels[rank::world]}
+
+    def labels(self, step: int, size: int) -> Tensor:
+        """The colours of a step's batch ``(size,)``, in turn."""
+        return (torch.arange(size) + step * size) % len(COLORS)
 
     def compose(self, labels: Tensor, rng: torch.Generator) -> Batch:
         """Logos of given colours ``(N,)``: ``target``, uint8 ``(N, 3, S, S)``, and ``label``, which is as given."""
@@ -82,6 +89,44 @@ class Logos(ArrayBatches):
                 x[i] = self._some(some, 1, rng)
         return {"target": x, "label": labels}
 
+    def recolored(self, x: Tensor, labels: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Pictures ``(N, 3, S, S)`` in [-1, 1] whose pixels have the colour that was asked for ``(N,)``, where they had
+        another.
+
+        What differs from the background goes to the nearest colour of the name, and stays where it has that name; edge
+        pixels go along. A white logo gets a ground of one colour, up to the border.
+
+        Args:
+            x: the pictures.
+            labels: the colours that were asked for.
+            seen: pictures in the same form; where a pixel of these has another colour, that of ``x`` goes, too.
+        """
+        x = (x + 1) / 2
+        ground = background(x)
+        inside = F.pad(torch.ones_like(x[:, :1, EDGE:-EDGE, EDGE:-EDGE]), (EDGE,) * 4)
+        x = torch.lerp(ground.expand_as(x), x, inside)
+        shown = (x - ground).abs().amax(1, keepdim=True)
+        share = shown / F.max_pool2d(shown, 3, stride=1, padding=1).clamp(min=CONTRAST)  # 1 where a pixel is covered
+
+        def covered(image: Tensor) -> Tensor:
+            return (ground + (image - ground) / share.clamp(min=0.05)).clamp(0, 1).movedim(1, -1)
+
+        pixels = covered(x)
+        wrong = color_names(pixels) != labels[:, None, None]
+        if seen is not None:
+            wrong |= color_names(covered((seen + 1) / 2)) != labels[:, None, None]
+        wrong &= shown[:, 0] >= CONTRAST
+        choices = self.near.to(x.device)[labels[:, None, None].expand_as(wrong)[wrong]]  # (W, NEAR, 3)
+        nearest = (choices - pixels[wrong][:, None]).square().sum(2).argmin(1)
+        pixels[wrong] = choices[torch.arange(len(choices), device=x.device), nearest]
+        colored = torch.where(wrong[:, None], ground + share * (pixels.movedim(-1, 1) - ground), x)
+
+        whiteness = ((x.amin(1, keepdim=True) - 0.45) / 0.4).clamp(0, 1) * inside
+        dark = whiteness < 0.5
+        mean = (x * dark).sum((2, 3), keepdim=True) / dark.sum((2, 3), keepdim=True)
+        on_ground = torch.lerp(mean.expand_as(x), torch.ones_like(x), whiteness)
+        return torch.where((labels == WHITE)[:, None, None, None], on_ground, colored) * 2 - 1
+
     def _colors(self, labels: Tensor, rng: torch.Generator) -> Tensor:
         """A colour of each name, ``(N, 3)``, between two of the palette."""
         a, b = (torch.cat([self._some(self.palettes[i], 1, rng) for i in labels.tolist()]) for _ in range(2))
@@ -91,6 +136,13 @@ class Logos(ArrayBatches):
     @staticmethod
     def _some(x: Tensor, n: int, rng: torch.Generator) -> Tensor:
         return x[torch.randint(len(x), (n,), generator=rng)]
+
+
+def _inside(palette: Tensor, label: int) -> Tensor:
+    """Some colours of a name ``(NEAR, 3)``, moved a third of the way to the middle of it where they keep the name."""
+    some = palette[torch.linspace(0, len(palette) - 1, NEAR).long()]
+    moved = torch.lerp(some, palette.mean(0), 1 / 3)
+    return torch.where((color_names(moved) == label)[:, None], moved, some)
 
 
 def _plates(n: int, size: int, rng: torch.Generator) -> Tensor:

@@ -18,9 +18,7 @@ class LoGAN(CDCGAN):
     :class:`~zoo.models.cdcgan.CDCGAN`.
     """
 
-    def __init__(
-        self, classes: int = 12, size: int = 64, channels: int = 3, width: int = 48, latent: int = 100
-    ) -> None:
+    def __init__(self, classes: int = 12, size: int = 64, channels: int = 3, width: int = 48, latent: int = 58) -> None:
         super().__init__(classes, size, channels, width, latent)
 
     def decode(self, z: Tensor, color: Tensor | None = None) -> Tensor:

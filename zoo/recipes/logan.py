@@ -1,9 +1,9 @@
-"""How logan is trained: as cdcgan, with the main colour as class, on logos composed in every colour.
+"""How logan is trained: as cdcgan, with the main colour as class, on logos composed in every colour; colours last.
 
     zoo train logan.logos --data logos.npz --data icons.npz --out runs/logos
 
 The first place has logos in many colours on white, the second drawings in one colour each on white. The best weights by
-kernel distance to training images are kept; the test split is only measured by `zoo evaluate`.
+kernel distance to training images and by colour are kept; the test split is only measured by `zoo evaluate`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from zoo.model import Generator
 from zoo.models.logan import LoGAN
 from zoo.registry.facts import Metric
 from zoo.tasks.privacy import compared
+from zoo.training.coloring import Coloring
 from zoo.training.discriminators import Discriminator
-from zoo.training.generation import Generation
 from zoo.training.objective import TrainableNetwork
 from zoo.training.schedules import constant_then_linear
 
@@ -38,16 +38,23 @@ def logos(
     *,
     size: int = 64,
     width: int = 48,
-    latent: int = 100,
+    latent: int = 58,
     d_width: int = 32,
     augment: str = "flip,translation",
     lr: float = 3e-4,
     batch_size: int = 32,
-    steps: int = 6_000,
-) -> Generation:
-    """64 px, twelve colours; classes of the data do not matter.
+    color_steps: int = 1_800,
+    steps: int = 7_800,
+) -> Coloring:
+    """64 px, twelve colours; classes of the data do not matter. An hour on one core.
 
     The paper has an auxiliary classifier and WGAN-GP in place of a projection and the hinge loss with spectral norm.
+    The projection alone draws the right colour in seven of ten samples, fewest for brown, gray, pink and white: so the
+    last ``color_steps`` teach G to draw its samples in the right colour, at rates that begin 1.5 times as high.
+
+    The checkpoint went 4,800 of the first 6,000 steps, with a latent of 100 numbers. To fit into 4 MB, it was cut to
+    the 58 directions that move the first maps most, by singular values, at the same variance; then came the last 1,800
+    steps.
     """
     many, one = data.domains(size, 3)
     torch.manual_seed(0)
@@ -55,12 +62,14 @@ def logos(
     g = LoGAN(**config)
     d = Discriminator(size, 3, d_width, halvings=(size - 1).bit_length() - 2, classes=len(COLORS))
     g.init_weights()
-    schedule = constant_then_linear(steps)
-    return Generation(
+    color_steps = min(color_steps, steps // 2)
+    schedule = constant_then_linear(steps, color_steps, again=1.5)
+    return Coloring(
         config,
         TrainableNetwork(g, Adam(g.parameters(), lr, betas=(0.0, 0.99)), schedule),
         TrainableNetwork(d, Adam(d.parameters(), 2 * lr, betas=(0.0, 0.99)), schedule),
         Logos(many.x, one.x),
+        color_steps=color_steps,
         features=features.at(96, fast=True),
         augment=augment,
         condition="color",
@@ -68,11 +77,11 @@ def logos(
         n_samples=1_000,
         batch_size=batch_size,
         steps=steps,
-        eval_every=max(1, steps // 10),
+        eval_every=max(1, min(500, steps // 10)),
     )
 
 
-def evaluate(model: Generator, data: Source, features: Sequence[Features], *, n_samples: int = 2_400) -> list[Metric]:
+def evaluate(model: Generator, data: Source, features: Sequence[Features], *, n_samples: int = 1_200) -> list[Metric]:
     """Whether samples have the colour that was asked for; distances to logos composed of the test split; and privacy.
 
     Train and test pictures are composed alike, ``n_samples`` of each.
