@@ -411,11 +411,13 @@ def test_samples_that_repeat_themselves_more_than_the_data_cost_in_the_end(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("final_steps", "rates"), [(0, [1, 1, 0.8, 0.4, 0.0]), (20, [1, 1, 0.5, 0.5, 0.0])], ids=["once", "anew"]
+    ("last", "rates"),
+    [((), [1, 1, 0.8, 0.4, 0.0]), ((20,), [1, 1, 0.5, 0.5, 0.0]), ((20, 1.5), [1, 1, 0.5, 1.5, 0.0])],
+    ids=["once", "anew", "higher"],
 )
-def test_rates_fall_and_begin_anew_for_the_end(final_steps: int, rates: list[float]) -> None:
+def test_rates_fall_and_begin_anew_for_the_end(last: tuple[Any, ...], rates: list[float]) -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 1.0)
-    schedule = constant_then_linear(100, final_steps)(optimizer)
+    schedule = constant_then_linear(100, *last)(optimizer)
     found = {}
     for step in range(101):
         found[step] = optimizer.param_groups[0]["lr"]

@@ -16,6 +16,7 @@ HUES = (
 BLACK, DARK_GRAY, LIGHT_GRAY = 14.0, 22.0, 92.4  # lightness L* from 0 to 100
 COLORLESS = 10.9  # chroma C* below which a colour is black, gray or white
 BRIGHTEST_BROWN, DARKEST_PINK, PALE_RED = 0.64, 44.9, 0.73  # value of HSV, L*, lightness of HSL
+BORDER = 3  # pixels: margins of logos are as wide
 CONTRAST = 0.1  # of the range: what differs from the background by less does not show
 COVERED = 0.9  # an edge pixel has less of the contrast around it than this
 LEAST = 0.2  # share from which any other colour goes before white
@@ -53,8 +54,8 @@ def color_names(rgb: Tensor) -> Tensor:
 def main_colors(images: Tensor) -> Tensor:
     """The colour that most of each picture ``(N, 3, H, W)`` in [0, 1] has, beside its background.
 
-    The background is the median of the pixels of the border. Edge pixels, where a shape covers a pixel in part, have no
-    vote. White wins only where no other colour has a fifth of the votes.
+    The background is the median of the border, three pixels wide, which has no vote. Neither have edge pixels, where a
+    shape covers a pixel in part. White wins only where no other colour has a fifth of the votes.
 
     Labels of the logos by coverage, hue, saturation and lightness, which this rule was fitted to, agree with it on
     99.9 % of 3,232 colours of brands, and on 93 % of 1,259 pictures in many colours, whose coverage it does not know.
@@ -67,12 +68,17 @@ def main_colors(images: Tensor) -> Tensor:
 
 def background(images: Tensor) -> Tensor:
     """The median of the border of each picture ``(N, 3, H, W)``, as ``(N, 3, 1, 1)``."""
-    border = torch.cat([images[:, :, [0, -1]].flatten(2), images[:, :, :, [0, -1]].flatten(2)], 2)
-    return border.median(2).values[:, :, None, None]
+    border = inside(images)[0, 0] == 0
+    return images[:, :, border].median(2).values[:, :, None, None]
+
+
+def inside(images: Tensor) -> Tensor:
+    """1 where pictures ``(N, 3, H, W)`` are no border, else 0: ``(1, 1, H, W)``."""
+    return F.pad(torch.ones_like(images[:1, :1, BORDER:-BORDER, BORDER:-BORDER]), (BORDER,) * 4)
 
 
 def _main_colors(images: Tensor) -> Tensor:
-    contrast = (images - background(images)).abs().amax(1)
+    contrast = (images - background(images)).abs().amax(1) * inside(images)[:, 0]
     around = F.max_pool2d(contrast, 3, stride=1, padding=1)
     shown = (contrast >= CONTRAST) & (contrast >= COVERED * around)
     names = color_names(images.movedim(1, -1))

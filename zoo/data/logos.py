@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.data.batch import ArrayBatches, Batch, to_float
-from zoo.data.colors import COLORS, CONTRAST, background, color_names, main_colors
+from zoo.data.colors import COLORS, CONTRAST, background, color_names, inside, main_colors
 from zoo.errors import InputError
 
 # One colour of each name, so that there is one where no drawing has it; the other colours are those of the drawings.
@@ -19,7 +19,6 @@ COMPLETE = 0.4  # largest share of logos as they are among those of a colour
 RARE = 200  # logos of a colour for half of that share and more: few would be learnt by heart
 PLATES = 0.25  # share of drawings that are white on a plate of the colour
 NEAR = 24  # colours of a name that a pixel can go to
-EDGE = 2  # pixels at the border that belong to the ground of a white logo
 WHITE = COLORS.index("white")
 
 
@@ -103,8 +102,7 @@ class Logos(ArrayBatches):
         """
         x = (x + 1) / 2
         ground = background(x)
-        inside = F.pad(torch.ones_like(x[:, :1, EDGE:-EDGE, EDGE:-EDGE]), (EDGE,) * 4)
-        x = torch.lerp(ground.expand_as(x), x, inside)
+        x = torch.lerp(ground.expand_as(x), x, inside(x))
         shown = (x - ground).abs().amax(1, keepdim=True)
         share = shown / F.max_pool2d(shown, 3, stride=1, padding=1).clamp(min=CONTRAST)  # 1 where a pixel is covered
 
@@ -121,7 +119,7 @@ class Logos(ArrayBatches):
         pixels[wrong] = choices[torch.arange(len(choices), device=x.device), nearest]
         colored = torch.where(wrong[:, None], ground + share * (pixels.movedim(-1, 1) - ground), x)
 
-        whiteness = ((x.amin(1, keepdim=True) - 0.45) / 0.4).clamp(0, 1) * inside
+        whiteness = ((x.amin(1, keepdim=True) - 0.45) / 0.4).clamp(0, 1) * inside(x)
         dark = whiteness < 0.5
         mean = (x * dark).sum((2, 3), keepdim=True) / dark.sum((2, 3), keepdim=True)
         on_ground = torch.lerp(mean.expand_as(x), torch.ones_like(x), whiteness)

@@ -54,7 +54,8 @@ def logos(
 
     The checkpoint went 4,800 of the first 6,000 steps, with a latent of 100 numbers. To fit into 4 MB, it was cut to
     the 58 directions that move the first maps most, by singular values, at the same variance; then came the last 1,800
-    steps.
+    steps. In the end the weights of the colours in the first layer were raised by a quarter, which raised the share of
+    samples in the right colour from 91.7 to 93.3 % of 600.
     """
     many, one = data.domains(size, 3)
     torch.manual_seed(0)
@@ -83,6 +84,8 @@ def logos(
 
 def evaluate(model: Generator, data: Source, features: Sequence[Features], *, n_samples: int = 1_200) -> list[Metric]:
     """Whether samples have the colour that was asked for; distances to logos composed of the test split; and privacy.
+
+    The paper has a precision of 0.8 and a recall of 0.7, of 768 samples, by another rule.
 
     Train and test pictures are composed alike, ``n_samples`` of each.
     """
