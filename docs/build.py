@@ -234,7 +234,8 @@ def nearest(entry: Entry) -> list[str]:
         return []
     return [
         f"![Samples of {entry.name} and the training images nearest to them](gallery/{entry.name}.nearest.png)\n",
-        "In turn a row of samples and the nearest training images below them, of the first 32 samples: "
+        "In turn a row of samples and the nearest training images below them, of the first 32 samples; those images "
+        f"are of {entry.data.name if entry.data else 'the data'}: "
         f"[`zoo privacy {entry.name} --data DATA -o nearest.png`](guide.md#privacy).\n",
     ]
 

@@ -39,6 +39,7 @@ from zoo.recipes import (
     denoise_ae,
     gan,
     icgan,
+    logan,
     molgan,
     pix2pix,
     progan,
@@ -113,6 +114,14 @@ def tiny_brain_gan(base: Path, steps: int = 12) -> Objective:
     options: dict[str, Any] = {"size": 16, "width": 4, "d_width": 4, "seen": 32, "latent": 8, "batch_size": 8}
     objective = brain_gan.mri(Source([base / "kinds"]), RANDOM, steps=steps, **options)
     objective.n_samples = objective.batchnorm_samples = 64
+    return objective
+
+
+def tiny_logan(base: Path, steps: int = 12) -> Objective:
+    data = Source([folder(base / "many", 24, bright=150), folder(base / "one", 24, bright=150)])
+    options: dict[str, Any] = {"size": 16, "width": 8, "d_width": 8, "latent": 8, "batch_size": 8, "steps": steps}
+    objective = logan.logos(data, RANDOM, **options)
+    objective.n_samples = 64
     return objective
 
 
@@ -261,6 +270,7 @@ TINY: dict[str, Callable[..., Objective]] = {
     "brain_gan:mri": tiny_brain_gan,
     "gan:mnist": tiny_gan,
     "icgan:avatars": tiny_icgan,
+    "logan:logos": tiny_logan,
     "conv_ae:fashion_mnist": tiny_grey_ae,
     "conv_ae:flowers": tiny_conv_ae,
     "srgan:x4_mse": tiny_srgan,
@@ -428,11 +438,13 @@ def test_samples_that_repeat_themselves_more_than_the_data_cost_in_the_end(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("final_steps", "rates"), [(0, [1, 1, 0.8, 0.4, 0.0]), (20, [1, 1, 0.5, 0.5, 0.0])], ids=["once", "anew"]
+    ("last", "rates"),
+    [((), [1, 1, 0.8, 0.4, 0.0]), ((20,), [1, 1, 0.5, 0.5, 0.0]), ((20, 1.5), [1, 1, 0.5, 1.5, 0.0])],
+    ids=["once", "anew", "higher"],
 )
-def test_rates_fall_and_begin_anew_for_the_end(final_steps: int, rates: list[float]) -> None:
+def test_rates_fall_and_begin_anew_for_the_end(last: tuple[Any, ...], rates: list[float]) -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 1.0)
-    schedule = constant_then_linear(100, final_steps)(optimizer)
+    schedule = constant_then_linear(100, *last)(optimizer)
     found = {}
     for step in range(101):
         found[step] = optimizer.param_groups[0]["lr"]

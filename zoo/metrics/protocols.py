@@ -93,6 +93,10 @@ _STUDY = (
     "without them. The classifier has few real images, but the generator had learnt from the whole training split: it "
     "is what generated images add for somebody who has these few and the generator, and no more."
 )
+_COLOR = (
+    "the main colour is the name that most pixels have of those that differ from the background, named by hue, chroma "
+    "and lightness, edge pixels left out, white only if no other has a fifth (zoo.data.colors.main_colors)"
+)
 _VALID = "valid is what RDKit sanitises and what is one piece, drawn without noise and without a second try"
 # Identifiers are patterns, whose groups fill the texts and are parameters of the protocol.
 _PROTOCOLS = (
@@ -266,6 +270,30 @@ _PROTOCOLS = (
         "higher",
         "Share of the test images of all other classes that are not named as a class, averaged over classes, then over "
         f"five seeds, {_STUDY}",
+    ),
+    Protocol(
+        "color-accuracy",
+        "colour accuracy",
+        "higher",
+        "Share of generated logos, as many of each of twelve colours, whose main colour is the one asked for, which is "
+        f"recall averaged over colours; {_COLOR}.",
+        hub="accuracy",
+    ),
+    Protocol(
+        "color-precision",
+        "colour precision",
+        "higher",
+        "Share of the generated logos of a main colour for which that colour was asked, averaged over twelve colours; "
+        f"{_COLOR}.",
+        hub="precision",
+    ),
+    Protocol(
+        "color-accuracy-worst",
+        "colour accuracy, worst colour",
+        "higher",
+        "Share of generated logos of one colour whose main colour it is, of the colour with the lowest share; "
+        f"{_COLOR}.",
+        hub="accuracy",
     ),
     Protocol(
         "rarest-class-share",

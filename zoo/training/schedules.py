@@ -11,18 +11,18 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 Schedule = Callable[[Optimizer], LRScheduler]
 
 
-def constant_then_linear(steps: int, final_steps: int = 0) -> Schedule:
+def constant_then_linear(steps: int, final_steps: int = 0, again: float = 0.5) -> Schedule:
     """Constant for half the run, then linear to zero.
 
     With ``final_steps``, that is the course before the last so many steps; in these the learning rate starts again at
-    one half and falls linearly to zero.
+    ``again`` of what it was and falls linearly to zero.
     """
     first = steps - final_steps
 
     def factor(step: int) -> float:
         if step < first:
             return min(1.0, 2 * (1 - step / first))
-        return 0.5 * (steps - step) / final_steps if final_steps else 0.0
+        return again * (steps - step) / final_steps if final_steps else 0.0
 
     return lambda optimizer: LambdaLR(optimizer, factor)
 
