@@ -91,10 +91,8 @@ def evaluate(model: Generator, data: Source, features: Sequence[Features], *, n_
     """
     assert model.entry
     size = model.entry.output.size
-    train, test = (
-        Logos(*(one.x for one in data.domains(size, 3, split)), n=n_samples).plain(slice(None))
-        for split in ("train", "test")
-    )
+    places = (data.domains(size, 3, split) for split in ("train", "test"))
+    train, test = (Logos(many.x, one.x, n=n_samples).plain(slice(None)) for many, one in places)
     asked = torch.arange(n_samples) % len(COLORS)
     samples = model.generate(n_samples, seed=0, color=[COLORS[i] for i in asked.tolist()]).tensor * 2 - 1
     row: dict[str, Any] = {"split": data.called("test"), "seed": 0}
