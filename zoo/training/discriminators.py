@@ -193,6 +193,42 @@ class ProjectedDiscriminator(nn.Module):
         return torch.cat(scores, 1)
 
 
+class TextDiscriminator(nn.Module):
+    """Whether an image is real and is what a text says, and which attributes it has.
+
+    Strided convolutions with spectral norm, a hidden layer, and a projection of the text's embedding (Miyato, Koyama
+    2018, https://arxiv.org/abs/1802.05637); the attributes are those of an auxiliary classifier (Odena et al. 2016,
+    https://arxiv.org/abs/1610.09585).
+
+    Args:
+        size: height and width of the images, divisible by 8.
+        channels: of the images.
+        width: of the first maps; it doubles with each halving, up to ``4 * width``, until the maps are 4x4.
+        text: length of the embedding.
+        attributes: how many; 0 for none.
+        hidden: units of the hidden layer.
+    """
+
+    def __init__(self, size: int, channels: int, width: int, text: int, attributes: int = 0, hidden: int = 256) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        c_in, side = channels, size
+        while side > 4:
+            c_out = min(4 * width, c_in * 2 if layers else width)
+            layers += [spectral_norm(nn.Conv2d(c_in, c_out, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
+            c_in, side = c_out, side // 2
+        layers += [nn.Flatten(), spectral_norm(nn.Linear(c_in * side**2, hidden)), nn.LeakyReLU(0.2)]
+        self.features = nn.Sequential(*layers)
+        self.real = spectral_norm(nn.Linear(hidden, 1))
+        self.project = spectral_norm(nn.Linear(text, hidden, bias=False))
+        self.attributes = nn.Linear(hidden, attributes)
+
+    def score(self, features: Tensor, text: Tensor) -> Tensor:
+        """Scores ``(N,)`` of what :attr:`features` makes of images, with the embeddings ``(N, text)`` of texts."""
+        scores: Tensor = self.real(features).flatten() + (self.project(text) * features).sum(1)
+        return scores
+
+
 class GrowingDiscriminator(nn.Module):
     """The discriminator of progressive growing, which mirrors the generator.
 

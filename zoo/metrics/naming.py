@@ -1,0 +1,76 @@
+"""Whether images have the attributes that their texts name, by a classifier of attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.metrics.attributes import train_attribute_classifier
+from zoo.metrics.fidelity import rounded
+from zoo.registry.facts import Metric
+
+
+def naming_metrics(
+    train: Tensor,
+    train_attributes: Tensor,
+    names: Sequence[str],
+    samples: Tensor,
+    named: Tensor,
+    real: Tensor,
+    counted: Sequence[str] = (),
+    **row: Any,
+) -> list[Metric]:
+    """How often what a text names is in its image: of the attributes that count, of the worst of them, and of all.
+
+    Attributes with several values have one column for each, called ``hair_color=blond``: an image has the likeliest.
+
+    Args:
+        train: images to train the classifier on, ``(N, C, S, S)`` in [-1, 1].
+        train_attributes: theirs, 0 or 1, ``(N, A)``.
+        names: of the columns.
+        samples: images of the model for M texts, in the same form.
+        named: which columns each text names, 0 or 1, ``(M, A)``.
+        real: real images for the same texts; M is a multiple of their number, and they are taken over and over.
+        counted: names of the attributes that count, without their values; all by default.
+        row: other facts of the rows.
+    """
+    classifier = train_attribute_classifier(train, train_attributes)
+    columns: dict[str, list[int]] = {}
+    for number, name in enumerate(names):
+        columns.setdefault(name.partition("=")[0], []).append(number)
+    wanted = named.bool()
+    ours, theirs = (_seen(classifier, x, list(columns.values())) for x in (samples, real))
+    found = wanted & ours, wanted & theirs.repeat(len(wanted) // len(theirs), 1)
+    rows = []
+
+    def share(attributes: Sequence[str]) -> list[float]:
+        chosen = [number for name in attributes for number in columns[name]]
+        return [round(float(x[:, chosen].sum() / wanted[:, chosen].sum().clamp(min=1)), 4) for x in found]
+
+    def add(protocol: str, attributes: Sequence[str], **settings: Any) -> None:
+        value, of_real = share(attributes)
+        facts = {"n": len(samples), "baselines": {"real": of_real}, "settings": settings}
+        rows.append(Metric("named-attributes", value, protocol=protocol, **facts, **row))
+
+    chosen = [name for name in counted or columns if name in columns] or list(columns)
+    worst = min(chosen, key=lambda name: share([name])[0])
+    add("named-attributes", chosen, attributes=len(chosen))
+    add("named-attributes-worst", [worst], attribute=worst)
+    if len(chosen) < len(columns):
+        add("named-attributes", list(columns), attributes=len(columns))
+    return rows
+
+
+@torch.inference_mode()
+def _seen(classifier: torch.nn.Module, images: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
+    """Which columns images ``(N, C, S, S)`` in [-1, 1] have, rounded to 8 bits first: bool ``(N, A)``."""
+    logits = torch.cat([classifier(rounded(batch)) for batch in images.split(250)])
+    seen = logits > 0
+    for group in groups:
+        if len(group) > 1:
+            likeliest = logits[:, list(group)].argmax(1, keepdim=True)
+            seen[:, list(group)] = torch.arange(len(group)) == likeliest
+    return seen
