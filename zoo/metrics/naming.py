@@ -44,24 +44,26 @@ def naming_metrics(
     wanted = named.bool()
     ours, theirs = (_seen(classifier, x, list(columns.values())) for x in (samples, real))
     found = wanted & ours, wanted & theirs.repeat(len(wanted) // len(theirs), 1)
-    rows = []
 
-    def share(attributes: Sequence[str]) -> list[float]:
-        chosen = [number for name in attributes for number in columns[name]]
-        return [round(float(x[:, chosen].sum() / wanted[:, chosen].sum().clamp(min=1)), 4) for x in found]
+    def shares(chosen: Sequence[str]) -> list[float]:
+        numbers = [number for name in chosen for number in columns[name]]
+        return [round(float(x[:, numbers].sum() / wanted[:, numbers].sum()), 4) for x in found]
 
-    def add(protocol: str, attributes: Sequence[str], **settings: Any) -> None:
-        value, of_real = share(attributes)
-        facts = {"n": len(samples), "baselines": {"real": of_real}, "settings": settings}
-        rows.append(Metric("named-attributes", value, protocol=protocol, **facts, **row))
+    def figure(protocol: str, chosen: Sequence[str], settings: dict[str, Any]) -> Metric:
+        value, of_real = shares(chosen)
+        beside = {"real": of_real}
+        return Metric(
+            "named-attributes", value, protocol=protocol, n=len(samples), baselines=beside, settings=settings, **row
+        )
 
-    chosen = [name for name in counted or columns if name in columns] or list(columns)
-    worst = min(chosen, key=lambda name: share([name])[0])
-    add("named-attributes", chosen, attributes=len(chosen))
-    add("named-attributes-worst", [worst], attribute=worst)
-    if len(chosen) < len(columns):
-        add("named-attributes", list(columns), attributes=len(columns))
-    return rows
+    every = [name for name, numbers in columns.items() if wanted[:, numbers].any()]
+    chosen = [name for name in every if name in counted] or every
+    worst = min(chosen, key=lambda name: shares([name])[0])
+    rows = [
+        figure("named-attributes", chosen, {"attributes": len(chosen)}),
+        figure("named-attributes-worst", [worst], {"attribute": worst}),
+    ]
+    return [*rows, figure("named-attributes", every, {"attributes": len(every)})] if len(chosen) < len(every) else rows
 
 
 @torch.inference_mode()
