@@ -243,7 +243,8 @@ def reconstruct(
     if not jobs:
         return _finish(json_, out, [], [], 0, facts)
     limits = {} if max_pixels is None else {"max_pixels": max_pixels}
-    work = Work({"tile": _tile(tile), "overlap": overlap}, {}, batch_size, compare, format, bits, limits)
+    options = {"tile": _tile(tile), "overlap": overlap, "progress": len(jobs) == 1 and sys.stderr.isatty()}
+    work = Work(options, {}, batch_size, compare, format, bits, limits)
     failed: list[str] = []
     names = [name for name, _ in sources]
     if engine == "ray":

@@ -20,6 +20,7 @@ from zoo.metrics.protocols import BASELINES
 from zoo.registry.facts import Entry, Metric
 from zoo.registry.index import registry
 from zoo.tasks.anomaly import overlay, score
+from zoo.tasks.latent import interpolate
 
 TOP = Path(__file__).parent.parent
 GALLERY = TOP / "docs" / "gallery"
@@ -52,6 +53,15 @@ def draw(entry: Entry) -> None:
     scale = max(1, 1000 // sheet.width)
     GALLERY.mkdir(exist_ok=True)
     sheet.resize((sheet.width * scale, sheet.height * scale), 0).save(GALLERY / f"{entry.name}.png", optimize=True)
+    if walks(entry):
+        ways = [interpolate(model, seeds=[seed, seed + 4, seed], steps=20) for seed in range(4)]
+        frames = [zoo.Images([way.arrays[i] for way in ways]).grid(columns=4) for i in range(40)]
+        zoo.Video.of(frames, fps=12).save(GALLERY / f"{entry.name}.walk.webp")
+
+
+def walks(entry: Entry) -> bool:
+    """Whether the gallery has a film between samples: of colour images from noise alone."""
+    return entry.verbs == ("generate",) and entry.output.channels == 3 and not entry.conditions
 
 
 def grid(rows: list[zoo.Images]) -> Image.Image:
@@ -194,6 +204,7 @@ def page(entries: list[Entry]) -> str:
             f"{entry.summary} [Paper]({entry.paper}).\n",
             f"![Samples of {entry.name}](gallery/{entry.name}.png)\n",
             f"Not chosen: {caption(entry)}.\n",
+            *walk(entry),
             *nearest(entry),
             f"{values_table(entry)}\n",
             *([f"{note}\n"] if (note := wording.training_note(entry)) else []),
@@ -204,6 +215,17 @@ def page(entries: list[Entry]) -> str:
             f"- Network: `{entry.builder}` with {', '.join(f'`{k}={v}`' for k, v in entry.config.items())}\n",
         ]
     return "\n".join(parts)
+
+
+def walk(entry: Entry) -> list[str]:
+    """A film from samples to others and back."""
+    if not walks(entry):
+        return []
+    return [
+        f"![From samples of {entry.name} to others and back](gallery/{entry.name}.walk.webp)\n",
+        "From the samples of seeds 0 to 3 to those of 4 to 7 and back: "
+        f"[`zoo interpolate {entry.name} --seeds 0 4 0 --steps 20 -o walk.webp`](guide.md#interpolate).\n",
+    ]
 
 
 def nearest(entry: Entry) -> list[str]:

@@ -217,6 +217,13 @@ def test_evaluate_writes_the_card_of_ones_own_model(zoo_command: Command, tmp_pa
     assert "| mean squared error | " in (tmp_path / "repo" / "README.md").read_text()
 
 
+def test_a_card_shows_the_nearest_training_images(zoo_command: Command, tmp_path: Path) -> None:
+    assert zoo_command("publish", "dcgan", "--dry-run", "--to", tmp_path / "repo").exit_code == 0
+    assert "training images nearest to them](nearest.png)" in (tmp_path / "repo" / "README.md").read_text()
+    drawn = Path(__file__).parents[1] / "docs" / "gallery" / "dcgan.fashion-mnist.nearest.png"
+    assert (tmp_path / "repo" / "nearest.png").read_bytes() == drawn.read_bytes()
+
+
 @pytest.fixture
 def ramps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder on ZOO_PATH with a model and a function that measures it."""

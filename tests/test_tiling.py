@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,15 @@ def test_wrong_tiles_are_said_once_and_before_any_work(tmp_path: Path, zoo_comma
         assert made.stderr.count(words) == 1
         assert "inputs failed" not in made.stderr
         assert not (tmp_path / "out").exists()
+
+
+def test_a_bar_counts_tiles(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = network("srvgg", {"width": 4, "convs": 1, "scale": 2}, 2)
+    for work in (partial(model.reconstruct_to, path=tmp_path / "a.png"), model.reconstruct):
+        work(noise(50, 37), tile=16, progress=True)
+        assert "/12 [" in capsys.readouterr().err
+    model.reconstruct(noise(50, 37), progress=True)
+    assert not capsys.readouterr().err
 
 
 def test_bands_go_to_disk_as_they_come(tmp_path: Path) -> None:

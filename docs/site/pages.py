@@ -49,6 +49,7 @@ def model_page(entry: Entry) -> str:
         f"{entry.summary} [Paper]({entry.paper}).",
         f"[![Samples of {name}]({picture})]({picture})",
         f"Not chosen: {build.caption(entry)}.",
+        *(part.strip().replace("](g", "](../g") for part in (*build.walk(entry), *build.nearest(entry))),
         "## Try it",
         tries(entry),
         f"{takes}Output: {describe(entry.output)}. Weights: {(entry.bytes or 0) / 1e6:.1f} MB, inside the package.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from zoo.weights.resolve import find
 from zoo.weights.verify import sha256_of
 
 CARD_FILE = "README.md"
+NEAREST_FILE = "nearest.png"
 # Identifiers that the Hub has a page for; others are said to be "other", with their name.
 HUB_LICENSES = (
     *("mit", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-2.0", "cc-by-3.0", "cc-by-4.0"),
@@ -62,23 +63,26 @@ def prepare(source: str, folder: Path, repo: str) -> Entry:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not an empty folder: choose another.")
     export(entry, path, folder)
-    samples = _samples(entry, run)
+    sheets = _sheets(entry, run)
     try:
-        if samples:
-            shutil.copy(samples, folder / SAMPLES_FILE)
-        (folder / CARD_FILE).write_text(card(entry, repo, bool(samples)), "utf-8")
+        for name, path in sheets.items():
+            shutil.copy(path, folder / name)
+        (folder / CARD_FILE).write_text(card(entry, repo, sheets), "utf-8")
     except OSError as error:
         raise WeightsError(f"{folder} cannot be written: {error.strerror or error}.") from None
     return entry
 
 
-def _samples(entry: Entry, run: Path) -> Path | None:
-    """What the best weights of a run make, or the checkpoint's image in a checkout of the zoo."""
-    drawn = entry.folder.parent / "docs" / "gallery" / f"{entry.name}.png"
-    return next((path for path in (run / SAMPLES_FILE, drawn) if path.is_file()), None)
+def _sheets(entry: Entry, run: Path) -> dict[str, Path]:
+    """What the best weights of a run make; of a checkpoint in a checkout of the zoo the sheets of the gallery."""
+    if (run / SAMPLES_FILE).is_file():
+        return {SAMPLES_FILE: run / SAMPLES_FILE}
+    drawn = entry.folder.parent / "docs" / "gallery" / entry.name
+    sheets = {SAMPLES_FILE: Path(f"{drawn}.png"), NEAREST_FILE: Path(f"{drawn}.nearest.png")}
+    return {name: path for name, path in sheets.items() if path.is_file()}
 
 
-def card(entry: Entry, repo: str, samples: bool = False) -> str:
+def card(entry: Entry, repo: str, sheets: Collection[str] = ()) -> str:
     """The model card: the header that the Hub reads, then what a person reads."""
     known = entry.license.lower() in HUB_LICENSES
     task = "unconditional-image-generation" if "generate" in entry.verbs else "image-to-image"
@@ -97,8 +101,13 @@ def card(entry: Entry, repo: str, samples: bool = False) -> str:
         f"# {entry.name}",
         f"{entry.summary} [Paper]({entry.paper})." if entry.paper else entry.summary,
     ]
-    if samples:
+    if SAMPLES_FILE in sheets:
         parts.append(f"![Samples, not chosen]({SAMPLES_FILE})")
+    if NEAREST_FILE in sheets:
+        parts.append(
+            f"![In turn a row of samples and the training images nearest to them]({NEAREST_FILE})\n\n"
+            "In turn a row of samples and the training images that are nearest to them."
+        )
     parts += [
         "## Use",
         _use(entry, repo),

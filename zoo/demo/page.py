@@ -34,7 +34,7 @@ KEPT = 4  # models in memory
 MOST = 64  # samples at once
 UPLOAD = "50mb"
 WAITING = 200  # requests in the queue
-FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}  # none from elsewhere
+FONT, FONT_MONO = ["system-ui", "sans-serif"], ["ui-monospace", "monospace"]  # none from elsewhere
 
 
 def entries_of(names: Sequence[str]) -> list[Entry]:
@@ -75,7 +75,8 @@ def page(names: Sequence[str] = ()) -> gr.Blocks:
         def show(address: str) -> None:
             _model_page(entries[address])
 
-    return blocks.queue(max_size=WAITING)
+    queued: gr.Blocks = blocks.queue(max_size=WAITING)
+    return queued
 
 
 def launch(
@@ -103,7 +104,7 @@ def launch(
                 inbrowser=browser,
                 share=False,
                 max_file_size=UPLOAD,
-                theme=gr.themes.Default(**FONTS),
+                theme=gr.themes.Default(font=FONT, font_mono=FONT_MONO),
                 ssr_mode=False,
             )
         except OSError as error:
@@ -131,17 +132,17 @@ def _model_page(entry: Entry) -> None:
     """Everything about one model."""
     if not commercial(entry):
         gr.Markdown(f"**No commercial use.** Licence of the weights: {entry.license} ({terms(entry.license).duties}).")
-    with gr.Tabs():
+    with gr.Tabs(selected=entry.verbs[0]):
         if "generate" in entry.verbs:
-            with gr.Tab("Generate"):
+            with gr.Tab("Generate", id="generate"):
                 _generate_tab(entry)
             if entry.output.kind == "image":
-                with gr.Tab("Morph"):
+                with gr.Tab("Morph", id="morph"):
                     _morph_tab(entry)
         if "reconstruct" in entry.verbs:
-            with gr.Tab("Reconstruct"):
+            with gr.Tab("Reconstruct", id="reconstruct"):
                 _reconstruct_tab(entry)
-        with gr.Tab("Card"):
+        with gr.Tab("Card", id="card"):
             gr.Markdown(_card(entry))
 
 
@@ -169,7 +170,7 @@ def _generate(
     if seed is None:
         raise InputError("The seed is empty: give a whole number from 0.")
     keywords = given(conditions, values)
-    samples = loaded(entry.address, precision).generate(int(n), seed=int(seed), **keywords)
+    samples = loaded(entry.address, precision).generate(int(n), seed=int(seed), progress=True, **keywords)
     ending = samples.ending(None)
     python = f'zoo.load("{entry.address}").generate({_call(int(n), seed=int(seed), **keywords)}).save("out{ending}")'
     command = f"zoo generate {entry.address} -n {int(n)} --seed {int(seed)}{_options_of(keywords)} -o out{ending}"
@@ -237,7 +238,7 @@ def _reconstruct(
     if film is None and taken is None:
         raise InputError("There is no input yet: upload one, or click an example.")
     model = loaded(entry.address, precision)
-    result = model.reconstruct(zoo.Video.of(film) if film else taken, **keywords)
+    result = model.reconstruct(zoo.Video.of(film) if film else taken, progress=True, **keywords)
     ending = result.ending(None)
     name = f"input{Path(film or taken).suffix}" if film or isinstance(taken, str) else "input.png"
     python = f'zoo.load("{entry.address}").reconstruct({_call(name, **shown)}).save("out{ending}")'
@@ -292,9 +293,10 @@ def _written(samples: Samples) -> Path:
 
 
 def _safely(work: Callable[..., Any]) -> Callable[..., Any]:
-    """The work with its errors and warnings as sentences on the page."""
+    """The work with its errors and warnings as sentences on the page, and its bars there, too."""
+    tracked = gr.Progress(track_tqdm=True)
 
-    def run(*values: Any) -> Any:
+    def run(progress: gr.Progress = tracked, *values: Any) -> Any:  # gradio fills in what has such a default
         try:
             with warnings.catch_warnings(record=True) as said:
                 warnings.simplefilter("always", UserWarning)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -85,6 +86,11 @@ def bands(
             n = len(others)
             results = [np.concatenate(results[i : i + n], axis) for i in range(0, len(results), n)]
         yield results[0]
+
+
+def count(lengths: Sequence[int], side: int, multiples: Sequence[int]) -> int:
+    """How many parts :func:`bands` makes; arguments as there."""
+    return math.prod(-(-length // (side + -side % n)) for length, n in zip(lengths, multiples, strict=True))
 
 
 class _Part:

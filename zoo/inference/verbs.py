@@ -187,7 +187,7 @@ class Verbs:
                 of the input, one after the other.
             overlap: pixels that a tile sees beyond its edges; by default as many as the result needs to equal that of
                 the whole image, to about 1e-6.
-            progress: whether to show a bar.
+            progress: whether to show a bar, of samples and of the tiles of each.
             conditions: as declared in the registry; one value, or a list with one for each input.
 
         Returns:
@@ -209,7 +209,7 @@ class Verbs:
         values = self.prepare_conditions(conditions, len(samples), "forward")
         results: list[Any] = []
         with _Progress(len(samples), progress) as tick:
-            stream = self._outputs(reader, samples, values, int(batch_size), tile, overlap)
+            stream = self._outputs(reader, samples, values, int(batch_size), tile, overlap, progress)
             for _, group in groupby(stream, key=lambda each: each[0].number):
                 outputs = list(_in_memory(group))
                 results.append(writer.restore([output for _, output in outputs], outputs[0][0].prepared))
@@ -225,6 +225,7 @@ class Verbs:
         overlap: int | None = None,
         format: str | None = None,
         bits: int = 8,
+        progress: bool = False,
         **conditions: Any,
     ) -> None:
         """One sample through the model and into a file, as :meth:`reconstruct` and ``save`` would do.
@@ -239,6 +240,7 @@ class Verbs:
             overlap: likewise.
             format: as for ``save`` of the result.
             bits: likewise.
+            progress: whether to show a bar of the tiles.
             conditions: as for :meth:`reconstruct`.
 
         Raises:
@@ -267,12 +269,13 @@ class Verbs:
             second = next(rows, None)
             assert row.prepared is not None
             if second:
-                stream = self._through_tiles(chain([row, second], rows), reader, tile, overlap, 16)
+                stream = self._through_tiles(chain([row, second], rows), reader, tile, overlap, 16, progress=progress)
                 return writer.write((output for _, output in stream), row.prepared, path, **options)
             if side:
                 self._check_part(row, reader, side, overlap)
-                return writer.write(self._bands(row, reader, side, overlap, spaces), row.prepared, path, **options)
-        result = self.reconstruct(samples, tile=tile, overlap=overlap, **conditions)
+                bands = self._bands(row, reader, side, overlap, spaces, progress)
+                return writer.write(bands, row.prepared, path, **options)
+        result = self.reconstruct(samples, tile=tile, overlap=overlap, progress=progress, **conditions)
         result.save(path, **options)
         return None
 
@@ -402,10 +405,11 @@ class Verbs:
         batch_size: int,
         tile: int | str | None,
         overlap: int | None,
+        progress: bool,
     ) -> Iterator[tuple[Row, Any]]:
         """What the network makes of samples, row by row."""
         rows = rows_of(samples, reader, self._spaces(), values)
-        yield from self._through_tiles(rows, reader, tile, overlap, batch_size, len(samples))
+        yield from self._through_tiles(rows, reader, tile, overlap, batch_size, len(samples), progress)
 
     def _through_tiles(
         self,
@@ -415,6 +419,7 @@ class Verbs:
         overlap: int | None,
         batch_size: int,
         n: int | None = None,
+        progress: bool = False,
     ) -> Iterator[tuple[Row, Any]]:
         """What the network makes of rows, in batches of neighbours of one shape, or each in tiles; order is kept."""
         spaces = self._spaces()
@@ -432,7 +437,7 @@ class Verbs:
                 self._check_result(row, reader)
                 self._check_part(row, reader, side, overlap)
                 axis = self._axes(row, reader)[0]
-                yield row, np.concatenate(list(self._bands(row, reader, side, overlap, spaces)), axis)
+                yield row, np.concatenate(list(self._bands(row, reader, side, overlap, spaces, progress)), axis)
 
     def _through(
         self, call: str, rows: Iterable[Row], spaces: Mapping[str, Space], positions: int | None, wanted: int
@@ -464,7 +469,13 @@ class Verbs:
         return tuple(row.array.shape[axis] for axis in reader.axes)
 
     def _bands(
-        self, row: Row, reader: Processor[Any], side: int, overlap: int | None, spaces: Mapping[str, Space]
+        self,
+        row: Row,
+        reader: Processor[Any],
+        side: int,
+        overlap: int | None,
+        spaces: Mapping[str, Space],
+        progress: bool,
     ) -> Iterator[Array]:
         """The result for one row, without padding, in bands along the first axis."""
         assert row.prepared is not None
@@ -476,16 +487,18 @@ class Verbs:
         def run(window: Window) -> Array:
             part = {name: spaces[name].window(value, window) for name, value in conditions.items()}
             result: Array = self._checked_run("forward", cut(x, window), part, [row.name])[0]
+            tick(1)
             return result
 
         overlap = (self.receptive_radius or 0) if overlap is None else int(overlap)
         left = wanted[0]
         lengths = self._lengths(row, reader)
-        for band in tiling.bands(run, lengths, axes, side, overlap, reader.multiples, reader.scales):
-            yield cut(band, {axes[0]: slice(0, left), **others})
-            left -= band.shape[axes[0]]
-            if left <= 0:
-                return
+        with _Progress(tiling.count(lengths, side, reader.multiples), progress, "tile") as tick:
+            for band in tiling.bands(run, lengths, axes, side, overlap, reader.multiples, reader.scales):
+                yield cut(band, {axes[0]: slice(0, left), **others})
+                left -= band.shape[axes[0]]
+                if left <= 0:
+                    return
 
     # Memory.
 
@@ -680,14 +693,14 @@ class _Draws:
 
 
 class _Progress:
-    """A bar on the standard error, or nothing."""
+    """A bar on the standard error where there are several things, or nothing."""
 
-    def __init__(self, total: int, shown: bool) -> None:
+    def __init__(self, total: int, shown: bool, unit: str = "sample") -> None:
         self.bar = None
-        if shown:
+        if shown and total > 1:
             from tqdm import tqdm
 
-            self.bar = tqdm(total=total, unit="sample", leave=False)
+            self.bar = tqdm(total=total, unit=unit, leave=False)
 
     def __enter__(self) -> Callable[[int], object]:
         return self.bar.update if self.bar else lambda n: None

@@ -36,18 +36,18 @@ def avatars(
     size: int = 64,
     channels: int = 3,
     latent: int = 128,
-    width: int = 24,
+    width: int = 32,
     widest: int = 128,
     top: int = 16,
-    d_width: int = 16,
-    d_top: int = 8,
+    d_width: int = 24,
+    d_top: int = 12,
     growing: float = 0.5,
-    r1: float = 0.3,
+    r1: float = 1.0,
     r1_every: int = 8,
     augment: str = "",
-    lr: float = 2e-3,
-    batch_size: int = 16,
-    steps: int = 10_000,
+    lr: float = 2e-2,
+    batch_size: int = 24,
+    steps: int = 14_000,
 ) -> Growing:
     """64 px, or any power of two from 8; attributes of the data are for `zoo evaluate` alone.
 
@@ -59,9 +59,12 @@ def avatars(
     ``widest``; at full size, where maps are largest, it is ``top``. ``d_width`` and ``d_top`` are those of D. Minibatch
     deviation takes groups of four, so ``batch_size`` should be a multiple of it.
 
-    A step takes 0.07 s of processor time at 4 px, then 0.15, 0.22, 0.30, and 0.43 s at 64 px, on one core of a busy
-    CPU without AVX-512: 55 minutes for all steps, without measurements. No checkpoint was trained by it, so its samples
-    have no figures.
+    Weights of equalised layers have a deviation of one, so the paper's learning rate of 0.001 moves them by a
+    thousandth a step, which is for millions of images. After 600 steps of 24 up to 16 px, kernel distance to the
+    training images was 9.3 with 0.002, 7.1 with 0.008, 5.6 with 0.02 and 9.4 with 0.04, in one run each.
+
+    At 64 px a step of 24 takes 0.3 s on one core with AVX-512 and bfloat16; half of the steps take less. No checkpoint
+    was trained by it, so its samples have no figures.
     """
     if size < 8 or size & (size - 1):
         raise InputError(f"size must be 8, 16, 32, 64 or another power of two, not {size}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ class Growing(Generation):
         d: a :class:`~zoo.training.discriminators.GrowingDiscriminator`.
         data: real images as ``target``.
         growing_steps: steps until they have their full size.
-        r1: weight of the R1 penalty; on images of their full size, so that it is weaker on small ones.
+        r1: weight of the R1 penalty, on images of the size that D has grown to.
         r1_every: the penalty is computed in one step of so many, with so many times the weight, as in StyleGAN2
             (Karras et al. 2020, https://arxiv.org/abs/1912.04958).
         options: as for :class:`~zoo.training.generation.Generation`.
@@ -73,7 +74,9 @@ class Growing(Generation):
 
     def step(self, step: int) -> dict[str, Tensor]:
         self.grow(step)
-        self.adversary.r1 = 0.0 if step % self.r1_every else self.r1 * self.r1_every
+        # Of n pixels that D averages, each has 1 / n of the gradient, and their squares add up to 1 / n of its square.
+        averaged = 4 ** (self.levels - math.ceil(self.grown))
+        self.adversary.r1 = 0.0 if step % self.r1_every else self.r1 * self.r1_every * averaged
         return super().step(step)
 
     def batch(self, step: int) -> Batch:
