@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.model import Generator
+from zoo.models.progan import enlarging_conv
 
 
 class TextEncoder(nn.Module):
@@ -60,7 +61,7 @@ class ConditionedNorm(nn.Module):
 
 
 class Up(nn.Module):
-    """Maps to twice their size: a transposed convolution 4x4, batch norm, ReLU.
+    """Maps to twice their size: nearest-neighbour enlargement with a 3x3 convolution, batch norm, ReLU.
 
     Args:
         c_in: channels of the maps ``(N, c_in, H, W)``.
@@ -70,11 +71,11 @@ class Up(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, condition: int = 0) -> None:
         super().__init__()
-        self.conv = nn.ConvTranspose2d(c_in, c_out, 4, stride=2, padding=1, bias=False)
+        self.conv = nn.Conv2d(c_in, c_out, 3, bias=False)
         self.norm = ConditionedNorm(c_out, condition) if condition else nn.BatchNorm2d(c_out)
 
     def forward(self, x: Tensor, *condition: Tensor) -> Tensor:
-        return F.relu(self.norm(self.conv(x), *condition))
+        return F.relu(self.norm(enlarging_conv(x, self.conv.weight), *condition))
 
 
 class ResidualBlock(nn.Module):
@@ -99,8 +100,7 @@ class StackGAN(Generator):
     size, reads the text again, and draws the image. Each reads the text through a conditioning augmentation of its own:
     a Gaussian about what the text says, whose draw is part of the latent here.
 
-    Departures from the paper: the encoder learns with the rest, Stage I has transposed convolutions, and the text also
-    scales and shifts maps.
+    Departures from the paper: the encoder learns with the rest, and the text also scales and shifts maps.
 
     Args:
         vocabulary: the words that it knows.

@@ -89,7 +89,7 @@ def avatars(
     return Stacked(
         config,
         TrainableNetwork(g, Adam(rest, lr, betas=(0.0, 0.99)), schedule),
-        TrainableNetwork(d, Adam(d.parameters(), lr, betas=(0.0, 0.99)), schedule),
+        TrainableNetwork(d, Adam(d.parameters(), 1.5 * lr, betas=(0.0, 0.99)), schedule),
         TrainableNetwork(g.text, Adam(g.text.parameters(), 2 * lr), schedule),
         ArrayBatches(roles),
         features=features.at(96, fast=True),
@@ -102,12 +102,12 @@ def avatars(
         n_samples=1_000,
         batch_size=batch_size,
         steps=steps,
-        eval_every=max(1, steps // 6),
+        eval_every=max(1, steps // 4),
         ema_decay=0.998,
     )
 
 
-def evaluate(model: StackGAN, data: Source, features: Sequence[Features]) -> list[Metric]:
+def evaluate(model: StackGAN, data: Source, features: Sequence[Features], *, n_samples: int = 500) -> list[Metric]:
     """Which attributes of the test captions the images have; distances of images for them to test images; privacy."""
     assert model.entry
     size, channels = model.entry.output.size, model.entry.output.channels or 3
@@ -123,7 +123,7 @@ def evaluate(model: StackGAN, data: Source, features: Sequence[Features]) -> lis
         rows = naming_metrics(train, train_set.attributes, names, samples, named, test, EIGHT, **row)
     numbers = torch.arange(len(test))  # an image for each test image, for its first text, its second, ... in turn
     drawn = samples[numbers % captions.shape[1] * len(test) + numbers]
-    rows += sample_distances(drawn[: len(train)], train, test, features, **row)
+    rows += sample_distances(drawn[: min(n_samples, len(train))], train, test, features, **row)
     return rows + compared(model, train_set, test_set).rows(**row)
 
 
