@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from zoo.arrays import Array
+Numbers = npt.NDArray[np.int64]
 
 _WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*|,")
 
@@ -22,7 +23,7 @@ def vocabulary_of(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({word for text in texts for word in words_of(text)}))
 
 
-def numbered(text: str, vocabulary: Sequence[str]) -> tuple[Array, list[str]]:
+def numbered(text: str, vocabulary: Sequence[str]) -> tuple[Numbers, list[str]]:
     """The numbers of the words that a vocabulary has, from 1, int64 ``(T,)``; and the words that it does not have."""
     numbers = {word: number for number, word in enumerate(vocabulary, 1)}
     words = words_of(text)
@@ -30,7 +31,7 @@ def numbered(text: str, vocabulary: Sequence[str]) -> tuple[Array, list[str]]:
     return known, [word for word in dict.fromkeys(words) if word not in numbers and word != ","]
 
 
-def padded(texts: Sequence[Array]) -> Array:
+def padded(texts: Sequence[Numbers]) -> Numbers:
     """Numbers of several texts with zeros behind the shorter ones: int64 ``(N, T)``."""
     batch = np.zeros((len(texts), max(map(len, texts), default=0)), np.int64)
     for row, text in zip(batch, texts, strict=True):

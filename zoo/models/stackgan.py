@@ -142,9 +142,10 @@ class StackGAN(Generator):
             (latent + condition,),
         )
         self.text = TextEncoder(len(self.vocabulary), embedding)
-        self.augment = nn.ModuleList(nn.Linear(embedding, 2 * condition) for _ in range(2))
-        for layer in self.augment.children():
+        augment = [nn.Linear(embedding, 2 * condition) for _ in range(2)]
+        for layer in augment:
             nn.init.constant_(layer.bias[condition:], -2.0)  # little noise at first, for the text to be heard
+        self.augment = nn.ModuleList(augment)
         seen, levels = latent + condition, size.bit_length() - 4
         widths = [width << i for i in reversed(range(levels))]
         self.first = nn.Linear(seen, 16 * 2 * widths[0])

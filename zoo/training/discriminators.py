@@ -215,12 +215,13 @@ class TextDiscriminator(nn.Module):
         c_in, side = channels, size
         while side > 4:
             c_out = min(4 * width, 2 * c_in) if layers else width
-            layers += [nn.Conv2d(c_in, c_out, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+            conv = nn.Conv2d(c_in, c_out, 4, stride=2, padding=1)
+            nn.init.kaiming_normal_(conv.weight, 0.2)
+            layers += [conv, nn.LeakyReLU(0.2)]
             c_in, side = c_out, side // 2
         self.maps = nn.Sequential(*layers)
         self.hidden = nn.Linear(c_in * side**2 + 1, hidden)
-        for layer in (*layers[::2], self.hidden):
-            nn.init.kaiming_normal_(layer.weight, 0.2)
+        nn.init.kaiming_normal_(self.hidden.weight, 0.2)
         self.real, self.project = nn.Linear(hidden, 1), nn.Linear(text, hidden, bias=False)
         self.attributes = nn.Linear(hidden, attributes) if attributes else None
 

@@ -106,7 +106,8 @@ class Stacked(Generation):
         reals = F.avg_pool2d(real, 2), real
         logs = self._update_d(step, d, reals, fakes, embedding, silent, batch.get("label"), named)
         d.requires_grad_(False)
-        loss_g = self.divergence_weight * sum(_divergence(*gaussian) for gaussian in gaussians)
+        first, second = (_divergence(*gaussian) for gaussian in gaussians)
+        loss_g = self.divergence_weight * (first + second)
         with self.runtime.autocast():
             for stage, fake in zip(d, fakes, strict=True):
                 seen = stage.features(fake)
