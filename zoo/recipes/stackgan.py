@@ -124,7 +124,7 @@ def evaluate(model: StackGAN, data: Source, features: Sequence[Features], *, n_s
     numbers = torch.arange(len(test))  # an image for each test image, for its first text, its second, ... in turn
     drawn = samples[numbers % captions.shape[1] * len(test) + numbers]
     rows += sample_distances(drawn[: min(n_samples, len(train))], train, test, features, **row)
-    return rows + compared(model, train_set, test_set).rows(**row)
+    return rows + compared(model, train_set, test_set, n=4_000).rows(**row)
 
 
 def _captions(images: ImageSet) -> Any:
