@@ -53,14 +53,14 @@ def avatars(
     augment: str = "",
     lr: float = 4e-4,
     batch_size: int = 16,
-    steps: int = 3_700,
+    steps: int = 2_476,
 ) -> Stacked:
     """64 px, or another power of two; the vocabulary is what the captions of the training split have.
 
     In the paper the encoder of the text is finished before the GANs are trained, and Stage I before Stage II: here all
     learn side by side. Attributes, and which of them each caption names, are used where the data have both.
 
-    A step takes 0.22 s of processor time on one core of a CPU with bfloat16: a quarter of an hour for all.
+    A step takes 0.22 s of processor time on one core of a CPU with bfloat16: ten minutes for all.
     """
     images = data.images(size, channels, least=batch_size)
     captions = _captions(images)
