@@ -6,7 +6,6 @@ Images are drawn at fixed seeds, or from the files in examples/, and never chose
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -17,7 +16,7 @@ from zoo.data.masks import brush_strokes, central_square
 from zoo.interop.layouts.table import LAYOUTS
 from zoo.metrics import wording
 from zoo.metrics.protocols import BASELINES
-from zoo.registry.facts import Entry, Metric
+from zoo.registry.facts import Condition, Entry, Metric
 from zoo.registry.index import registry
 from zoo.tasks.anomaly import overlay, score
 from zoo.tasks.latent import interpolate
@@ -32,10 +31,11 @@ def draw(entry: Entry) -> None:
     model = zoo.load(entry.name)
     sheets = []
     if "generate" in entry.verbs:
-        name, values = _columns(entry)
-        if values:  # a column for each
-            samples = model.generate(8 * len(values), seed=0, **{name: values * 8})
-            sheets.append(samples.grid(columns=len(values)))
+        choice = _choice(entry)
+        if choice:  # a column for each
+            values = {choice.name: list(choice.choices) * 8}
+            samples = model.generate(8 * len(choice.choices), seed=0, **values)
+            sheets.append(samples.grid(columns=len(choice.choices)))
         elif entry.output.kind == "molecules":
             sheets.append(model.generate(_samples(entry), seed=0).preview())
         else:
@@ -92,14 +92,8 @@ def _samples(entry: Entry) -> int:
     return 16 if entry.output.kind == "molecules" else 64
 
 
-def _columns(entry: Entry) -> tuple[str, list[Any]]:
-    """The condition whose values have a column each, and these; no values where there is none."""
-    for condition in entry.conditions:
-        if condition.choices:
-            return condition.name, list(condition.choices)
-        if condition.kind == "text" and entry.model in SHOWN:
-            return condition.name, list(SHOWN[entry.model])
-    return "", []
+def _choice(entry: Entry) -> Condition | None:
+    return next((condition for condition in entry.conditions if condition.choices), None)
 
 
 def enlarged(model: zoo.model.Model, photos: zoo.Images) -> list[zoo.Images]:
@@ -125,19 +119,6 @@ def filled(model: zoo.model.Model, photos: zoo.Images) -> list[zoo.Images]:
     return [zoo.Images(holes), model.reconstruct(photos, mask=masks), photos]
 
 
-# What models that take a text are shown with.
-SHOWN = {
-    "stackgan": (
-        "a face with long red hair and sunglasses",
-        "a bald head , a beard and a smile",
-        "short spiky blond hair , round glasses , a blue t-shirt",
-        "dark skin , curly black hair , laughing , a yellow background",
-        "a sad mouth , grey hair with a side part , a moustache",
-        "blue hair in a bun , square glasses , a white shirt",
-        "closed eyes , brown hair with a fringe , a green turtleneck",
-        "a pink background",
-    )
-}
 # What the README begins with: the upper left of sheets in the gallery, in pixels.
 BANNER = (
     (("dcgan.flowers", 526, 130), ("pix2pix.emoji", 526, 130)),
@@ -166,10 +147,8 @@ def banner(gap: int = 8) -> Image.Image:
 def caption(entry: Entry) -> str:
     """What the sheet shows."""
     shown = []
-    name, values = _columns(entry)
-    if values:
-        said = f", from the left: {'; '.join(values)}" if name == "text" else ""
-        shown.append(f"eight samples of seed 0 for each {name}, in columns{said}")
+    if choice := _choice(entry):
+        shown.append(f"eight samples of seed 0 for each {choice.name}, in columns")
     elif "generate" in entry.verbs:
         shown.append(f'`zoo.load("{entry.name}").generate({_samples(entry)}, seed=0)`')
     if "reconstruct" in entry.verbs:
