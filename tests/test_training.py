@@ -44,6 +44,7 @@ from zoo.recipes import (
     pix2pix,
     progan,
     srgan,
+    stackgan,
     vae,
 )
 from zoo.registry.facts import Entry
@@ -262,6 +263,24 @@ def tiny_icgan(base: Path, steps: int = 12) -> Objective:
     return icgan.avatars(Source([base / "a.npz"]), RANDOM, steps=steps, **options)
 
 
+def tiny_stackgan(base: Path, steps: int = 12) -> Objective:
+    """Two texts for each image, of which the first says which half of the images it is in."""
+    folder(base / "a", 64)
+    images = np.stack([np.asarray(Image.open(base / "a" / f"{i:03d}.png")) for i in range(64)])
+    bright = images.mean((1, 2, 3)) > images.mean()
+    values = np.stack([~bright, bright], 1)
+    texts = np.array([[f"a {'bright' if each else 'dark'} image", "a disc, of one colour"] for each in bright])
+    named = np.stack([values, np.zeros_like(values)], 1)
+    names = ["light=dark", "light=bright"]
+    arrays = {"x": images, "attributes": values, "captions": texts, "named": named}
+    splits = {f"{key}_{split}": x for key, x in arrays.items() for split in ("train", "test")}
+    np.savez(base / "t.npz", attribute_names=names, **splits)
+    widths: dict[str, Any] = {"latent": 4, "embedding": 8, "condition": 4, "width": 8, "refined": 8, "d_width": 8}
+    objective = stackgan.avatars(Source([base / "t.npz"]), RANDOM, size=16, batch_size=16, steps=steps, **widths)
+    objective.n_samples = 64
+    return objective
+
+
 TINY: dict[str, Callable[..., Objective]] = {
     "context_encoder:photos": tiny_context_encoder,
     "dcgan:fashion_mnist": tiny_dcgan,
@@ -279,6 +298,7 @@ TINY: dict[str, Callable[..., Objective]] = {
     "pix2pix:emoji": tiny_emoji,
     "cyclegan:photo2monet": tiny_cyclegan,
     "progan:avatars": tiny_progan,
+    "stackgan:avatars": tiny_stackgan,
     "vae:avatars": tiny_avatars,
     "vae:fashion_mnist": tiny_vae,
     "denoise_ae:photos": tiny_denoise_ae,

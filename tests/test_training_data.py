@@ -399,6 +399,38 @@ def test_attributes_of_arrays(tmp_path: Path) -> None:
             Source([tmp_path / "c.npz"]).images(None)
 
 
+def test_captions_of_arrays(tmp_path: Path) -> None:
+    x, has = RNG.integers(0, 256, (3, 5, 7), np.uint8), np.eye(3, 2, dtype=np.uint8)
+    texts = np.array([["a hat", "hat"], ["a tie", "tie"], ["none", "nothing at all"]])
+    named = np.stack([has, 0 * has], 1)
+    beside = {"x_train": x, "attribute_names": ["hat", "tie"]}
+    path = arrays(tmp_path / "a.npz", attributes_train=has, captions_train=texts, named_train=named, **beside)
+    images = Source([path]).images(None)
+    assert images.captions is not None
+    assert images.named is not None
+    assert images.captions.tolist() == texts.tolist()
+    assert images.named.tolist() == named.tolist()
+    some = images.take(torch.tensor([False, False, True]))
+    assert some.captions is not None
+    assert some.captions.tolist() == [["none", "nothing at all"]]
+    twice = Source([path, path]).images(None)
+    assert (twice.captions.shape, twice.named.shape) == ((6, 2), (6, 2, 2))  # type: ignore[union-attr]
+    single = arrays(tmp_path / "b.npz", captions_train=texts[:, 0], **beside)
+    assert Source([single]).images(None).captions.shape == (3, 1)  # type: ignore[union-attr]
+    assert Source([path, single]).images(None).captions is None
+    for wrong, words in (
+        ({"captions_train": texts[:2]}, "captions_train must be a text for each of the 3 images, or as many for each"),
+        ({"captions_train": named}, "captions_train must be a text for each of the 3 images, or as many for each"),
+        ({"captions_train": texts, "named_train": named}, "named_train needs attributes_train and captions_train"),
+        (
+            {"captions_train": texts, "attributes_train": has, "named_train": has},
+            "named_train must be 0 or 1 for each caption of each image and each of the attribute_names",
+        ),
+    ):
+        with pytest.raises(InputError, match=words):
+            Source([arrays(tmp_path / "c.npz", **beside, **wrong)]).images(None)
+
+
 def test_arrays_with_splits(tmp_path: Path) -> None:
     x = RNG.integers(0, 256, (6, 5, 7), np.uint8)
     path = arrays(tmp_path / "a.npz", x_train=x, y_train=np.arange(6, dtype=np.uint8) % 3, x_test=x[:2])

@@ -12,7 +12,8 @@ Conditions that the registry declares arrive as keywords of ``decode`` or ``forw
 
 - a choice as the tensor ``(N,)`` of its index, an integer as int64, a number as float32 ``(N,)``; ``(N, T)`` with a
   value for each frame;
-- a text as a list of N;
+- a text as int64 ``(N, T)``, the numbers of its words in the ``vocabulary`` of the network's configuration, from 1, and
+  0 behind the last; as a list of N texts without one;
 - an image, audio or video as the batch that it would be as an input; ``(N, K, ...)`` with several for a sample;
 - a mask as ``(N, 1, H, W)`` of 0 and 1, keypoints as ``(N, K, 2)``, x and y in pixels.
 """

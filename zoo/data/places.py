@@ -89,6 +89,8 @@ class Place:
     array: Bytes | None = None  # (N, H, W) or (N, H, W, C)
     attributes: Bytes | None = None  # (N, A), 1 where an image has one
     attribute_names: tuple[str, ...] = ()
+    captions: npt.NDArray[np.str_] | None = None  # (N, K), texts of each image
+    named: Bytes | None = None  # (N, K, A), 1 where a caption names an attribute
     split: str = ""  # which of several it is
     beside: str = ""  # what is left out, since it lies beside the splits
 
@@ -308,14 +310,17 @@ def _npz(where: str, path: Path, key: str, split: str) -> Place:
             _check_arrays(where, stream)
             with np.load(stream, allow_pickle=False) as arrays:
                 chosen, key = bool(key), key or _key(where, arrays, split)
-                named = not chosen and key == f"x_{split}"
+                of_split = not chosen and key == f"x_{split}"
                 if key not in arrays:
-                    kind = NoSplitError if named else InputError
+                    kind = NoSplitError if of_split else InputError
                     raise kind(f"{where} has no array {key}: it has {', '.join(arrays) or 'none'}.")
                 x = np.ascontiguousarray(arrays[key])
                 target = f"y{key[1:]}" if key.startswith("x") else "y"
                 y = arrays[target].reshape(-1) if target in arrays else None
-                attributes = arrays.get(f"attributes{key[1:]}") if key.startswith("x") else None
+                beside = {
+                    name: arrays.get(f"{name}{key[1:]}") if key.startswith("x") else None
+                    for name in ("attributes", "captions", "named")
+                }
                 words = arrays["attribute_names"] if "attribute_names" in arrays else np.empty(0, str)
     except ZooError:
         raise
@@ -329,13 +334,22 @@ def _npz(where: str, path: Path, key: str, split: str) -> Place:
         raise InputError(f"{where}: {key} is {x.shape}: images are (N, H, W) or (N, H, W, C) with C from 1 to 4.")
     if y is not None and (y.dtype.kind not in "iu" or len(y) != len(x) or y.min() < 0 or y.max() > 65535):
         raise InputError(f"{where}: {target} must be the class of each of the {len(x):,} images, a number from 0.")
+    attributes, captions, named = (beside[name] for name in ("attributes", "captions", "named"))
     if attributes is not None:
-        shape = (len(x), len(words))
-        if attributes.shape != shape or attributes.dtype.kind not in "biu" or not np.isin(attributes, (0, 1)).all():
+        what = f"0 or 1 for each of the {len(x):,} images and each of the {len(words)} attribute_names"
+        _check_marks(where, f"attributes{key[1:]}", attributes, (len(x), len(words)), what)
+    if captions is not None:
+        captions = captions[:, None] if captions.ndim == 1 else captions
+        if captions.dtype.kind != "U" or captions.ndim != 2 or len(captions) != len(x) or not captions.size:
             raise InputError(
-                f"{where}: attributes{key[1:]} must be 0 or 1 for each of the {len(x):,} images and each of the "
-                f"{len(words)} attribute_names, not {attributes.dtype} {attributes.shape}."
+                f"{where}: captions{key[1:]} must be a text for each of the {len(x):,} images, or as many for each, "
+                f"not {captions.dtype} {captions.shape}."
             )
+    if named is not None:
+        if attributes is None or captions is None:
+            raise InputError(f"{where}: named{key[1:]} needs attributes{key[1:]} and captions{key[1:]}: add both.")
+        what = "0 or 1 for each caption of each image and each of the attribute_names"
+        _check_marks(where, f"named{key[1:]}", named, (*captions.shape, len(words)), what)
     labels = None if y is None else y.astype(np.int64)
     return Place(
         where,
@@ -346,8 +360,16 @@ def _npz(where: str, path: Path, key: str, split: str) -> Place:
         x,
         None if attributes is None else attributes.astype(np.uint8),
         () if attributes is None else tuple(map(str, words)),
-        split if named else "",
+        captions,
+        None if named is None else named.astype(np.uint8),
+        split if of_split else "",
     )
+
+
+def _check_marks(where: str, name: str, marks: Array, shape: tuple[int, ...], what: str) -> None:
+    """Refuse an array that is not of 0 and 1, or not of this shape."""
+    if marks.shape != shape or marks.dtype.kind not in "biu" or not np.isin(marks, (0, 1)).all():
+        raise InputError(f"{where}: {name} must be {what}, not {marks.dtype} {marks.shape}.")
 
 
 @contextmanager
@@ -442,8 +464,9 @@ def join(sets: list[Place]) -> Place:
         classes = tuple(sorted({kind for one in sets for kind in one.classes}))
     labels = [np.array([classes.index(c) for c in one.classes])[one.labels] for one in sets if one.labels is not None]
     complete = len(labels) == len(sets)
-    attributes = [one.attributes for one in sets if one.attributes is not None]
-    described = len(attributes) == len(sets) and len({one.attribute_names for one in sets}) == 1
+    attributes = _concatenated([one.attributes for one in sets if one.attribute_names == sets[0].attribute_names], sets)
+    captions = _concatenated([one.captions for one in sets], sets)
+    about = None if attributes is None or captions is None else _concatenated([one.named for one in sets], sets)
     named = any("." in one.names[0] for one in sets)  # images of arrays have numbers for names
     return Place(
         " and ".join(one.where for one in sets),
@@ -452,9 +475,18 @@ def join(sets: list[Place]) -> Place:
         np.concatenate(labels) if complete else None,
         classes if complete else (),
         np.concatenate(arrays) if same else None,
-        np.concatenate(attributes) if described else None,
-        sets[0].attribute_names if described else (),
+        attributes,
+        () if attributes is None else sets[0].attribute_names,
+        captions,
+        about,
     )
+
+
+def _concatenated(arrays: list[Any], sets: list[Place]) -> Any:
+    """One array of all sets; None where some have none, or they do not fit."""
+    given = [array for array in arrays if array is not None]
+    fit = len(given) == len(sets) and len({array.shape[1:] for array in given}) == 1
+    return np.concatenate(given) if fit else None
 
 
 def _decode(read: Callable[[], bytes], what: str, kind: Kind = IMAGES) -> tuple[Array]:

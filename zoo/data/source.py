@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
@@ -49,6 +50,8 @@ class ImageSet:
         names: where each image came from: its path without the folder of the split and without the ending.
         attributes: uint8 ``(N, A)``, 1 where an image has an attribute; None where the data say nothing of them.
         attribute_names: their names.
+        captions: K texts of each image, ``(N, K)``; None where the data have none.
+        named: uint8 ``(N, K, A)``, 1 where a caption names an attribute; None where the data do not say.
     """
 
     x: Tensor
@@ -57,6 +60,8 @@ class ImageSet:
     names: list[str]
     attributes: Tensor | None = None
     attribute_names: tuple[str, ...] = ()
+    captions: npt.NDArray[np.str_] | None = None
+    named: Tensor | None = None
 
     @property
     def roles(self) -> dict[str, Tensor]:
@@ -66,8 +71,10 @@ class ImageSet:
     def take(self, rows: Tensor) -> ImageSet:
         """Some of them; ``rows`` is a mask ``(N,)``."""
         names = [self.names[i] for i in rows.nonzero().flatten().tolist()]
-        labels, attributes = (None if x is None else x[rows] for x in (self.labels, self.attributes))
-        return replace(self, x=self.x[rows], labels=labels, names=names, attributes=attributes)
+        labels, attributes, named = (None if x is None else x[rows] for x in (self.labels, self.attributes, self.named))
+        captions = None if self.captions is None else self.captions[rows.numpy()]
+        x = self.x[rows]
+        return replace(self, x=x, labels=labels, names=names, attributes=attributes, captions=captions, named=named)
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,8 @@ class Source:
     An ``.npz`` has uint8 ``(N, H, W)`` or ``(N, H, W, C)`` under ``x_train`` and ``x_test``, or ``x``, or is the only
     array of images; classes are whole numbers under ``y_train``, ... . ``FILE.npz/KEY`` takes the array of that name.
     Attributes that an image has or not are 0 or 1 in ``attributes_train`` ``(N, A)``, ..., with ``attribute_names``.
+    Captions are texts in ``captions_train``, ..., one for each image ``(N,)`` or K ``(N, K)``, and ``named_train``
+    ``(N, K, A)`` is 1 where a caption names an attribute.
 
     Args:
         paths: one or several of: a folder, a ``.zip``, a path into one (``photos.zip/train/monet``), an ``.npz`` or
@@ -303,9 +312,11 @@ class Source:
             (x,), kept = self._stack(one, (channels,), _hw(size), least, "images")
         _check_least(one.where, len(x), least, "images")
         self._note([x])
-        labels, attributes = (None if a is None else torch.from_numpy(a[kept]) for a in (one.labels, one.attributes))
+        of_rows = (one.labels, one.attributes, one.named)
+        labels, attributes, named = (None if a is None else torch.from_numpy(a[kept]) for a in of_rows)
         names = [_stem(one.names[k]) for k in kept]
-        return ImageSet(x, labels, one.classes, names, attributes, one.attribute_names)
+        captions = None if one.captions is None else one.captions[kept]
+        return ImageSet(x, labels, one.classes, names, attributes, one.attribute_names, captions, named)
 
     def _stack(
         self, one: Place, channels: tuple[int, ...], size: tuple[int, int] | None, least: int, noun: str

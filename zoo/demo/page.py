@@ -6,6 +6,7 @@ import os
 import secrets
 import shlex
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
@@ -292,12 +293,17 @@ def _written(samples: Samples) -> Path:
 
 
 def _safely(work: Callable[..., Any]) -> Callable[..., Any]:
-    """The work with its errors as a sentence on the page, and its bars there, too."""
+    """The work with its errors and warnings as sentences on the page, and its bars there, too."""
     tracked = gr.Progress(track_tqdm=True)
 
     def run(progress: gr.Progress = tracked, *values: Any) -> Any:  # gradio fills in what has such a default
         try:
-            return work(*values)
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always", UserWarning)
+                result = work(*values)
+            for warning in said:
+                gr.Warning(str(warning.message))
+            return result
         except (ZooError, OSError, ValueError, TypeError, MemoryError) as error:
             raise gr.Error(str(error) or "There is not enough memory.", print_exception=False) from None
 

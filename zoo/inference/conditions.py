@@ -7,6 +7,7 @@ the only source of what keyword, option, error, test and example are made of.
 from __future__ import annotations
 
 import json
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from zoo.arrays import Array
 from zoo.errors import InputError, MediaError
 from zoo.inference.tiling import Window, cut
+from zoo.inference.words import numbered, padded
 from zoo.media.base import Prepared, Processor, Samples, processors
 from zoo.registry.facts import CONDITION_KINDS, Condition
 
@@ -194,25 +196,48 @@ class Number(Values):
 
 
 class Text(Space):
-    """A text; the network gets a list of them and makes numbers of it itself."""
+    """A text; the network gets the numbers of its words, int64 ``(N, T)``, 0 behind the last of each.
 
-    def check(self, value: Any) -> str:
-        """The text itself."""
-        text: str = self.condition.check(value)
-        return text
+    They are counted from 1 in the vocabulary of the network's configuration. One without a vocabulary gets a list of
+    texts, and makes numbers of them itself.
+    """
+
+    def check(self, value: Any) -> Any:
+        """The numbers of the words, ``(T,)``, with a warning of those that are not known; or the text itself."""
+        text, name, vocabulary = self.condition.check(value), self.condition.name, self.condition.vocabulary
+        if not vocabulary:
+            return text
+        numbers, unknown = numbered(text, vocabulary)
+        words = ", ".join(word for word in vocabulary if word != ",")
+        if not any(vocabulary[number - 1] != "," for number in numbers):
+            said = f"{text!r:.80} has no word that is known" if unknown else "it is empty"
+            raise InputError(f"{name}: {said}: use some of {words}.")
+        if unknown:
+            warnings.warn(f"{name}: {', '.join(unknown)} not known and left out; known are {words}", stacklevel=2)
+        return numbers
 
     def holds_several(self, value: Any) -> bool:
         """Any sequence but a text."""
         return _is_sequence(value)
 
-    def stack(self, values: Sequence[Any]) -> list[str]:
-        """A list."""
-        return list(values)
+    def shape(self, value: Any) -> tuple[int, ...]:
+        """Texts of any length can be in a batch."""
+        return ()
+
+    def stack(self, values: Sequence[Any]) -> Any:
+        """``(N, T)``, or a list."""
+        return padded(values) if self.condition.vocabulary else list(values)
 
     def sample(self, rng: np.random.Generator, like: Any = None) -> str:
-        """A colour and a thing."""
+        """A few words that it knows, or a colour and a thing."""
+        if vocabulary := [word for word in self.condition.vocabulary if word != ","]:
+            return " ".join(vocabulary[i] for i in rng.integers(len(vocabulary), size=rng.integers(3, 9)))
         colours, things = ("red", "blue", "yellow", "white"), ("flower", "ship", "house", "bird")
         return f"a {colours[rng.integers(4)]} {things[rng.integers(4)]}"
+
+    def dynamic_axes(self, any_size: bool) -> tuple[int, ...]:
+        """The samples, and the words."""
+        return (0, 1) if self.condition.vocabulary else (0,)
 
 
 class Keypoints(Space):

@@ -390,6 +390,22 @@ _PROTOCOLS = (
         hub="accuracy",
     ),
     Protocol(
+        "named-attributes",
+        "named attributes",
+        "higher",
+        "Share of the attributes that texts of the test split name which their images have, one image for each text, "
+        f"as {_ATTRIBUTES} sees them; of attributes with several values the likeliest one counts.",
+        hub="accuracy",
+    ),
+    Protocol(
+        "named-attributes-worst",
+        "named attributes, worst attribute",
+        "higher",
+        "Share of the texts of the test split that name an attribute whose images have it, one image for each text, as "
+        f"{_ATTRIBUTES} sees it, of the attribute with the lowest share.",
+        hub="accuracy",
+    ),
+    Protocol(
         "attribute-shares",
         "shares of attributes, difference",
         "lower",

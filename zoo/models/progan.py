@@ -17,6 +17,20 @@ from torch import Tensor, nn
 from zoo.model import Generator
 
 
+def spread(weight: Tensor) -> Tensor:
+    """The 4x4 kernels that do what 3x3 kernels ``(..., 3, 3)`` do with the sums of 2x2 neighbours."""
+    padded = F.pad(weight, (1, 1, 1, 1))
+    return padded[..., 1:, 1:] + padded[..., 1:, :-1] + padded[..., :-1, 1:] + padded[..., :-1, :-1]
+
+
+def enlarging_conv(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The nearest-neighbour enlargement of maps ``(N, C, H, W)``, then a 3x3 convolution: ``(N, D, 2 H, 2 W)``.
+
+    In one transposed convolution, which takes 2.25 times fewer multiplications.
+    """
+    return F.conv_transpose2d(x, spread(weight).flip(2, 3).transpose(0, 1), bias, stride=2, padding=1)
+
+
 class EqualizedConv2d(nn.Conv2d):
     """A convolution with an equalised learning rate (section 4.1 of the paper): He's constant multiplies at run time.
 
@@ -45,11 +59,9 @@ class EqualizedConv2d(nn.Conv2d):
         if not self.resample:
             maps: Tensor = self._conv_forward(x, weight, bias)
             return maps
-        padded = F.pad(weight, (1, 1, 1, 1))
-        summed: Tensor = padded[..., 1:, 1:] + padded[..., 1:, :-1] + padded[..., :-1, 1:] + padded[..., :-1, :-1]
         if self.resample == "up":
-            return F.conv_transpose2d(x, summed.flip(2, 3).transpose(0, 1), bias, stride=2, padding=1)
-        return F.conv2d(x, summed / 4, bias, stride=2, padding=1)
+            return enlarging_conv(x, weight, bias)
+        return F.conv2d(x, spread(weight) / 4, bias, stride=2, padding=1)
 
 
 class EqualizedLinear(nn.Linear):

@@ -87,6 +87,7 @@ class Condition:
         count: the least and the most values of one sample, as several images for few-shot; None for one value. Of
             keypoints, how many points.
         per: "sample", or "frame" for one value for each frame of a video.
+        vocabulary: of a text: the words that the network knows, whose numbers it gets; empty for one that takes texts.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Condition:
     transparency: bool = False
     count: tuple[int, int] | None = None
     per: str = "sample"
+    vocabulary: tuple[str, ...] = ()
 
     def check(self, value: Any) -> Any:
         """A choice, integer, number or text, or :class:`~zoo.errors.InputError` that says what it may be."""

@@ -284,13 +284,23 @@ def _chosen(facts: Facts | None, conditions: tuple[Condition, ...]) -> tuple[Con
     return tuple(chosen)
 
 
+def _worded(config: Facts, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """Conditions of which texts have the vocabulary of the network, if its configuration has one."""
+    if not any(condition.kind == "text" for condition in conditions):
+        return conditions
+    vocabulary = config.list_of("vocabulary", (str,), ())
+    return tuple(replace(each, vocabulary=vocabulary) if each.kind == "text" else each for each in conditions)
+
+
 def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any], card: Path | None = None) -> Entry:
     """The entry of a checkpoint, with the facts of its model in ``shared``.
 
     Its figures are those under ``metrics``; where there are none, those of the file ``card``.
     """
     facts = Facts(raw, f"{where}: {_check_name(name, where)}")
-    shared = {**shared, "conditions": _chosen(facts.inner("choices"), shared["conditions"])}
+    conditions = _chosen(facts.inner("choices"), shared["conditions"])
+    config = facts.get("config", dict, {})
+    shared = {**shared, "conditions": _worded(Facts(config, f"{facts.where}: config"), conditions)}
     output = _format(facts.inner("output"))
     if output is None:
         raise RegistryError(f"{facts.where}: the key 'output' is missing: expected a mapping.")
@@ -300,7 +310,7 @@ def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any], card:
         **shared,
         checkpoint=name,
         summary=facts.get("summary", str, shared["model_summary"]),
-        config=facts.get("config", dict, {}),
+        config=config,
         input=_format(facts.inner("input")),
         output=output,
         hub=_hub(facts.inner("hub")),

@@ -199,6 +199,51 @@ class ProjectedDiscriminator(nn.Module):
         return torch.cat(scores, 1)
 
 
+class TextDiscriminator(nn.Module):
+    """Whether an image is real and is what a text says, and which attributes it has.
+
+    Strided convolutions, how much the images around it vary (as in :class:`GrowingDiscriminator`), a hidden layer, and
+    a projection of the text's embedding (Miyato, Koyama 2018, https://arxiv.org/abs/1802.05637); the attributes are
+    those of an auxiliary classifier (Odena et al. 2016, https://arxiv.org/abs/1610.09585).
+
+    Args:
+        size: height and width of the images: 8, 16, 32 or another power of two.
+        channels: of the images.
+        width: of the first maps; it doubles with each halving, up to ``4 * width``, until the maps are 4x4.
+        text: length of the embedding.
+        attributes: how many; 0 for none.
+        hidden: units of the hidden layer.
+    """
+
+    def __init__(self, size: int, channels: int, width: int, text: int, attributes: int = 0, hidden: int = 256) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        c_in, side = channels, size
+        while side > 4:
+            c_out = min(4 * width, 2 * c_in) if layers else width
+            conv = nn.Conv2d(c_in, c_out, 4, stride=2, padding=1)
+            nn.init.kaiming_normal_(conv.weight, 0.2)
+            layers += [conv, nn.LeakyReLU(0.2)]
+            c_in, side = c_out, side // 2
+        self.maps = nn.Sequential(*layers)
+        self.hidden = nn.Linear(c_in * side**2 + 1, hidden)
+        nn.init.kaiming_normal_(self.hidden.weight, 0.2)
+        self.real, self.project = nn.Linear(hidden, 1), nn.Linear(text, hidden, bias=False)
+        self.attributes = nn.Linear(hidden, attributes) if attributes else None
+
+    def features(self, x: Tensor) -> Tensor:
+        """Images ``(N, channels, size, size)`` in [-1, 1] to what is known of them ``(N, hidden)``."""
+        maps = self.maps(x).flatten(1)
+        varied = minibatch_deviation(maps, math.gcd(len(maps), 4))[:, None]
+        return F.leaky_relu(self.hidden(torch.cat([maps, varied], 1)), 0.2)
+
+    def score(self, features: Tensor, text: Tensor) -> Tensor:
+        """Scores ``(N,)`` of what :meth:`features` gives, with the embeddings ``(N, text)`` of texts."""
+        matches = (self.project(text) * features).sum(1) / math.sqrt(features.shape[1])
+        scores: Tensor = self.real(features).flatten() + matches
+        return scores
+
+
 class GrowingDiscriminator(nn.Module):
     """The discriminator of progressive growing, which mirrors the generator.
 

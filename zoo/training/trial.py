@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
@@ -28,7 +29,7 @@ class TooLargeError(InputError):
 
 
 class Sample(Source):
-    """Random images of the size and number that a recipe asks for, in two classes."""
+    """Random images of the size and number that a recipe asks for, in two classes, with a text each."""
 
     def __init__(self) -> None:
         self.paths, self.strict, self.warn, self.splits = [_NAME], False, lambda text: None, {}
@@ -39,7 +40,8 @@ class Sample(Source):
     def images(self, size: Size, channels: int = 3, split: str = "train", least: int = 1) -> ImageSet:
         n = max(least, 8)
         labels, names = torch.arange(n) % 2, [str(i) for i in range(n)]
-        return ImageSet(_random(n, channels, size), labels, ("a", "b"), names)
+        texts = np.array([[f"image {name}"] for name in names])
+        return ImageSet(_random(n, channels, size), labels, ("a", "b"), names, captions=texts)
 
     def photos(self, channels: int = 3, split: str = "train", least: int = 1) -> list[tuple[str, Tensor]]:
         return [(str(i), x) for i, x in enumerate(_random(max(least, 2), channels, 1024))]

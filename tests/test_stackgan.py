@@ -1,0 +1,177 @@
+"""Texts as word numbers, and a generator that draws what they say in two stages."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from click.testing import Result
+from test_training import RANDOM, run, tiny_stackgan
+
+import zoo
+from zoo.data.source import Source
+from zoo.errors import InputError
+from zoo.inference.conditions import space
+from zoo.inference.words import numbered, padded, vocabulary_of, words_of
+from zoo.metrics.naming import naming_metrics
+from zoo.models.stackgan import StackGAN
+from zoo.recipes import stackgan
+from zoo.registry.facts import Condition
+from zoo.training.runtime import Runtime
+
+Command = Callable[..., Result]
+WORDS = (",", "blue", "grey-green", "hair", "red")
+TEXT = Condition("text", "text", vocabulary=WORDS)
+SMALL: dict[str, Any] = {"size": 16, "latent": 4, "embedding": 8, "condition": 4, "width": 8, "refined": 8, "blocks": 1}
+
+
+def network(**more: Any) -> StackGAN:
+    torch.manual_seed(0)
+    return StackGAN(**{"vocabulary": WORDS, **SMALL, **more}).eval()
+
+
+def test_words() -> None:
+    assert words_of("Red hair,grey-green EYES; (a wink)!") == ["red", "hair", ",", "grey-green", "eyes", "a", "wink"]
+    assert vocabulary_of(["red hair , blue", "Blue!"]) == (",", "blue", "hair", "red")
+    numbers, unknown = numbered("red HAT, hair; a hat", WORDS)
+    assert (numbers.tolist(), unknown) == ([5, 1, 4], ["hat", "a"])
+    assert padded([numbers, numbers[:1]]).tolist() == [[5, 1, 4], [5, 0, 0]]
+
+
+def test_a_text_becomes_word_numbers() -> None:
+    text = space(TEXT)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        values = text.each(["red hair", "grey-green"], 2)
+    assert text.stack(values).tolist() == [[5, 4], [3, 0]]
+    with pytest.warns(UserWarning, match="text: hat, a not known and left out; known are blue, grey-green, hair, red"):
+        assert text.check("hat, a red Hat").tolist() == [1, 5]
+    for wrong, words in (
+        ("", "text: it is empty: use some of blue, grey-green, hair, red."),
+        (" , ", "text: it is empty: use some of blue"),
+        ("a hat", "text: 'a hat' has no word that is known: use some of blue, grey-green, hair, red."),
+        (3, "text must be a text, not 3"),
+    ):
+        with pytest.raises(InputError, match=words):
+            text.check(wrong)
+    assert text.dynamic_axes(any_size=False) == (0, 1)
+    drawn = [text.check(text.sample(np.random.default_rng(seed))) for seed in range(5)]
+    assert len({len(one) for one in drawn}) > 1
+    assert text.stack(drawn).shape == (5, max(map(len, drawn)))
+
+
+def test_padding_changes_nothing_and_no_text_is_a_text_of_no_word() -> None:
+    g, z = network(), torch.randn(2, 8)
+    text = torch.tensor([[5, 4], [2, 0]])
+    plain = g.decode(z, text)
+    torch.testing.assert_close(g.decode(z, F.pad(text, (0, 7))), plain)
+    torch.testing.assert_close(g.decode(z[1:], text[1:, :1]), plain[1:])
+    torch.testing.assert_close(g.decode(z), g.decode(z, torch.zeros(2, 3, dtype=torch.long)))
+    assert not torch.allclose(g.decode(z), plain)
+
+
+def test_phrases_stand_anywhere() -> None:
+    """What is five words apart or more has no order."""
+    encoder, apart = network().text, [1] * 9
+    orders = ([5, 4], [2, 3]), ([2, 3], [5, 4])
+    one, other = (torch.tensor([[*apart, *first, *apart, *second, *apart]]) for first, second in orders)
+    torch.testing.assert_close(encoder(one), encoder(other))
+    assert not torch.allclose(encoder(torch.tensor([[5, 4]])), encoder(torch.tensor([[4, 5]])))
+
+
+def test_stages() -> None:
+    g, z, text = network(), torch.randn(2, 8), torch.tensor([[5, 4], [2, 4]])
+    sketch, images = g.stages(z, g.gaussians(g.text(text)))
+    assert (sketch.shape, images.shape) == ((2, 3, 8, 8), (2, 3, 16, 16))
+    first, second = g.decode(z, text, torch.tensor([1, 2]))
+    torch.testing.assert_close(first[:, ::2, ::2], sketch[0])
+    torch.testing.assert_close(second, images[1])
+    images.sum().backward()
+    assert g.first.weight.grad is None, "Stage II does not change the sketch"
+    with pytest.raises(ValueError, match="size must be 16, 32, 64 or another power of two, not 24"):
+        network(size=24)
+
+
+@pytest.mark.filterwarnings("default:text")
+def test_the_text_decides_what_is_drawn(tmp_path: Path, zoo_command: Command) -> None:
+    objective = tiny_stackgan(tmp_path, steps=8)
+    run(objective, tmp_path / "run", entry=zoo.info("stackgan")).train()
+    model = zoo.load(f"local-dir:{tmp_path / 'run'}")
+    assert model.entry
+    assert [c.vocabulary for c in model.entry.conditions if c.kind == "text"] == [model.vocabulary]
+    texts = ["a dark image", "a bright image", "one disc"]
+    together = model.generate(3, seed=0, text=texts)
+    for number, text in enumerate(texts):
+        alone = model.generate(1, seed=0, first=number, text=text)
+        np.testing.assert_allclose(together.numpy()[number], alone.numpy()[0], atol=1e-5)
+    assert not np.allclose(model.generate(1, seed=0).numpy(), together.numpy()[:1])
+    sketch = model.generate(1, seed=0, stage=1).numpy()[0]
+    np.testing.assert_array_equal(sketch[:, ::2, ::2], sketch[:, 1::2, 1::2])
+    out = tmp_path / "out.png"
+    address = f"local-dir:{tmp_path / 'run'}"
+    made = zoo_command("generate", address, "-n", 2, "-c", "text=a bright hat", "-o", out)
+    assert made.exit_code == 0, made.stderr
+    assert "Warning: text: hat not known and left out; known are a, bright, colour, dark" in made.stderr
+    made = zoo_command("generate", address, "-c", "text=", "-o", out)
+    assert made.exit_code == 2
+    assert "text: it is empty: use some of a, bright" in made.stderr
+
+
+def test_a_step_with_and_without_attributes(tmp_path: Path) -> None:
+    objective = tiny_stackgan(tmp_path, steps=2)
+    arrays = dict(np.load(tmp_path / "t.npz"))
+    for key in ("named_train", "named_test"):
+        del arrays[key]
+    np.savez(tmp_path / "plain.npz", **arrays)
+    plain = stackgan.avatars(Source([tmp_path / "plain.npz"]), RANDOM, size=16, batch_size=16, steps=2)
+    logs = []
+    for each in (objective, plain):
+        each.start(Runtime("fp32", "cpu"))
+        logs.append(each.step(0))
+    assert set(logs[0]) - set(logs[1]) == {"missing"}
+    assert all(torch.isfinite(value).all() for log in logs for value in log.values())
+    for key in ("captions_train", "captions_test"):
+        del arrays[key]
+    np.savez(tmp_path / "mute.npz", **arrays)
+    with pytest.raises(InputError, match="The data have no texts: give an"):
+        stackgan.avatars(Source([tmp_path / "mute.npz"]), RANDOM)
+
+
+def halves(has: torch.Tensor) -> torch.Tensor:
+    """Images ``(N, 3, 16, 16)``: the left half is red, green or blue, the right one bright or not."""
+    colours = F.one_hot(has[:, 0], 3).float()[:, :, None, None].expand(-1, -1, 16, 8)
+    bright = has[:, 1].float()[:, None, None, None].expand(-1, 3, 16, 8)
+    return 1.6 * torch.cat([colours, bright], 3) - 0.8
+
+
+def test_figures_of_named_attributes() -> None:
+    rng = torch.Generator().manual_seed(0)
+    has = torch.stack([torch.randint(3, (192,), generator=rng), torch.randint(2, (192,), generator=rng)], 1)
+    columns = torch.cat([F.one_hot(has[:, 0], 3), has[:, 1:]], 1)
+    names = ("color=red", "color=green", "color=blue", "bright")
+    x, some = halves(has), slice(0, 30)
+    named = torch.cat([columns[some], columns[some] * torch.tensor([1, 1, 1, 0])])
+    swapped = has[some].clone()
+    swapped[:15, 0] = (swapped[:15, 0] + 1) % 3  # half of the images for the first texts have another colour
+    samples = torch.cat([halves(swapped), x[some]])
+    whole, worst, every = naming_metrics(x, columns, names, samples, named, x[some], ["color"], split="test")
+    assert (whole.value, whole.baselines, whole.n) == (0.75, {"real": 1.0}, 60)
+    assert (worst.value, worst.settings) == (0.75, {"attribute": "color"})
+    assert every.settings == {"attributes": 2}
+    assert every.value == pytest.approx(float((45 + named[:, 3].sum()) / (60 + named[:, 3].sum())), abs=1e-3)
+
+
+def test_evaluation(tmp_path: Path) -> None:
+    objective = tiny_stackgan(tmp_path, steps=1)
+    run(objective, tmp_path / "run", entry=zoo.info("stackgan")).train()
+    model: Any = zoo.load(f"local-dir:{tmp_path / 'run'}")
+    rows = stackgan.evaluate(model, Source([tmp_path / "t.npz"]), [RANDOM])
+    assert [row.metric for row in rows[:4]] == ["named-attributes", "named-attributes", "kid", "fid"]
+    assert rows[0].n == 128
+    assert rows[0].settings == {"attributes": 1}

@@ -1,0 +1,189 @@
+"""Adversarial training of a generator that draws what a text says, in two stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zoo.data.batch import ArrayBatches
+from zoo.metrics.features import Features
+from zoo.models.stackgan import StackGAN
+from zoo.training.discriminators import TextDiscriminator
+from zoo.training.generation import CHUNK, Generation
+from zoo.training.losses import accuracies, r1_penalty
+from zoo.training.objective import TrainableNetwork, optimizer_step
+
+SILENT = 16  # one sample in so many has no text, so that the generator can do without
+
+
+class Judges(nn.Module):
+    """What learns with D: a discriminator for each stage, and which attributes a text names.
+
+    Args:
+        stages: the discriminators, of sketches and of images.
+        text: length of the embedding of a text.
+        attributes: how many; 0 for none.
+    """
+
+    def __init__(self, stages: list[TextDiscriminator], text: int, attributes: int) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+        self.names = nn.Linear(text, attributes) if attributes else None
+
+    def __iter__(self) -> Iterator[TextDiscriminator]:
+        return iter(cast("list[TextDiscriminator]", list(self.stages)))
+
+
+class Stacked(Generation):
+    """Both stages of StackGAN side by side (Zhang et al. 2016, https://arxiv.org/abs/1612.03242).
+
+    Each stage has a discriminator to which a real image with another image's text is fake, too, and a divergence that
+    keeps its conditioning augmentation near a standard normal distribution. Stage II takes the sketch without a
+    gradient. The encoder of the text learns with the discriminators, which have to tell what belongs together.
+
+    Where the data have attributes and say which of them a text names, the discriminators learn to see them in real
+    images, G learns to show those that are named, and the encoder to read them.
+
+    Args:
+        config: keyword arguments of G's builder.
+        g: a :class:`~zoo.models.stackgan.StackGAN`; its optimizer leaves out the encoder of the text.
+        d: a :class:`Judges`.
+        text: the encoder of G.
+        data: real images as ``target``; as ``text`` the numbers of the words of K texts of each, ``(N, K, T)``; where
+            there are attributes, as ``label`` those of the images, ``(N, A)``, and as ``named`` those of the texts,
+            ``(N, K, A)``, 0 or 1.
+        divergence_weight: of the augmentation's divergence.
+        attribute_weight: of the attributes that G is to show.
+        reading_weight: of those that discriminators and encoder learn to see and to read.
+        r1: weight of the R1 penalty.
+        r1_every: as for :class:`~zoo.training.growing.Growing`.
+        options: as for :class:`~zoo.training.generation.Generation`.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        g: TrainableNetwork,
+        d: TrainableNetwork,
+        text: TrainableNetwork,
+        data: ArrayBatches,
+        *,
+        features: Features,
+        divergence_weight: float = 0.05,
+        attribute_weight: float = 1.0,
+        reading_weight: float = 5.0,
+        r1: float = 0.3,
+        r1_every: int = 8,
+        **options: Any,
+    ) -> None:
+        super().__init__(config, g, d, data, features=features, loss="vanilla", **options)
+        self.networks["text"] = text
+        self.batchnorm_samples = 2_000  # with as many texts
+        self.divergence_weight = divergence_weight
+        self.attribute_weight, self.reading_weight = attribute_weight, reading_weight
+        self.r1, self.r1_every = r1, r1_every
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        g, d = cast(StackGAN, self.networks["g"].network), cast(Judges, self.networks["d"].network)
+        batch = self.batch(step)
+        real = batch["target"]
+        rows, chosen = torch.arange(len(real)), torch.randint(batch["text"].shape[1], (len(real),))
+        silent = len(real) // SILENT
+        text = batch["text"][rows, chosen]
+        text[:silent] = 0
+        named = batch["named"][rows, chosen].float() if d.names else None
+        if named is not None:
+            named[:silent] = 0
+        with self.runtime.autocast():
+            embedding = g.text(text)
+            gaussians = g.gaussians(embedding.detach())
+            fakes = g.stages(torch.randn(len(real), *g.latent_shape, device=real.device), gaussians)
+        reals = F.avg_pool2d(real, 2), real
+        logs = self._update_d(step, d, reals, fakes, embedding, silent, batch.get("label"), named)
+        d.requires_grad_(False)
+        first, second = (_divergence(*gaussian) for gaussian in gaussians)
+        loss_g = self.divergence_weight * (first + second)
+        with self.runtime.autocast():
+            for stage, fake in zip(d, fakes, strict=True):
+                seen = stage.features(fake)
+                loss_g = loss_g + self.adversary.loss.g(stage.score(seen, embedding.detach()).float())
+                if stage.attributes and named is not None:
+                    missing = (named * F.softplus(-stage.attributes(seen).float())).sum() / named.sum().clamp(min=1)
+                    loss_g, logs["missing"] = loss_g + self.attribute_weight * missing, missing.detach()
+        d.requires_grad_(True)
+        optimizer_step(self.runtime, loss_g, self.networks["g"])
+        self.update_ema(step)
+        return {"loss_d": logs.pop("loss_d"), "loss_g": loss_g.detach(), **logs}
+
+    def _update_d(
+        self,
+        step: int,
+        d: Judges,
+        reals: Sequence[Tensor],
+        fakes: Sequence[Tensor],
+        embedding: Tensor,
+        silent: int,
+        attributes: Tensor | None,
+        named: Tensor | None,
+    ) -> dict[str, Tensor]:
+        """One update of both discriminators and of the encoder of the text; what is to be logged.
+
+        Args:
+            step: its number.
+            d: the discriminators.
+            reals: images of both sizes.
+            fakes: what G made of the same texts.
+            embedding: of the texts.
+            silent: how many samples, the first ones, have no text.
+            attributes: of the real images, 0 or 1, ``(N, A)``.
+            named: those that the texts name.
+        """
+        logs: dict[str, Tensor] = {}
+        loss = self.adversary.loss
+        total = embedding.new_zeros((), dtype=torch.float32)
+        with self.runtime.autocast():
+            for stage, x, fake in zip(d, reals, fakes, strict=True):
+                of_real, of_fake = stage.features(torch.cat([x, fake.detach().to(x.dtype)])).chunk(2)
+                on_real, on_fake = stage.score(of_real, embedding), stage.score(of_fake, embedding)
+                on_wrong = stage.score(of_real[silent:], embedding[silent:].roll(1, 0))
+                total = total + loss.d(on_real.float(), torch.cat([on_fake, on_wrong]).float())
+                logs |= accuracies(on_real, on_fake, loss.boundary)  # of images, which come last
+                if stage.attributes and attributes is not None:
+                    total = total + self.reading_weight * _error(stage.attributes(of_real), attributes)
+            if d.names and named is not None:
+                total = total + self.reading_weight * _error(d.names(embedding), named)
+        if self.r1 and step % self.r1_every == 0:
+            for stage, x in zip(d, reals, strict=True):
+                penalty = r1_penalty(partial(_scored, stage, embedding.detach().float()), x)
+                total = total + self.r1 * self.r1_every * penalty
+        optimizer_step(self.runtime, total, self.networks["d"], self.networks["text"])
+        return {"loss_d": total.detach(), **logs}
+
+    def _latents(self, n: int, seed: int) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+        """Fixed noise, with texts of the data."""
+        texts = self.real.roles["text"]
+        spread = torch.linspace(0, len(texts) - 1, n).long()
+        chosen = texts[spread, torch.arange(n) % texts.shape[1]].to(self.runtime.device)
+        for (z, _), text in zip(super()._latents(n, seed), chosen.split(CHUNK), strict=True):
+            yield z, {"text": text}
+
+
+def _scored(d: TextDiscriminator, text: Tensor, x: Tensor) -> Tensor:
+    """Scores of images with the embeddings of texts."""
+    return d.score(d.features(x), text)
+
+
+def _error(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Cross-entropy of attributes ``(N, A)``, averaged."""
+    return F.binary_cross_entropy_with_logits(logits.float(), wanted.float())
+
+
+def _divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Of Gaussians from a standard normal one, in nats for each number, averaged."""
+    mean, log_variance = mean.float(), log_variance.float()
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
