@@ -166,7 +166,7 @@ def test_edits_are_measured() -> None:
 
     train, test = attributes[:500], attributes[500:]
 
-    def measured(edited: Callable[[int], Tensor]) -> list[float]:
+    def measured(edited: Callable[[int, Tensor], Tensor]) -> list[float]:
         rows = edit_metrics(images(train), train, images(test), test, images(test), edited, split="test")
         assert [row.protocol for row in rows] == ["attribute-reached", "attribute-reached-worst", "attributes-kept"]
         assert all(protocol(row.protocol) for row in rows)
@@ -175,9 +175,9 @@ def test_edits_are_measured() -> None:
         return [row.value for row in rows]
 
     flipped = torch.eye(2, dtype=torch.long)
-    assert measured(lambda number: images(test ^ flipped[number])) == [1, 1, 1]
-    assert measured(lambda number: images(test)) == [0, 0, 1]
-    assert measured(lambda number: images(1 - test if number else test ^ flipped[0])) == [1, 1, 0.5]
+    assert measured(lambda number, values: images(test ^ flipped[number])) == [1, 1, 1]
+    assert measured(lambda number, values: images(test)) == [0, 0, 1]
+    assert measured(lambda number, values: images(1 - test if number else test ^ flipped[0])) == [1, 1, 0.5]
 
 
 # Compressed files.

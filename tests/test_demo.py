@@ -190,10 +190,12 @@ def test_a_photo_four_times_larger(tab: Any, tmp_path: Path) -> None:
 def test_a_mask_is_painted(tab: Any, tmp_path: Path) -> None:
     choose(tab, "context-encoder.photos")
     Image.effect_noise((128, 128), 60).convert("RGB").save(tmp_path / "photo.png")
-    tab.locator("input[type=file][accept*=image]").first.set_input_files(tmp_path / "photo.png")
     canvas = tab.locator("canvas").first
     canvas.wait_for()
-    tab.wait_for_timeout(2_000)  # the editor puts the image in place
+    tab.wait_for_timeout(1_000)  # an editor that is not ready yet forgets the file
+    tab.locator("input[type=file][accept*=image]").first.set_input_files(tmp_path / "photo.png")
+    tab.get_by_text("Upload an image").wait_for(state="hidden")
+    tab.wait_for_timeout(1_000)  # it puts the image in place
     box = canvas.bounding_box()
     tab.mouse.move(box["x"] + 0.45 * box["width"], box["y"] + 0.5 * box["height"])
     tab.mouse.down()
