@@ -200,11 +200,12 @@ def call(entry: Entry, verb: str, source: str = "") -> str:
 
 
 def example_conditions(entry: Entry) -> dict[str, Any]:
-    """A value for each condition of a model that must be given, or is a choice."""
+    """A value for each condition of a model that must be given, and for the first two that are a choice."""
+    choices = [c.name for c in entry.conditions if c.choices][:2]
     return {
         c.name: c.choices[0] if c.choices else EXAMPLES.get(c.kind, c.minimum or 0)
         for c in entry.conditions
-        if c.required or c.choices
+        if c.required or c.name in choices
     }
 
 
