@@ -21,6 +21,7 @@ import soundfile
 from click.testing import Result
 from PIL import Image
 
+import zoo
 from zoo.registry.facts import Condition
 from zoo.registry.index import info
 
@@ -220,6 +221,20 @@ def test_a_noisy_sound(tab: Any, tmp_path: Path) -> None:
         tab.get_by_role("button", name="Download").or_(tab.get_by_role("link", name="Download")).first.click()
     heard, rate = soundfile.read(download.value.path())
     assert (len(heard), rate) == (8_000, 8_000)
+
+
+def test_a_film_is_played(tab: Any, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    choose(tab, "srgan.x4")
+    frames = np.zeros((4, 24, 32, 3), np.uint8)
+    zoo.Video.of(frames, fps=4).save(tmp_path / "clip.mp4")
+    tab.get_by_role("button", name="Reconstruct", exact=True).wait_for()
+    tab.locator("input[type=file][accept*=video]").first.set_input_files(tmp_path / "clip.mp4")
+    tab.locator("video[src*='clip.mp4']").first.wait_for(state="attached")
+    tab.get_by_role("button", name="Reconstruct", exact=True).click()
+    film = tab.locator("video[src*='videos.mp4']").first
+    film.wait_for(state="attached")
+    tab.wait_for_function("film => film.videoWidth == 128 && film.videoHeight == 96", arg=film.element_handle())
 
 
 def test_a_sentence_on_the_page(tab: Any) -> None:

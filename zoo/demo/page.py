@@ -171,7 +171,7 @@ def _generate(
         raise InputError("The seed is empty: give a whole number from 0.")
     keywords = given(conditions, values)
     samples = loaded(entry.address, precision).generate(int(n), seed=int(seed), progress=True, **keywords)
-    ending = samples.ending(None)
+    ending = _ending(samples)
     python = f'zoo.load("{entry.address}").generate({_call(int(n), seed=int(seed), **keywords)}).save("out{ending}")'
     command = f"zoo generate {entry.address} -n {int(n)} --seed {int(seed)}{_options_of(keywords)} -o out{ending}"
     return _delivered(entry, samples, python, command)
@@ -239,7 +239,7 @@ def _reconstruct(
         raise InputError("There is no input yet: upload one, or click an example.")
     model = loaded(entry.address, precision)
     result = model.reconstruct(zoo.Video.of(film) if film else taken, progress=True, **keywords)
-    ending = result.ending(None)
+    ending = _ending(result)
     name = f"input{Path(film or taken).suffix}" if film or isinstance(taken, str) else "input.png"
     python = f'zoo.load("{entry.address}").reconstruct({_call(name, **shown)}).save("out{ending}")'
     command = f"zoo reconstruct {entry.address} {name}{_options_of(shown)} -o out{ending}"
@@ -287,9 +287,14 @@ def _delivered(entry: Entry, samples: Samples, python: str, command: str) -> tup
 def _written(samples: Samples) -> Path:
     """Samples in a file of their own in the temporary folder."""
     folder = Path(tempfile.mkdtemp(prefix="zoo-"))
-    path = folder / f"{samples.noun}{samples.ending(None)}"
+    path = folder / f"{samples.noun}{_ending(samples)}"
     samples.save(path)
     return path
+
+
+def _ending(samples: Samples) -> str:
+    """Of the file of a result: a video's is what browsers play."""
+    return ".mp4" if samples.kind == "video" else samples.ending(None)
 
 
 def _safely(work: Callable[..., Any]) -> Callable[..., Any]:
