@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -27,6 +28,10 @@ from zoo.loading import load
 from zoo.model import Generator, Model
 from zoo.registry import index
 from zoo.registry.schema import read
+
+# The same examples in every run; `python -m tests.fuzz` looks for others.
+hypothesis.settings.register_profile("repeatable", derandomize=True)
+hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)

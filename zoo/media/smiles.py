@@ -127,7 +127,7 @@ def is_valid(graph: Graph) -> bool:
     """Whether a molecule of the elements in :data:`VALENCES` can be: one piece, and no atom with too many bonds.
 
     Atoms are uncharged and have the hydrogens that they lack. With bonds of the kinds single, double and triple RDKit
-    takes what is valid and nothing else.
+    takes what is valid, and beside it only nitrogen with five bonds, as in ``C=N#N``, which it reads as charged atoms.
     """
     used = [0] * len(graph.atoms)
     neighbours: list[dict[int, int]] = [{} for _ in graph.atoms]
