@@ -243,7 +243,8 @@ def reconstruct(
     if not jobs:
         return _finish(json_, out, [], [], 0, facts)
     limits = {} if max_pixels is None else {"max_pixels": max_pixels}
-    options = {"tile": _tile(tile), "overlap": overlap, "progress": len(jobs) == 1 and sys.stderr.isatty()}
+    shown = engine != "ray" and len(jobs) == 1 and sys.stderr.isatty()  # several jobs have a bar of their own
+    options = {"tile": _tile(tile), "overlap": overlap, "progress": shown}
     work = Work(options, {}, batch_size, compare, format, bits, limits)
     failed: list[str] = []
     names = [name for name, _ in sources]

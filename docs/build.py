@@ -24,6 +24,7 @@ from zoo.tasks.latent import interpolate
 
 TOP = Path(__file__).parent.parent
 GALLERY = TOP / "docs" / "gallery"
+FEW = 8  # choices: those of a condition with fewer stand in rows, others in columns
 BEGIN, END = "<!-- made by docs/build.py -->", "<!-- end -->"
 
 
@@ -33,7 +34,7 @@ def draw(entry: Entry) -> None:
     sheets = []
     if "generate" in entry.verbs:
         choice = _choice(entry)
-        if choice and len(choice.choices) < 8:  # a row for each
+        if choice and len(choice.choices) < FEW:  # a row for each
             values = {choice.name: [value for value in choice.choices for _ in range(16)]}
             sheets.append(model.generate(16 * len(choice.choices), seed=0, **values).grid(columns=16))
         elif choice:  # a column for each
@@ -164,7 +165,7 @@ def caption(entry: Entry) -> str:
     """What the sheet shows."""
     shown = []
     if (choice := _choice(entry)) and "generate" in entry.verbs:
-        many, across = ("sixteen", "rows") if len(choice.choices) < 8 else ("eight", "columns")
+        many, across = ("sixteen", "rows") if len(choice.choices) < FEW else ("eight", "columns")
         shown.append(f"{many} samples of seed 0 for each {choice.name}, in {across}")
     elif "generate" in entry.verbs:
         shown.append(f'`zoo.load("{entry.name}").generate({_samples(entry)}, seed=0)`')

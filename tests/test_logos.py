@@ -179,3 +179,8 @@ def test_figures_of_colours(tmp_path: Path) -> None:
     assert found["color-accuracy"] == pytest.approx(1 / 12, abs=1e-4)
     assert found["color-precision"] == pytest.approx(1 / 144, abs=1e-4)
     assert found["color-accuracy-worst"] == 0.0
+
+
+def test_a_picture_that_is_all_border_has_no_colour() -> None:
+    with pytest.raises(ValueError, match="images must be larger than 6 px, not 9x6"):
+        main_colors(torch.zeros(1, 3, 6, 9))

@@ -70,6 +70,12 @@ def check_natural(name: str, value: Any) -> None:
         raise InputError(f"{name} must be a whole number from 0, not {value!r}.")
 
 
+def check_doubled(name: str, value: int) -> None:
+    """Refuse a size that maps of 4 px do not come to by doubling, once or more."""
+    if value < 8 or value & (value - 1):
+        raise InputError(f"{name} must be 8, 16, 32, 64 or another power of two, not {value}.")
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory was too little."""
     said = str(error).lower()

@@ -62,7 +62,12 @@ def main_colors(images: Tensor) -> Tensor:
 
     Returns:
         Indices ``(N,)`` into :data:`COLORS`; -1 where nothing differs from the background.
+
+    Raises:
+        ValueError: for pictures of 6 px or less on a side, which are all border.
     """
+    if min(images.shape[2:]) <= 2 * BORDER:
+        raise ValueError(f"images must be larger than {2 * BORDER} px, not {images.shape[3]}x{images.shape[2]}.")
     return torch.cat([_main_colors(some) for some in images.split(250)])
 
 

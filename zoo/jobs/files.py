@@ -61,7 +61,7 @@ class Work:
     """How to do all jobs of a command.
 
     Attributes:
-        options: tile and overlap of :meth:`zoo.inference.verbs.Verbs.reconstruct`.
+        options: tile, overlap and progress of :meth:`zoo.inference.verbs.Verbs.reconstruct`.
         conditions: one value for all inputs, or :class:`Each` with one for each.
         batch_size: inputs that go through the network at once, at most.
         compare: whether each result becomes a pair of the model's input and its output.

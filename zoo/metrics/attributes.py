@@ -97,6 +97,14 @@ def attributes_seen(network: AttributeClassifier, images: Tensor) -> Tensor:
     return torch.cat([likeliest(network(rounded(batch)), network.scores) for batch in images.split(250)])
 
 
+def attribute_columns(names: Sequence[str]) -> dict[str, list[int]]:
+    """The numbers of the columns of each attribute: of one with several values they are called ``hair_color=blond``."""
+    columns: dict[str, list[int]] = {}
+    for number, name in enumerate(names):
+        columns.setdefault(name.partition("=")[0], []).append(number)
+    return columns
+
+
 def unrelated(attributes: Tensor) -> Tensor:
     """Which attributes are independent of which in the data, numbers of values ``(N, A)``: bool ``(A, A)``.
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.metrics.attributes import train_attribute_classifier
+from zoo.metrics.attributes import attribute_columns, train_attribute_classifier
 from zoo.metrics.fidelity import rounded
 from zoo.registry.facts import Metric
 
@@ -38,9 +38,7 @@ def naming_metrics(
         row: other facts of the rows.
     """
     classifier = train_attribute_classifier(train, train_attributes)
-    columns: dict[str, list[int]] = {}
-    for number, name in enumerate(names):
-        columns.setdefault(name.partition("=")[0], []).append(number)
+    columns = attribute_columns(names)
     wanted = named.bool()
     ours, theirs = (_seen(classifier, x, list(columns.values())) for x in (samples, real))
     found = wanted & ours, wanted & theirs.repeat(len(wanted) // len(theirs), 1)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from zoo.errors import InputError, near
@@ -34,6 +35,25 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = x + self.norm2(self.conv2(self.act(self.norm1(self.conv1(x)))))
         return y
+
+
+class ConditionalNorm(nn.Module):
+    """Batch norm whose gain and bias depend on a vector (de Vries et al. 2017, https://arxiv.org/abs/1707.00683).
+
+    Args:
+        channels: of the maps ``(N, channels, H, W)``.
+        length: of the vectors ``(N, length)``.
+    """
+
+    def __init__(self, channels: int, length: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.style = nn.Linear(length, 2 * channels)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """Maps, and vectors that gain and bias are linear functions of, to maps."""
+        gain, bias = self.style(style)[:, :, None, None].chunk(2, 1)
+        return torch.addcmul(bias, self.norm(x), 1 + gain)
 
 
 def zeroed(layer: nn.Module) -> nn.Module:

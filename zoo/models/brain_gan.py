@@ -15,26 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.model import Generator
-from zoo.models.blocks import zeroed
+from zoo.models.blocks import ConditionalNorm, zeroed
 from zoo.models.cdcgan import with_class
-
-
-class ConditionalNorm(nn.Module):
-    """Batch norm whose gain and bias are a linear function of a vector, then leaky ReLU.
-
-    Args:
-        channels: of the maps ``(N, channels, H, W)``.
-        length: of the vectors ``(N, length)``.
-    """
-
-    def __init__(self, channels: int, length: int) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm2d(channels, affine=False)
-        self.style = zeroed(nn.Linear(length, 2 * channels))
-
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        gain, bias = self.style(style)[:, :, None, None].chunk(2, 1)
-        return F.leaky_relu(torch.addcmul(bias, self.norm(x), 1 + gain), 0.2)
 
 
 class BrainGAN(Generator):
@@ -66,12 +48,12 @@ class BrainGAN(Generator):
         self.classes, self.latent_shape, self.size = classes, (latent,), 4 << (len(widths) - 1)
         length = latent + classes
         self.first = nn.Linear(length, 16 * widths[0], bias=False)
-        self.first_norm = ConditionalNorm(widths[0], length)
+        self.first_norm = _norm(widths[0], length)
         self.convs, self.norms = nn.ModuleList(), nn.ModuleList()
         for wide, narrow in pairwise(widths):
             self.convs.append(nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=False))
             self.convs.append(nn.Conv2d(narrow, narrow, 3, padding=1, bias=False))
-            self.norms.extend(ConditionalNorm(narrow, length) for _ in range(2))
+            self.norms.extend(_norm(narrow, length) for _ in range(2))
         self.last = nn.Conv2d(widths[-1], channels, 3, padding=1)
 
     def init_weights(self) -> None:
@@ -86,7 +68,14 @@ class BrainGAN(Generator):
         """
         style = with_class(z, kind, self.classes)
         x = self.first(style).unflatten(1, (-1, 4, 4)).contiguous(memory_format=torch.channels_last)
-        x = self.first_norm(x, style)
+        x = F.leaky_relu(self.first_norm(x, style), 0.2)
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            x = norm(conv(x), style)
+            x = F.leaky_relu(norm(conv(x), style), 0.2)
         return torch.tanh(self.last(x))
+
+
+def _norm(channels: int, length: int) -> ConditionalNorm:
+    """A norm that no vector changes until it has learnt."""
+    norm = ConditionalNorm(channels, length)
+    zeroed(norm.style)
+    return norm

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.model import Generator
+from zoo.models.blocks import ConditionalNorm
 from zoo.models.progan import enlarging_conv
 
 
@@ -41,25 +42,6 @@ class TextEncoder(nn.Module):
         return embedding
 
 
-class ConditionedNorm(nn.Module):
-    """Batch norm whose scale and shift depend on a vector (de Vries et al. 2017, https://arxiv.org/abs/1707.00683).
-
-    Args:
-        width: channels of the maps ``(N, width, H, W)``.
-        condition: length of the vector.
-    """
-
-    def __init__(self, width: int, condition: int) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm2d(width, affine=False)
-        self.affine = nn.Linear(condition, 2 * width)
-
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        scale, shift = self.affine(condition)[..., None, None].chunk(2, 1)
-        maps: Tensor = torch.addcmul(shift, self.norm(x), 1 + scale)
-        return maps
-
-
 class Up(nn.Module):
     """Maps to twice their size: nearest-neighbour enlargement with a 3x3 convolution, batch norm, ReLU.
 
@@ -72,19 +54,19 @@ class Up(nn.Module):
     def __init__(self, c_in: int, c_out: int, condition: int = 0) -> None:
         super().__init__()
         self.conv = nn.Conv2d(c_in, c_out, 3, bias=False)
-        self.norm = ConditionedNorm(c_out, condition) if condition else nn.BatchNorm2d(c_out)
+        self.norm = ConditionalNorm(c_out, condition) if condition else nn.BatchNorm2d(c_out)
 
     def forward(self, x: Tensor, *condition: Tensor) -> Tensor:
         return F.relu(self.norm(enlarging_conv(x, self.conv.weight), *condition))
 
 
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions, with conditioned norm and ReLU before each, added to what they take."""
+class ConditionalResidual(nn.Module):
+    """Two 3x3 convolutions, with conditional norm and ReLU before each, added to what they take."""
 
     def __init__(self, width: int, condition: int) -> None:
         super().__init__()
         self.convs = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1, bias=False) for _ in range(2))
-        self.norms = nn.ModuleList(ConditionedNorm(width, condition) for _ in range(2))
+        self.norms = nn.ModuleList(ConditionalNorm(width, condition) for _ in range(2))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         y = x
@@ -135,12 +117,8 @@ class StackGAN(Generator):
         super().__init__()
         if size < 16 or size & (size - 1):
             raise ValueError(f"size must be 16, 32, 64 or another power of two, not {size}.")
-        self.vocabulary, self.size, self.latent, self.latent_shape = (
-            tuple(vocabulary),
-            size,
-            latent,
-            (latent + condition,),
-        )
+        self.vocabulary, self.size = tuple(vocabulary), size
+        self.latent, self.latent_shape = latent, (latent + condition,)
         self.text = TextEncoder(len(self.vocabulary), embedding)
         augment = [nn.Linear(embedding, 2 * condition) for _ in range(2)]
         for layer in augment:
@@ -156,8 +134,8 @@ class StackGAN(Generator):
             nn.LeakyReLU(0.2),
             nn.Conv2d(refined // 2, refined, 4, stride=2, padding=1),
         )
-        self.blocks = nn.ModuleList(ResidualBlock(refined, condition) for _ in range(blocks))
-        self.join = ConditionedNorm(refined, condition)
+        self.blocks = nn.ModuleList(ConditionalResidual(refined, condition) for _ in range(blocks))
+        self.join = ConditionalNorm(refined, condition)
         self.up = nn.Sequential(*(Up(refined >> i, refined >> (i + 1)) for i in range(2)))
         self.to_image = nn.Conv2d(refined // 4, channels, 3, padding=1)
 

@@ -16,7 +16,7 @@ from torch.optim import Adam
 
 from zoo.data.batch import ArrayBatches, to_float
 from zoo.data.source import Source
-from zoo.errors import InputError
+from zoo.errors import InputError, check_doubled
 from zoo.metrics.augmentation import augmentation_study, train_small_classifier
 from zoo.metrics.features import Features
 from zoo.metrics.suites import class_accuracies, sample_distances
@@ -48,14 +48,13 @@ def mri(
     """64 px, or any power of two from 8; grey, or with ``channels=3`` in colour. Half an hour on one busy core.
 
     D sees images through a network that has seen many and at its pixels, with the class projected in each of its
-    scores: heads had come out of the noise in 280 steps of 32. It sees them mirrored and moved, and with a square
-    missing, real and fake alike: so few it would learn by heart. Heads look to either side in the data, so mirrored
-    ones are among them.
+    scores: after 280 steps of 32, samples show heads. Real and fake images are mirrored and moved, and lose a square,
+    before D sees them: so few it would learn by heart. Heads look to either side in the data, so mirrored ones are
+    among them.
 
     ``width`` is the number of channels of G's maps at full size; each level below has twice as many, up to 224.
     """
-    if size < 8 or size & (size - 1):
-        raise InputError(f"size must be 8, 16, 32, 64 or another power of two, not {size}.")
+    check_doubled("size", size)
     images = data.images(size, channels, least=batch_size)
     torch.manual_seed(0)
     classes = len(images.classes)

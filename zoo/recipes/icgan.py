@@ -20,7 +20,7 @@ import zoo
 from zoo.data.batch import ArrayBatches, to_float
 from zoo.data.source import ImageSet, Source
 from zoo.errors import InputError
-from zoo.metrics.attributes import edit_metrics
+from zoo.metrics.attributes import attribute_columns, edit_metrics
 from zoo.metrics.baselines import pca_error
 from zoo.metrics.features import Features
 from zoo.models.icgan import IcGAN
@@ -104,14 +104,13 @@ def values_of(images: ImageSet) -> tuple[dict[str, tuple[str, ...]], Tensor]:
     """
     if images.attributes is None:
         raise InputError("The data have no attributes: give an .npz with attributes_train and attribute_names.")
-    names: dict[str, tuple[str, ...]] = {}
-    columns: dict[str, list[int]] = {}
-    for column, text in enumerate(images.attribute_names):
-        name, equals, value = text.partition("=")
-        if not equals or not value or not name.isidentifier():
+    for text in images.attribute_names:
+        name, _, value = text.partition("=")
+        if not value or not name.isidentifier():
             raise InputError(f"The attribute {text!r} has no value: call columns like hair_color=blond.")
-        names[name] = (*names.get(name, ()), value)
-        columns.setdefault(name, []).append(column)
+    columns = attribute_columns(images.attribute_names)
+    words = [text.partition("=")[2] for text in images.attribute_names]
+    names = {name: tuple(words[column] for column in chosen) for name, chosen in columns.items()}
     labels = []
     for name, chosen in columns.items():
         if len(chosen) < 2:

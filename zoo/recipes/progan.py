@@ -16,7 +16,7 @@ from torch.optim import Adam
 
 from zoo.data.batch import ArrayBatches, to_float
 from zoo.data.source import Source
-from zoo.errors import InputError
+from zoo.errors import InputError, check_doubled
 from zoo.metrics.attributes import diversity_metrics
 from zoo.metrics.features import Features
 from zoo.metrics.suites import sample_distances
@@ -66,8 +66,7 @@ def avatars(
     At 64 px a step of 24 takes 0.3 s on one core with AVX-512 and bfloat16; half of the steps take less. No checkpoint
     was trained by it, so its samples have no figures.
     """
-    if size < 8 or size & (size - 1):
-        raise InputError(f"size must be 8, 16, 32, 64 or another power of two, not {size}.")
+    check_doubled("size", size)
     if growing > 1:
         raise InputError(f"growing is the share of the steps in which the networks grow, from 0 to 1, not {growing}.")
     images = data.images(size, channels, least=batch_size)

@@ -80,10 +80,9 @@ class Coloring(Generation):
         self.update_ema(step)
         return {"loss_color": loss.detach()}
 
-    def measure(self) -> dict[str, float]:
-        metrics = super().measure()
+    def metrics_of(self, samples: Tensor) -> dict[str, float]:
+        metrics = super().metrics_of(samples)
         labels = torch.cat([conditions[self.condition] for _, conditions in self._latents(self.n_samples, seed=1)])
-        samples = torch.cat(list(self._samples(self.n_samples, seed=1)))
         wrong = float((main_colors((samples.clamp(-1, 1) + 1) / 2) != labels).float().mean())
         return {**metrics, "metric": metrics["metric"] + wrong, "wrong_color": wrong}
 

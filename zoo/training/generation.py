@@ -123,7 +123,10 @@ class Generation(Objective):
     def measure(self) -> dict[str, float]:
         network = self.averages["g"].network
         update_batchnorm(network, self._latents(self.batchnorm_samples, seed=0))
-        samples = torch.cat(list(self._samples(self.n_samples, seed=1)))
+        return self.metrics_of(torch.cat(list(self._samples(self.n_samples, seed=1))))
+
+    def metrics_of(self, samples: Tensor) -> dict[str, float]:
+        """The figures of samples that :meth:`measure` has drawn, ``(N, ...)`` in [-1, 1]."""
         return sample_metrics(self.features(samples), self.reference)
 
     def sample_grid(self) -> list[Samples]:

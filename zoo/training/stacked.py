@@ -17,6 +17,7 @@ from zoo.training.discriminators import TextDiscriminator
 from zoo.training.generation import CHUNK, Generation
 from zoo.training.losses import accuracies, r1_penalty
 from zoo.training.objective import TrainableNetwork, optimizer_step
+from zoo.training.variational import kl_divergence
 
 SILENT = 16  # one sample in so many has no text, so that the generator can do without
 
@@ -81,9 +82,9 @@ class Stacked(Generation):
         r1_every: int = 8,
         **options: Any,
     ) -> None:
-        super().__init__(config, g, d, data, features=features, loss="vanilla", **options)
+        # Statistics of batch norm take as many texts as samples.
+        super().__init__(config, g, d, data, features=features, loss="vanilla", batchnorm_samples=2_000, **options)
         self.networks["text"] = text
-        self.batchnorm_samples = 2_000  # with as many texts
         self.divergence_weight = divergence_weight
         self.attribute_weight, self.reading_weight = attribute_weight, reading_weight
         self.r1, self.r1_every = r1, r1_every
@@ -106,8 +107,9 @@ class Stacked(Generation):
         reals = F.avg_pool2d(real, 2), real
         logs = self._update_d(step, d, reals, fakes, embedding, silent, batch.get("label"), named)
         d.requires_grad_(False)
-        first, second = (_divergence(*gaussian) for gaussian in gaussians)
-        loss_g = self.divergence_weight * (first + second)
+        # For each number, so that the weight does not depend on how many there are.
+        divergences = [kl_divergence(mean.float(), log.float(), mean) / mean.shape[1] for mean, log in gaussians]
+        loss_g = self.divergence_weight * torch.stack(divergences).mean(1).sum()
         with self.runtime.autocast():
             for stage, fake in zip(d, fakes, strict=True):
                 seen = stage.features(fake)
@@ -181,9 +183,3 @@ def _scored(d: TextDiscriminator, text: Tensor, x: Tensor) -> Tensor:
 def _error(logits: Tensor, wanted: Tensor) -> Tensor:
     """Cross-entropy of attributes ``(N, A)``, averaged."""
     return F.binary_cross_entropy_with_logits(logits.float(), wanted.float())
-
-
-def _divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Of Gaussians from a standard normal one, in nats for each number, averaged."""
-    mean, log_variance = mean.float(), log_variance.float()
-    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
