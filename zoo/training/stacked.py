@@ -10,15 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.data.augment import augment
 from zoo.data.batch import ArrayBatches
 from zoo.metrics.features import Features
 from zoo.models.stackgan import StackGAN
-from zoo.training.discriminators import TextDiscriminator
+from zoo.training.discriminators import ProjectedTextDiscriminator, TextDiscriminator
 from zoo.training.generation import CHUNK, Generation
 from zoo.training.losses import accuracies, r1_penalty
 from zoo.training.objective import TrainableNetwork, optimizer_step
 from zoo.training.variational import kl_divergence
 
+Judge = TextDiscriminator | ProjectedTextDiscriminator
 SILENT = 16  # one sample in so many has no text, so that the generator can do without
 
 
@@ -31,13 +33,13 @@ class Judges(nn.Module):
         attributes: how many; 0 for none.
     """
 
-    def __init__(self, stages: list[TextDiscriminator], text: int, attributes: int) -> None:
+    def __init__(self, stages: Sequence[Judge], text: int, attributes: int) -> None:
         super().__init__()
         self.stages = nn.ModuleList(stages)
         self.names = nn.Linear(text, attributes) if attributes else None
 
-    def __iter__(self) -> Iterator[TextDiscriminator]:
-        return iter(cast("list[TextDiscriminator]", list(self.stages)))
+    def __iter__(self) -> Iterator[Judge]:
+        return iter(cast("list[Judge]", list(self.stages)))
 
 
 class Stacked(Generation):
@@ -112,7 +114,7 @@ class Stacked(Generation):
         loss_g = self.divergence_weight * torch.stack(divergences).mean(1).sum()
         with self.runtime.autocast():
             for stage, fake in zip(d, fakes, strict=True):
-                seen = stage.features(fake)
+                seen = stage.features(augment(fake, self.adversary.augment))
                 loss_g = loss_g + self.adversary.loss.g(stage.score(seen, embedding.detach()).float())
                 if stage.attributes and named is not None:
                     missing = (named * F.softplus(-stage.attributes(seen).float())).sum() / named.sum().clamp(min=1)
@@ -150,7 +152,8 @@ class Stacked(Generation):
         total = embedding.new_zeros((), dtype=torch.float32)
         with self.runtime.autocast():
             for stage, x, fake in zip(d, reals, fakes, strict=True):
-                of_real, of_fake = stage.features(torch.cat([x, fake.detach().to(x.dtype)])).chunk(2)
+                mixed = augment(torch.cat([x, fake.detach().to(x.dtype)]), self.adversary.augment)
+                of_real, of_fake = stage.features(mixed).chunk(2)
                 on_real, on_fake = stage.score(of_real, embedding), stage.score(of_fake, embedding)
                 on_wrong = stage.score(of_real[silent:], embedding[silent:].roll(1, 0))
                 total = total + loss.d(on_real.float(), torch.cat([on_fake, on_wrong]).float())
@@ -175,7 +178,7 @@ class Stacked(Generation):
             yield z, {"text": text}
 
 
-def _scored(d: TextDiscriminator, text: Tensor, x: Tensor) -> Tensor:
+def _scored(d: Judge, text: Tensor, x: Tensor) -> Tensor:
     """Scores of images with the embeddings of texts."""
     return d.score(d.features(x), text)
 
