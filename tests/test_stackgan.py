@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from click.testing import Result
-from test_training import RANDOM, run, tiny_stackgan
+from test_training import RANDOM, run, tiny_stackgan, tiny_stackgan_flowers
 
 import zoo
 from zoo.data.source import Source
@@ -20,6 +20,7 @@ from zoo.errors import InputError
 from zoo.inference.conditions import space
 from zoo.inference.words import numbered, padded, vocabulary_of, words_of
 from zoo.metrics.naming import naming_metrics
+from zoo.metrics.petals import PETALS, agreement, named_colors, petal_colors
 from zoo.models.stackgan import StackGAN
 from zoo.recipes import stackgan
 from zoo.registry.facts import Condition
@@ -175,3 +176,56 @@ def test_evaluation(tmp_path: Path) -> None:
     assert [row.metric for row in rows[:4]] == ["named-attributes", "named-attributes", "kid", "fid"]
     assert rows[0].n == 128
     assert rows[0].settings == {"attributes": 1}
+
+
+def test_words_that_tell_images_apart_are_attributes(tmp_path: Path) -> None:
+    objective = tiny_stackgan_flowers(tmp_path)
+    roles = objective.data[0].roles  # type: ignore[attr-defined]
+    vocabulary = objective.config["vocabulary"]
+    assert vocabulary == ["a", "red", "rose", "tulip", "white"]
+    whole, short = ([vocabulary[i - 1] for i in text if i] for text in roles["text"][1].tolist())
+    assert (whole, short) == (["a", "white", "tulip"], ["white", "tulip"])
+    # red, rose, tulip, white: "a" is in all captions
+    assert roles["label"][:3].int().tolist() == [[1, 1, 0, 0], [0, 0, 1, 1], [0, 1, 0, 0]]
+    assert torch.equal(roles["named"][:, 0], roles["label"])
+    assert torch.equal(roles["named"][:, 1], roles["label"])
+    torch.manual_seed(0)
+    objective.start(Runtime("fp32", "cpu"))
+    logs = objective.step(0)
+    assert "missing" in logs
+    assert all(torch.isfinite(value).all() for value in logs.values())
+
+
+def shades(*colors: tuple[float, float, float]) -> torch.Tensor:
+    """Discs of some colours on leaves, ``(N, 3, 32, 32)`` in [0, 1]."""
+    far = (torch.arange(32) - 15.5).square()
+    disc = far[:, None] + far < 80
+    leaves = torch.tensor([0.2, 0.6, 0.1])[:, None, None]
+    return torch.stack([torch.where(disc, torch.tensor(color)[:, None, None], leaves) for color in colors])
+
+
+def test_colours_of_petals() -> None:
+    colors = {
+        "white": (0.9, 0.9, 0.85),
+        "yellow": (0.9, 0.8, 0.1),
+        "orange": (0.9, 0.5, 0.1),
+        "red": (0.8, 0.1, 0.1),
+        "pink": (0.9, 0.5, 0.6),
+        "purple": (0.5, 0.2, 0.7),
+    }
+    found = petal_colors(shades(*colors.values()))
+    assert [PETALS[i] for i in found.tolist()] == list(colors)
+    dark, leaf, grey = (0.2, 0.0, 0.0), (0.2, 0.6, 0.1), (0.5, 0.5, 0.5)
+    assert petal_colors(shades(dark, leaf, grey)).tolist() == [-1, -1, -1]
+    texts = ["a red rose", "a rose", "an orange or red tulip"]
+    assert [PETALS[i] if i >= 0 else "" for i in named_colors(texts).tolist()] == ["red", "", "orange"]
+    images = 2 * shades(colors["red"], colors["white"], colors["pink"]) - 1
+    assert agreement(images, texts) == 0.5
+
+
+def test_evaluation_of_flowers(tmp_path: Path) -> None:
+    objective = tiny_stackgan_flowers(tmp_path, steps=1)
+    run(objective, tmp_path / "run", entry=zoo.info("stackgan")).train()
+    model: Any = zoo.load(f"local-dir:{tmp_path / 'run'}")
+    rows = stackgan.evaluate_flowers(model, Source([tmp_path / "a"]), [RANDOM], per_kind=20)
+    assert [row.metric for row in rows[:5]] == ["class-accuracy", "class-accuracy-worst", "petal-color", "kid", "fid"]

@@ -275,8 +275,11 @@ class ProjectedTextDiscriminator(nn.Module):
 
     def score(self, features: Tensor, text: Tensor) -> Tensor:
         """Scores ``(N, depths + 1)`` of what :meth:`features` gives, with the embeddings ``(N, text)`` of texts."""
-        parts = zip(features.chunk(len(self.real), 1), self.real, self.project, strict=True)
-        return torch.cat([real(known) + (project(text) * known).sum(1, True) for known, real, project in parts], 1)
+        scores = []
+        for known, real, project in zip(features.chunk(len(self.real), 1), self.real, self.project, strict=True):
+            matches = (project(text) * known).sum(1, keepdim=True) / math.sqrt(known.shape[1])
+            scores.append(real(known) + matches)
+        return torch.cat(scores, 1)
 
 
 class TextDiscriminator(nn.Module):
