@@ -70,7 +70,7 @@ class LinearClassifier(nn.Module):
         def closure() -> Tensor:
             optimizer.zero_grad()
             loss = F.cross_entropy(self.layer(seen), y) + decay / 2 * self.layer.weight.square().sum()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             return loss
 
         optimizer.step(closure)
