@@ -199,7 +199,9 @@ def test_a_projected_discriminator_scores_the_class_that_is_named() -> None:
 
 def test_a_projected_discriminator_of_texts() -> None:
     torch.manual_seed(0)
-    d = ProjectedTextDiscriminator(Features("random"), 16, 4, seen=32, channels=3, text=5, attributes=2, hidden=6).eval()
+    d = ProjectedTextDiscriminator(
+        Features("random"), 16, 4, seen=32, channels=3, text=5, attributes=2, hidden=6
+    ).eval()
     x, text = torch.rand(2, 3, 16, 16), torch.rand(2, 5)
     known = d.features(x)
     scores = d.score(known, text)

@@ -63,29 +63,27 @@ def agreement(images: Tensor, texts: Sequence[str]) -> float:
 def petal_metrics(
     samples: Tensor,
     texts: Sequence[str],
-    real: Tensor,
-    train: Tensor,
-    train_texts: Sequence[str],
+    real: tuple[Tensor, Sequence[str]],
+    train: tuple[Tensor, Sequence[str]],
     **row: Any,
 ) -> list[Metric]:
-    """How often samples have the colour that their text names, beside real photos of the same texts.
+    """How often samples have the colour that their text names, beside real photos and their captions.
 
     Args:
         samples: ``(N, 3, S, S)`` in [-1, 1].
         texts: theirs.
-        real: photos that have these texts as captions, in the same form.
-        train: training photos, which tell how often the rule agrees with captions.
-        train_texts: their captions.
+        real: photos in the same form, and their captions.
+        train: training photos and their captions, which tell how often the rule agrees with captions.
         row: other facts of the rows, such as ``split``.
     """
     return [
         Metric(
             "petal-color",
             round(agreement(samples, texts), 4),
-            f"the rule agrees with {agreement(train, train_texts):.1%} of the captions of the training photos",
+            f"the rule agrees with {agreement(*train):.1%} of the captions of the training photos",
             "petal-color",
             n=int((named_colors(texts) != NONE).sum()),
-            baselines={"real": round(agreement(real, texts), 4)},
+            baselines={"real": round(agreement(*real), 4)},
             **row,
         )
     ]

@@ -242,11 +242,13 @@ def evaluate_flowers(
     row: dict[str, Any] = {"split": data.called("test"), "seed": 0}
     each = [(test_set.labels == kind).nonzero().flatten() for kind in test_set.labels.unique()]
     chosen = torch.cat([rows.repeat(-(-per_kind // len(rows)))[:per_kind] for rows in each])
-    asked, labels = [texts[i] for i in chosen.tolist()], test_set.labels[chosen]
+    asked = [texts[i] for i in chosen.tolist()]
     samples = model.generate(len(asked), seed=0, text=asked).tensor * 2 - 1
     rows = [
-        *kind_metrics(samples, labels, (train, train_set.labels), (test[chosen], labels), features, **row),
-        *petal_metrics(samples, asked, test[chosen], train, train_texts, **row),
+        *kind_metrics(
+            samples, test_set.labels[chosen], (train, train_set.labels), (test, test_set.labels), features, **row
+        ),
+        *petal_metrics(samples, asked, (test, texts), (train, train_texts), **row),
     ]
     drawn = model.generate(len(texts), seed=0, text=texts).tensor * 2 - 1
     rows += sample_distances(drawn[: len(train)], train, test, features, **row)
