@@ -223,7 +223,7 @@ def _files(where: str, files: set[str], read: Read, split: str, kind: Kind) -> P
             raise MediaError(f"{where}/{file}: missing: {cure}.")
         return _decode(lambda: read(file, LARGEST), f"{where}/{file}", kind)
 
-    names, captions = ([row[i] for row in chosen] for i in (2, 4))
+    names, captions = [row[2] for row in chosen], [row[4] for row in chosen]
     return Place(
         where,
         names,
@@ -306,15 +306,8 @@ def _table(where: str, file: str, read: Read) -> list[tuple[str, str, str, str |
             )
         known = _split_of(row["split"].strip())
         split = known[0] if known and not known[1] else row["split"]
-        images.append(
-            (
-                split,
-                file.removesuffix("labels.csv") + str(path),
-                str(path),
-                row["class"] or "",
-                row.get("caption") or "",
-            )
-        )
+        said = row["class"] or "", row.get("caption") or ""
+        images.append((split, file.removesuffix("labels.csv") + str(path), str(path), *said))
     unsaid = next((number for number, row in enumerate(images, 2) if not row[0]), 0)
     if unsaid and any(row[0] for row in images):
         raise InputError(f"{where}/{file} has no split in row {unsaid} and one in others: complete or delete it.")
