@@ -13,17 +13,25 @@ from torch import Tensor
 from zoo.models.dcgan import DCGAN
 
 
-def with_class(z: Tensor, label: Tensor | None, classes: int) -> Tensor:
-    """Latents ``(N, latent)`` with the class of each beside them, a vector with a one in its place.
+def chosen_class(z: Tensor, label: Tensor | None, classes: int) -> Tensor:
+    """The classes ``(N,)`` that are asked for, or those that latents choose.
 
     Args:
-        z: latents, standard normal.
+        z: latents ``(N, latent)``, standard normal.
         label: classes ``(N,)``; None for those that the first number of each latent chooses, each equally often.
         classes: how many there are.
     """
-    if label is None:
-        label = (torch.special.ndtr(z[:, 0].float()) * classes).long().clamp(max=classes - 1)
-    return torch.cat([z, F.one_hot(label, classes).to(z.dtype)], 1)
+    if label is not None:
+        return label
+    return (torch.special.ndtr(z[:, 0].float()) * classes).long().clamp(max=classes - 1)
+
+
+def with_class(z: Tensor, label: Tensor | None, classes: int) -> Tensor:
+    """Latents ``(N, latent)`` with the class of each beside them, a vector with a one in its place.
+
+    Arguments are those of :func:`chosen_class`.
+    """
+    return torch.cat([z, F.one_hot(chosen_class(z, label, classes), classes).to(z.dtype)], 1)
 
 
 class CDCGAN(DCGAN):
