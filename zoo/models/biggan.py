@@ -60,23 +60,23 @@ class TruncatedNorm(nn.BatchNorm2d):
 
 
 class StyledNorm(nn.Module):
-    """A :class:`TruncatedNorm` whose gain and bias are linear functions of a vector: class and part of the latent.
+    """A :class:`TruncatedNorm` whose gain and bias are linear functions of a vector, of class and latent; then ReLU.
 
     Args:
         channels: of the maps.
         length: of the vectors ``(N, length)``.
         sets: of statistics.
+        eps: added to variances.
     """
 
-    def __init__(self, channels: int, length: int, sets: int) -> None:
+    def __init__(self, channels: int, length: int, sets: int, eps: float = 1e-5) -> None:
         super().__init__()
-        self.norm = TruncatedNorm(channels, sets)
-        self.style = nn.Linear(length, 2 * channels)
+        self.norm = TruncatedNorm(channels, sets, eps)
+        self.gain, self.bias = (nn.Linear(length, channels, bias=False) for _ in range(2))
 
     def forward(self, x: Tensor, style: Tensor, truncation: Tensor) -> Tensor:
         """Maps ``(N, channels, H, W)``, vectors and truncations ``(N,)`` to maps."""
-        gain, bias = self.style(style).chunk(2, 1)
-        return self.norm(x, 1 + gain, bias, truncation)
+        return F.relu(self.norm(x, 1 + self.gain(style), self.bias(style), truncation))
 
 
 class SelfAttention(nn.Module):
@@ -118,8 +118,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor, truncation: Tensor) -> Tensor:
         """Maps ``(N, c_in, H, W)``, vectors and truncations to maps ``(N, c_out, 2 H, 2 W)``."""
-        y = enlarging_conv(F.relu(self.norm1(x, style, truncation)), self.conv1.weight)
-        y = self.conv2(F.relu(self.norm2(y, style, truncation)))
+        y = enlarging_conv(self.norm1(x, style, truncation), self.conv1.weight)
+        y = self.conv2(self.norm2(y, style, truncation))
         return y + F.interpolate(self.skip(x), scale_factor=2.0)
 
 
@@ -178,8 +178,8 @@ class BigGAN(Generator):
                 nn.init.orthogonal_(module.weight)
         for module in self.modules():
             if isinstance(module, StyledNorm):
-                nn.init.normal_(module.style.weight, 0, 0.02)
-                nn.init.zeros_(module.style.bias)
+                for layer in (module.gain, module.bias):
+                    nn.init.normal_(layer.weight, 0, 0.02)
 
     def decode(self, z: Tensor, kind: Tensor | None = None, truncation: Tensor | None = None) -> Tensor:
         """Latents ``(N, latent * len(widths))`` to images ``(N, channels, size, size)`` in [-1, 1].
@@ -193,7 +193,7 @@ class BigGAN(Generator):
         style = self.embedding(chosen_class(z, kind, self.classes))
         truncation = torch.ones(len(z), device=z.device) if truncation is None else truncation
         first, *others = (z * truncation[:, None].to(z.dtype)).split(self.latent, 1)
-        x = self.first(first).unflatten(1, (-1, 4, 4)).contiguous(memory_format=torch.channels_last)
+        x = self.first(first).unflatten(1, (4, 4, -1)).permute(0, 3, 1, 2)
         for i, (block, part) in enumerate(zip(self.blocks, others, strict=True)):
             x = block(x, torch.cat([part, style], 1), truncation)
             if str(i) in self.attention:
