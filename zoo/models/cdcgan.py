@@ -6,6 +6,8 @@ of DCGAN.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,17 +15,20 @@ from torch import Tensor
 from zoo.models.dcgan import DCGAN
 
 
-def chosen_class(z: Tensor, label: Tensor | None, classes: int) -> Tensor:
+def chosen_class(z: Tensor, label: Tensor | None, classes: int, bound: float = math.inf) -> Tensor:
     """The classes ``(N,)`` that are asked for, or those that latents choose.
 
     Args:
         z: latents ``(N, latent)``, standard normal.
         label: classes ``(N,)``; None for those that the first number of each latent chooses, each equally often.
         classes: how many there are.
+        bound: beyond which latents have no numbers.
     """
     if label is not None:
         return label
-    return (torch.special.ndtr(z[:, 0].float()) * classes).long().clamp(max=classes - 1)
+    beyond = math.erfc(bound / math.sqrt(2)) / 2  # the share on each side
+    place = (torch.special.ndtr(z[:, 0].float()) - beyond) / (1 - 2 * beyond)
+    return (place * classes).long().clamp(0, classes - 1)
 
 
 def with_class(z: Tensor, label: Tensor | None, classes: int) -> Tensor:
