@@ -349,6 +349,17 @@ def test_figures_of_a_generator_of_classes(tmp_path: Path) -> None:
     assert found["membership-auroc"] == pytest.approx(0.5, abs=0.1)
 
 
+def test_kinds_by_a_linear_classifier() -> None:
+    """Right samples, wrong ones, and halves of both; real images stand beside them."""
+    labels = torch.arange(80) % 2
+    x = (labels * 1.0 - 0.5)[:, None, None, None] + 0.2 * torch.randn(80, 3, 16, 16)
+    for asked, share in ((labels, 1.0), (1 - labels, 0.0), (torch.arange(80) // 2 % 2, 0.5)):
+        accuracy, worst = suites.kind_metrics(x, asked, (x[:40], labels[:40]), (x[40:], labels[40:]), [RANDOM])
+        assert accuracy.protocol == "class-accuracy-random-32"
+        assert worst.protocol == "class-accuracy-worst-random-32"
+        assert (accuracy.value, worst.value, accuracy.baselines) == (share, share, {"real": 1.0})
+
+
 def test_figures_of_enlarged_photos(tmp_path: Path) -> None:
     """A network that does nothing yet is bilinear enlargement: near to bicubic, and no better."""
     tiles(tmp_path / "Tiles", 2, 64)

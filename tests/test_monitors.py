@@ -101,7 +101,7 @@ def test_a_run_made_to_collapse_is_flagged_and_stopped(tmp_path: Path) -> None:
         objective = dcgan.fashion_mnist(
             data, RANDOM, size=16, channels=3, width=16, d_width=16, batch_size=32, steps=200, **settings
         )
-        objective.n_samples = 250
+        objective.n_samples = objective.batchnorm_samples = 250
         made = run(objective, tmp_path / name)
         made.train(stop_on_collapse=name == "stopped")
         return made

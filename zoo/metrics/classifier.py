@@ -1,4 +1,4 @@
-"""A small classifier that says what is in an image."""
+"""Classifiers that say what is in an image: a small network, and a linear one over features."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from zoo.metrics.features import Features
+from zoo.metrics.fidelity import rounded
 
 
 class Classifier(nn.Module):
@@ -38,6 +41,45 @@ def train_classifier(x: Tensor, y: Tensor, epochs: int = 4, seed: int = 0) -> Cl
     network = Classifier(int(y.max()) + 1, x.shape[1])
     fit(network, x, lambda scores, rows: F.cross_entropy(scores, y[rows]), lr=4e-3, batch_size=128, epochs=epochs)
     return network
+
+
+class LinearClassifier(nn.Module):
+    """Multinomial logistic regression over an extractor's features, each with mean 0 and deviation 1 in training.
+
+    Args:
+        features: the extractor; it stays as it is.
+        x: training images ``(N, C, H, W)`` in [-1, 1].
+        y: their classes ``(N,)``.
+        decay: weight of half the squared length of the weights, beside the mean cross-entropy.
+    """
+
+    def __init__(self, features: Features, x: Tensor, y: Tensor, decay: float = 0.03) -> None:
+        super().__init__()
+        self.features = [features]  # in a list: no part of what is trained
+        seen = features(rounded(x))
+        self.mean, self.deviation = seen.mean(0), seen.std(0) + 1e-6
+        self.layer = nn.Linear(seen.shape[1], int(y.max()) + 1, dtype=torch.float64)
+        for parameter in self.layer.parameters():
+            nn.init.zeros_(parameter)
+        self._fit((seen - self.mean) / self.deviation, y, decay)
+
+    @torch.enable_grad()
+    def _fit(self, seen: Tensor, y: Tensor, decay: float) -> None:
+        optimizer = torch.optim.LBFGS(self.layer.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+
+        def closure() -> Tensor:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(self.layer(seen), y) + decay / 2 * self.layer.weight.square().sum()
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+
+    @torch.inference_mode()
+    def forward(self, x: Tensor) -> Tensor:
+        """Images ``(N, C, H, W)`` in [-1, 1] to scores ``(N, classes)``."""
+        scores: Tensor = self.layer((self.features[0](x) - self.mean) / self.deviation)
+        return scores
 
 
 def fit(

@@ -86,6 +86,10 @@ class Protocol:
 
 
 _CLASSIFIER = "a small convolutional classifier that was trained on the training split"
+_LINEAR = (
+    "a linear classifier (logistic regression over {features}, images rounded to 8 bits and resized to {size} px) "
+    "that was trained on the training split"
+)
 _ATTRIBUTES = "a small convolutional classifier of attributes that was trained on the training split"
 _STUDY = (
     "by a small convolutional classifier that was trained on 100 images of each class of the training split, others "
@@ -255,6 +259,21 @@ _PROTOCOLS = (
         "higher",
         f"Share of generated images of one class that {_CLASSIFIER} assigns to the class that was asked for, of the "
         "class with the lowest share.",
+        hub="accuracy",
+    ),
+    Protocol(
+        r"class-accuracy-worst-(?P<extractor>.+)-(?P<size>\d+)",
+        "class accuracy, worst class",
+        "higher",
+        f"Share of generated images of one class that {_LINEAR} assigns to the class that was asked for, of the class "
+        "with the lowest share.",
+        hub="accuracy",
+    ),
+    Protocol(
+        r"class-accuracy-(?P<extractor>.+)-(?P<size>\d+)",
+        "class accuracy",
+        "higher",
+        f"Share of generated images, as many of each class, that {_LINEAR} assigns to the class that was asked for.",
         hub="accuracy",
     ),
     Protocol(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.metrics.baselines import gaussian_samples
-from zoo.metrics.classifier import accuracy, classify, train_classifier
+from zoo.metrics.classifier import LinearClassifier, accuracy, classify, train_classifier
 from zoo.metrics.distribution import frechet_distance, kernel_distance
 from zoo.metrics.features import Features
 from zoo.metrics.fidelity import rounded
@@ -116,7 +116,7 @@ def class_shares(
 
 
 def class_accuracies(
-    samples: Tensor, asked: Tensor, classifier: nn.Module, test: tuple[Tensor, Tensor], **row: Any
+    samples: Tensor, asked: Tensor, classifier: nn.Module, test: tuple[Tensor, Tensor], protocol: str = "", **row: Any
 ) -> list[Metric]:
     """How many of a generator's samples are of the class that was asked for, of all and of the worst class.
 
@@ -125,6 +125,7 @@ def class_accuracies(
         asked: their classes ``(N,)``.
         classifier: one that learnt from the training split.
         test: real images in the same form and their classes, which it did not see.
+        protocol: what follows the metric's name in that of the protocol, where another network than usual classifies.
         row: other facts of the rows, such as ``split``.
     """
     agrees = (classify(classifier, rounded(samples)) == asked).float()
@@ -132,9 +133,36 @@ def class_accuracies(
     metric, both = "class-accuracy", {"real": round(accuracy(classifier, *test), 3)}
     facts: dict[str, Any] = {"n": len(samples), **row}
     return [
-        Metric(metric, round(float(agrees.mean()), 4), protocol=metric, baselines=both, **facts),
-        Metric(f"{metric}-worst", round(worst, 4), protocol=f"{metric}-worst", **facts),
+        Metric(metric, round(float(agrees.mean()), 4), protocol=metric + protocol, baselines=both, **facts),
+        Metric(f"{metric}-worst", round(worst, 4), protocol=f"{metric}-worst{protocol}", **facts),
     ]
+
+
+def kind_metrics(
+    samples: Tensor,
+    asked: Tensor,
+    train: tuple[Tensor, Tensor],
+    test: tuple[Tensor, Tensor],
+    features: Sequence[Features],
+    **row: Any,
+) -> list[Metric]:
+    """:func:`class_accuracies` by a linear classifier over the features of each extractor.
+
+    For photos, of which there are too few to train a classifier from nothing.
+
+    Args:
+        samples: ``(N, C, H, W)`` in [-1, 1].
+        asked: their classes ``(N,)``.
+        train: real images in the same form and their classes ``(N,)``, which the classifiers learn from.
+        test: others.
+        features: the extractors.
+        row: other facts of the rows, such as ``split``.
+    """
+    rows = []
+    for extractor in features:
+        classifier, protocol = LinearClassifier(extractor, *train), f"-{extractor.id}-{extractor.size}"
+        rows += class_accuracies(samples, asked, classifier, test, protocol, features=extractor.fingerprint, **row)
+    return rows
 
 
 def _some(images: Tensor, n: int) -> Tensor:
