@@ -48,9 +48,7 @@ class TruncatedNorm(nn.BatchNorm2d):
             i = round(float(place[0]))
             self.num_batches_tracked[i] += 1
             share = 1 / float(self.num_batches_tracked[i]) if self.momentum is None else self.momentum
-            x = F.batch_norm(
-                x, self.running_mean[i], self.running_var[i], training=True, momentum=share, eps=self.eps
-            )
+            x = F.batch_norm(x, self.running_mean[i], self.running_var[i], training=True, momentum=share, eps=self.eps)
             return torch.addcmul(bias[:, :, None, None], x, gain[:, :, None, None])
         below = place.floor().clamp(0, self.sets - 2)
         rows, weight = below.long(), (place - below)[:, None].to(self.running_mean.dtype)

@@ -115,7 +115,9 @@ class Condition:
             names = list(map(str, self.choices))
             allowed = f": choose one of {', '.join(names)}."
             if len(names) > MANY:
-                allowed = near(str(value), names) or f": choose one of {len(names):,}, such as {names[0]} or {names[1]}."
+                allowed = (
+                    near(str(value), names) or f": choose one of {len(names):,}, such as {names[0]} or {names[1]}."
+                )
             raise InputError(f"{self.name} cannot be {value!r}{allowed}")
         if self.kind in ("integer", "number"):
             return self._check_number(value)
