@@ -83,12 +83,12 @@ class SelfAttention(nn.Module):
     What it sees is halved by the largest of 2x2 places, as in the paper's code, and adds nothing until it has learnt.
 
     Args:
-        channels: of the maps ``(N, channels, H, W)``, 8 or more.
+        channels: of the maps ``(N, channels, H, W)``, 2 or more.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.query, self.key = (nn.Conv2d(channels, channels // 8, 1, bias=False) for _ in range(2))
+        self.query, self.key = (nn.Conv2d(channels, max(1, channels // 8), 1, bias=False) for _ in range(2))
         self.value = nn.Conv2d(channels, channels // 2, 1, bias=False)
         self.out = nn.Conv2d(channels // 2, channels, 1, bias=False)
         self.gain = nn.Parameter(torch.zeros(1))
@@ -118,7 +118,8 @@ class Block(nn.Module):
         """Maps ``(N, c_in, H, W)``, vectors and truncations to maps ``(N, c_out, 2 H, 2 W)``."""
         y = enlarging_conv(self.norm1(x, style, truncation), self.conv1.weight)
         y = self.conv2(self.norm2(y, style, truncation))
-        return y + F.interpolate(self.skip(x), scale_factor=2.0)
+        wide: Tensor = y + F.interpolate(self.skip(x), scale_factor=2.0)
+        return wide
 
 
 class BigGAN(Generator):

@@ -53,7 +53,10 @@ class DeepBlock(nn.Module):
         y = x
         for i, (norm, conv) in enumerate(zip(self.norms, self.convs, strict=True)):
             y = norm(y, style, truncation)
-            y = enlarging_conv(y, conv.weight, conv.bias) if self.up and i == 1 else conv(y)
+            if self.up and i == 1:
+                y = enlarging_conv(y, conv.get_parameter("weight"), conv.get_parameter("bias"))
+            else:
+                y = conv(y)
         kept = x[:, : self.c_out]
         return y + (F.interpolate(kept, scale_factor=2.0) if self.up else kept)
 
@@ -133,4 +136,5 @@ class BigGANDeep(Generator):
             for block in level.children():
                 x = block(x, style, truncation)
         x = F.relu(self.last_norm(x, self.last_gain.expand(len(z), -1), self.last_bias.expand(len(z), -1), truncation))
-        return torch.tanh(F.conv2d(x, self.last.weight[:3], self.last.bias[:3], padding=1))
+        weight, bias = (self.last.get_parameter(name)[:3] for name in ("weight", "bias"))
+        return torch.tanh(F.conv2d(x, weight, bias, padding=1))

@@ -28,7 +28,8 @@ def chosen_class(z: Tensor, label: Tensor | None, classes: int, bound: float = m
         return label
     beyond = math.erfc(bound / math.sqrt(2)) / 2  # the share on each side
     place = (torch.special.ndtr(z[:, 0].float()) - beyond) / (1 - 2 * beyond)
-    return (place * classes).long().clamp(0, classes - 1)
+    chosen: Tensor = (place * classes).long().clamp(0, classes - 1)
+    return chosen
 
 
 def with_class(z: Tensor, label: Tensor | None, classes: int) -> Tensor:

@@ -70,7 +70,7 @@ def imagenet_classes(config: Config) -> Mapping[str, tuple[str | int, ...]]:
     """What the classes are called: as timm knows them, with the number behind a name that two have; or by number."""
     if config["classes"] != 1000:
         return {"kind": tuple(range(config["classes"]))}
-    from timm.data import ImageNetInfo  # a second, which only such files pay
+    from timm.data.imagenet_info import ImageNetInfo  # a second, which only such files pay
 
     info = ImageNetInfo()
     names = [info.index_to_description(i).split(",")[0] for i in range(1000)]
