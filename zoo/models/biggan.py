@@ -150,7 +150,7 @@ class BigGAN(Generator):
         classes: int = 5,
         channels: int = 3,
         latent: int = 20,
-        embedding: int = 64,
+        embedding: int = 32,
         widths: Sequence[int] = (256, 192, 128, 64, 32),
         attention: int = 16,
         sets: int = 5,
@@ -161,7 +161,7 @@ class BigGAN(Generator):
         self.classes, self.size = classes, 4 << (len(widths) - 1)
         self.latent, self.latent_shape = latent, (latent * len(widths),)
         self.embedding = nn.Embedding(classes, embedding)
-        self.first = nn.Linear(latent, 16 * widths[0])
+        self.first = nn.Linear(latent, 16 * widths[0], bias=False)
         self.blocks = nn.ModuleList(Block(wide, narrow, latent + embedding, sets) for wide, narrow in pairwise(widths))
         self.attention = nn.ModuleDict(
             {str(i): SelfAttention(c) for i, c in enumerate(widths[1:]) if 8 << i == attention}
@@ -171,14 +171,19 @@ class BigGAN(Generator):
         self.last = nn.Conv2d(widths[-1], channels, 3, padding=1)
 
     def init_weights(self) -> None:
-        """Random weights: orthogonal ones as in the paper, and small ones where class and latent set the norms."""
+        """Random weights: orthogonal convolutions as in the paper, and little influence of classes on the norms.
+
+        With Adam each weight moves as fast as another. Embeddings of numbers near 1 would have each step move the gains
+        of a class by the sum of them all: classes would drown the latent before it has learnt to say anything.
+        """
         for module in self.modules():
-            if isinstance(module, (nn.Conv2d, nn.Linear)):
+            if isinstance(module, nn.Conv2d):
                 nn.init.orthogonal_(module.weight)
-        for module in self.modules():
             if isinstance(module, StyledNorm):
                 for layer in (module.gain, module.bias):
                     nn.init.normal_(layer.weight, 0, 0.02)
+        nn.init.normal_(self.embedding.weight, 0, 0.1)
+        nn.init.normal_(self.first.weight, 0, self.latent**-0.5)
 
     def decode(self, z: Tensor, kind: Tensor | None = None, truncation: Tensor | None = None) -> Tensor:
         """Latents ``(N, latent * len(widths))`` to images ``(N, channels, size, size)`` in [-1, 1].
