@@ -18,6 +18,12 @@ from zoo.models.cdcgan import chosen_class
 from zoo.models.progan import enlarging_conv
 
 
+def truncated(z: Tensor, truncation: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Latents ``(N, latent)`` multiplied by their truncations ``(N,)`` from 0 to 1, all 1 by default; and these."""
+    truncation = torch.ones(len(z), device=z.device) if truncation is None else truncation
+    return z * truncation[:, None].to(z.dtype), truncation
+
+
 class TruncatedNorm(nn.BatchNorm2d):
     """Batch norm with statistics for each of several truncations, and linear interpolation between them.
 
@@ -42,7 +48,7 @@ class TruncatedNorm(nn.BatchNorm2d):
         self.num_batches_tracked = torch.zeros(sets, dtype=torch.long)
 
     def forward(self, x: Tensor, gain: Tensor, bias: Tensor, truncation: Tensor) -> Tensor:  # type: ignore[override]
-        """Maps, their gains and biases ``(N, channels)`` and truncations ``(N,)`` from 0 to 1, to maps."""
+        """Maps, their gains and biases ``(N, channels)``, or one for all, and truncations ``(N,)``, to maps."""
         place = truncation * (self.sets - 1)
         if self.training:
             i = round(float(place[0]))
@@ -195,12 +201,12 @@ class BigGAN(Generator):
                 the less varied; all 1 by default.
         """
         style = self.embedding(chosen_class(z, kind, self.classes))
-        truncation = torch.ones(len(z), device=z.device) if truncation is None else truncation
-        first, *others = (z * truncation[:, None].to(z.dtype)).split(self.latent, 1)
+        z, truncation = truncated(z, truncation)
+        first, *others = z.split(self.latent, 1)
         x = self.first(first).unflatten(1, (4, 4, -1)).permute(0, 3, 1, 2)
         for i, (block, part) in enumerate(zip(self.blocks, others, strict=True)):
             x = block(x, torch.cat([part, style], 1), truncation)
             if str(i) in self.attention:
                 x = self.attention[str(i)](x)
-        x = self.last_norm(x, self.last_gain.expand(len(z), -1), self.last_bias.expand(len(z), -1), truncation)
-        return torch.tanh(self.last(F.relu(x)))
+        x = F.relu(self.last_norm(x, self.last_gain[None], self.last_bias[None], truncation))
+        return torch.tanh(self.last(x))

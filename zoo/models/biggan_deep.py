@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from zoo.arrays import Array
 from zoo.model import Generator
-from zoo.models.biggan import SelfAttention, StyledNorm, TruncatedNorm
+from zoo.models.biggan import SelfAttention, StyledNorm, TruncatedNorm, truncated
 from zoo.models.cdcgan import chosen_class
 from zoo.models.progan import enlarging_conv
 
@@ -126,15 +126,15 @@ class BigGANDeep(Generator):
             truncation: ``(N,)`` from 0 to 1, by which latents are multiplied: the less, the more typical the image and
                 the less varied; all 1 by default.
         """
-        truncation = torch.ones(len(z), device=z.device) if truncation is None else truncation
         of_class = self.embedding(F.one_hot(chosen_class(z, kind, self.classes, BOUND), self.classes).to(z.dtype))
-        style = torch.cat([z * truncation[:, None].to(z.dtype), of_class], 1)
+        z, truncation = truncated(z, truncation)
+        style = torch.cat([z, of_class], 1)
         x = self.first(style).unflatten(1, (4, 4, -1)).permute(0, 3, 1, 2)
         for i, level in enumerate(self.levels):
             if str(i) in self.attention:
                 x = self.attention[str(i)](x)
             for block in level.children():
                 x = block(x, style, truncation)
-        x = F.relu(self.last_norm(x, self.last_gain.expand(len(z), -1), self.last_bias.expand(len(z), -1), truncation))
+        x = F.relu(self.last_norm(x, self.last_gain[None], self.last_bias[None], truncation))
         weight, bias = (self.last.get_parameter(name)[:3] for name in ("weight", "bias"))
         return torch.tanh(F.conv2d(x, weight, bias, padding=1))
