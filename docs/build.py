@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 import zoo
 from zoo.authoring.publish import protocol_list, table, values_table
@@ -41,6 +41,10 @@ def draw(entry: Entry) -> None:
             values = {choice.name: list(choice.choices) * 8}
             samples = model.generate(8 * len(choice.choices), seed=0, **values)
             sheets.append(samples.grid(columns=len(choice.choices)))
+        elif text := _text(entry):  # each text, and below it a row
+            for words in text.examples:
+                row = model.generate(16, seed=0, **{text.name: words}).grid(columns=16)
+                sheets += [written(words, row.width), row]
         elif entry.output.kind == "molecules":
             sheets.append(model.generate(_samples(entry), seed=0).preview())
         else:
@@ -64,6 +68,13 @@ def draw(entry: Entry) -> None:
         ways = [interpolate(model, seeds=[seed, seed + 4, seed], steps=20) for seed in range(4)]
         frames = [zoo.Images([way.arrays[i] for way in ways]).grid(columns=4) for i in range(40)]
         zoo.Video.of(frames, fps=12).save(GALLERY / f"{entry.name}.walk.webp")
+
+
+def written(words: str, width: int) -> Image.Image:
+    """A line of text."""
+    line = Image.new("RGB", (width, 24), "white")
+    ImageDraw.Draw(line).text((2, 2), words, "black", ImageFont.load_default(18))
+    return line
 
 
 def walks(entry: Entry) -> bool:
@@ -101,6 +112,10 @@ def _samples(entry: Entry) -> int:
 
 def _choice(entry: Entry) -> Condition | None:
     return next((condition for condition in entry.conditions if condition.choices), None)
+
+
+def _text(entry: Entry) -> Condition | None:
+    return next((condition for condition in entry.conditions if condition.examples), None)
 
 
 def enlarged(model: zoo.model.Model, photos: zoo.Images) -> list[zoo.Images]:
@@ -167,6 +182,8 @@ def caption(entry: Entry) -> str:
     if (choice := _choice(entry)) and "generate" in entry.verbs:
         many, across = ("sixteen", "rows") if len(choice.choices) < FEW else ("eight", "columns")
         shown.append(f"{many} samples of seed 0 for each {choice.name}, in {across}")
+    elif _text(entry):
+        shown.append("sixteen samples of seed 0 for each text")
     elif "generate" in entry.verbs:
         shown.append(f'`zoo.load("{entry.name}").generate({_samples(entry)}, seed=0)`')
     if "reconstruct" in entry.verbs:

@@ -10,7 +10,13 @@ from torch import Tensor
 
 from zoo.data.augment import AUGMENTATIONS, augment, views
 from zoo.metrics.features import Features
-from zoo.training.discriminators import Discriminator, FeatureDiscriminator, PatchDiscriminator, ProjectedDiscriminator
+from zoo.training.discriminators import (
+    Discriminator,
+    FeatureDiscriminator,
+    PatchDiscriminator,
+    ProjectedDiscriminator,
+    ProjectedTextDiscriminator,
+)
 from zoo.training.losses import (
     LOSSES,
     accuracies,
@@ -181,7 +187,7 @@ def test_a_projected_discriminator_sees_the_whole_image_at_each_depth() -> None:
     torch.manual_seed(0)
     features = Features("random")
     d = ProjectedDiscriminator(features, 32, 8, seen=48)
-    fixed = {name: value.clone() for name, value in d.named_buffers() if name.startswith("mix_")}
+    fixed = {name: value.clone() for name, value in d.named_buffers() if "mix_" in name}
     depths = len(fixed)
     assert depths == len(features.maps(torch.zeros(1, 3, 48, 48))) - 1
     x = torch.rand(2, 3, 32, 32, requires_grad=True)
@@ -206,6 +212,24 @@ def test_a_projected_discriminator_scores_the_class_that_is_named() -> None:
     zeros, kinds = (d(x, label) for label in (torch.zeros(3, dtype=torch.long), torch.arange(3)))
     assert torch.allclose(zeros[0], kinds[0], atol=1e-6)
     assert (zeros[1:] != kinds[1:]).all(), "at every depth, and by the pixels"
+
+
+def test_a_projected_discriminator_of_texts() -> None:
+    torch.manual_seed(0)
+    d = ProjectedTextDiscriminator(
+        Features("random"), 16, 4, seen=32, channels=3, text=5, attributes=2, hidden=6
+    ).eval()
+    x, text = torch.rand(2, 3, 16, 16), torch.rand(2, 5)
+    known = d.features(x)
+    scores = d.score(known, text)
+    depths = len(d.mixed.sides)
+    assert (known.shape, scores.shape) == ((2, 6 * (depths + 1)), (2, depths + 1))
+    assert d.attributes is not None
+    assert d.attributes(known).shape == (2, 2)
+    others = d.score(known, text.roll(1, 0))
+    assert (scores != others).all(), "the text counts at each depth, and by the pixels"
+    torch.testing.assert_close(d.score(known[1:], text[1:]), scores[1:])
+    assert ProjectedTextDiscriminator(Features("random"), 16, 4, 32, 3, 5).attributes is None
 
 
 def test_checkerboards_have_energy() -> None:

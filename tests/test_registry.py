@@ -27,7 +27,9 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 import zoo
+from zoo.authoring.publish import example_conditions
 from zoo.errors import InputError, RegistryError, UnknownNameError, WeightsError
+from zoo.inference.words import numbered
 from zoo.networks import build
 from zoo.registry import discovery, index
 from zoo.registry.cards import Card, merged
@@ -316,6 +318,26 @@ def test_a_config_has_the_attributes_that_a_network_was_trained_on() -> None:
     assert from_config(to_config(entry), "config.json") == entry
 
 
+def test_texts_that_a_checkpoint_is_shown_with() -> None:
+    stanza = {"builder": "a.b:C", "summary": "x", "verbs": ["generate"], "conditions": {"text": {"kind": "text"}}}
+    facts: dict[str, Any] = {"output": {"kind": "image", "channels": 3, "size": [8, 8]}, "license": "MIT"}
+    facts["texts"] = {"text": ["red"]}
+    (entry,) = parse({"one": {**stanza, "checkpoints": {"small": facts}}}, "r.yaml", "p", Path())
+    assert entry.conditions[0].examples == ("red",)
+    assert example_conditions(entry) == {"text": "red"}
+    assert json.loads(to_config(entry))["texts"] == {"text": ["red"]}
+    facts["texts"] = {"words": ["red"]}
+    with pytest.raises(RegistryError, match="texts: words: unknown key"):
+        parse({"one": {**stanza, "checkpoints": {"small": facts}}}, "r.yaml", "p", Path())
+
+
+def test_models_know_the_words_that_they_are_shown_with() -> None:
+    for name in list_models():
+        for condition in info(name).conditions:
+            for text in condition.examples:
+                assert not numbered(text, condition.vocabulary)[1], text
+
+
 def test_a_config_with_figures_in_words_is_read() -> None:
     """As those of versions before there were cards."""
     raw = json.loads(to_config(info("conv-ae.fashion-mnist")))
@@ -561,11 +583,12 @@ def test_a_network_without_checkpoints_is_for_weights_that_users_bring(zoo_comma
     assert "Weights  none: `zoo import`\n" in zoo_command("info", "srvgg").stdout
 
 
+@pytest.mark.usefixtures("toys")
 def test_a_network_without_checkpoints_may_have_a_recipe(zoo_command: Callable[..., Result]) -> None:
-    assert info("progan").recipe == "zoo.recipes.progan:avatars"
-    assert "Weights  none: `zoo import` or `zoo train`\n" in zoo_command("info", "progan").stdout
     stanza = {"builder": "a.b:C", "summary": "x", "verbs": ["generate"], "recipe": "a.b:c"}
-    assert [entry.recipe for entry in parse(yaml.safe_dump({"one": stanza}), "r.yaml", "p", Path())] == ["a.b:c"]
+    registry().add(parse(yaml.safe_dump({"one": stanza}), "r.yaml", "p", Path()))
+    assert info("one").recipe == "a.b:c"
+    assert "Weights  none: `zoo import` or `zoo train`\n" in zoo_command("info", "one").stdout
     output = {"kind": "image", "channels": 3, "size": [8, 8]}
     both = {**stanza, "checkpoints": {"small": {"output": output, "license": "MIT"}}}
     with pytest.raises(RegistryError, match="recipe"):

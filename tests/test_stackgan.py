@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from click.testing import Result
-from test_training import RANDOM, run, tiny_stackgan
+from test_training import RANDOM, run, tiny_stackgan, tiny_stackgan_flowers
 
 import zoo
 from zoo.data.source import Source
@@ -20,10 +20,12 @@ from zoo.errors import InputError
 from zoo.inference.conditions import space
 from zoo.inference.words import numbered, padded, vocabulary_of, words_of
 from zoo.metrics.naming import naming_metrics
+from zoo.metrics.petals import PETALS, agreement, named_colors, petal_colors
 from zoo.models.stackgan import StackGAN
 from zoo.recipes import stackgan
 from zoo.registry.facts import Condition
 from zoo.training.runtime import Runtime
+from zoo.training.stacked import Phrases
 
 Command = Callable[..., Result]
 WORDS = (",", "blue", "grey-green", "hair", "red")
@@ -66,14 +68,43 @@ def test_a_text_becomes_word_numbers() -> None:
     assert text.stack(drawn).shape == (5, max(map(len, drawn)))
 
 
-def test_padding_changes_nothing_and_no_text_is_a_text_of_no_word() -> None:
+def test_padding_changes_nothing() -> None:
     g, z = network(), torch.randn(2, 8)
     text = torch.tensor([[5, 4], [2, 0]])
     plain = g.decode(z, text)
     torch.testing.assert_close(g.decode(z, F.pad(text, (0, 7))), plain)
     torch.testing.assert_close(g.decode(z[1:], text[1:, :1]), plain[1:])
-    torch.testing.assert_close(g.decode(z), g.decode(z, torch.zeros(2, 3, dtype=torch.long)))
-    assert not torch.allclose(g.decode(z), plain)
+
+
+def test_without_a_text_the_noise_chooses_one() -> None:
+    g, z = network(), torch.randn(4, 8)
+    torch.testing.assert_close(g.decode(z), g.decode(z, torch.zeros(4, 3, dtype=torch.long)))
+    g.hold(torch.tensor([[5], [3], [2], [4], [1]]))
+    assert g.texts[:, :2].tolist() == [[5, 0], [3, 0], [2, 0], [1, 0]]
+    texts = g.texts[z[:, :4].argmax(1)].long()
+    assert len(texts.unique(dim=0)) > 1
+    torch.testing.assert_close(g.decode(z), g.decode(z, texts))
+    g.hold(torch.full((4, 70), 5))
+    assert g.texts.tolist() == [[5] * 64] * 4
+
+
+def test_phrases_are_put_together_in_any_order() -> None:
+    captions = np.array([["red hair , a hat and blue eyes", "a hat , red hair"], ["blue eyes", "a hat"]])
+    named = torch.tensor([[[1, 1, 1], [1, 1, 0]], [[0, 0, 1], [0, 1, 1]]]).bool()
+    vocabulary = vocabulary_of(captions.ravel())
+    phrases = Phrases(captions, named, vocabulary)
+    assert phrases.of_images.tolist() == [[1, 2, 3], [3, 2, 0]]
+    assert phrases.names.int().tolist() == [[0, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1]]
+    torch.manual_seed(0)
+    seen = set()
+    for _ in range(50):
+        texts, attributes = phrases.texts(phrases.of_images[:1])
+        words = " ".join(vocabulary[i - 1] for i in texts[0].tolist())
+        named_by = {"red hair": [1, 1, 0], "a hat": [0, 1, 0], "blue eyes": [0, 0, 1]}
+        wanted = torch.tensor([named_by[phrase] for phrase in words.split(" , ")]).any(0)
+        assert torch.equal(attributes[0], wanted)
+        seen.add(words)
+    assert len(seen) == 15, "all orders of one, two and three phrases"
 
 
 def test_phrases_stand_anywhere() -> None:
@@ -110,7 +141,7 @@ def test_the_text_decides_what_is_drawn(tmp_path: Path, zoo_command: Command) ->
     for number, text in enumerate(texts):
         alone = model.generate(1, seed=0, first=number, text=text)
         np.testing.assert_allclose(together.numpy()[number], alone.numpy()[0], atol=1e-5)
-    assert not np.allclose(model.generate(1, seed=0).numpy(), together.numpy()[:1])
+    assert not np.allclose(model.generate(1, seed=0, text=texts[1]).numpy(), together.numpy()[:1])
     sketch = model.generate(1, seed=0, stage=1).numpy()[0]
     np.testing.assert_array_equal(sketch[:, ::2, ::2], sketch[:, 1::2, 1::2])
     out = tmp_path / "out.png"
@@ -175,3 +206,56 @@ def test_evaluation(tmp_path: Path) -> None:
     assert [row.metric for row in rows[:4]] == ["named-attributes", "named-attributes", "kid", "fid"]
     assert rows[0].n == 128
     assert rows[0].settings == {"attributes": 1}
+
+
+def test_words_that_tell_images_apart_are_attributes(tmp_path: Path) -> None:
+    objective = tiny_stackgan_flowers(tmp_path)
+    roles = objective.data[0].roles  # type: ignore[attr-defined]
+    vocabulary = objective.config["vocabulary"]
+    assert vocabulary == ["a", "red", "rose", "tulip", "white"]
+    whole, short = ([vocabulary[i - 1] for i in text if i] for text in roles["text"][1].tolist())
+    assert (whole, short) == (["a", "white", "tulip"], ["white", "tulip"])
+    # red, rose, tulip, white: "a" is in all captions
+    assert roles["label"][:3].int().tolist() == [[1, 1, 0, 0], [0, 0, 1, 1], [0, 1, 0, 0]]
+    assert torch.equal(roles["named"][:, 0], roles["label"])
+    assert torch.equal(roles["named"][:, 1], roles["label"])
+    torch.manual_seed(0)
+    objective.start(Runtime("fp32", "cpu"))
+    logs = objective.step(0)
+    assert "missing" in logs
+    assert all(torch.isfinite(value).all() for value in logs.values())
+
+
+def shades(*colors: tuple[float, float, float]) -> torch.Tensor:
+    """Discs of some colours on leaves, ``(N, 3, 32, 32)`` in [0, 1]."""
+    far = (torch.arange(32) - 15.5).square()
+    disc = far[:, None] + far < 80
+    leaves = torch.tensor([0.2, 0.6, 0.1])[:, None, None]
+    return torch.stack([torch.where(disc, torch.tensor(color)[:, None, None], leaves) for color in colors])
+
+
+def test_colours_of_petals() -> None:
+    colors = {
+        "white": (0.9, 0.9, 0.85),
+        "yellow": (0.9, 0.8, 0.1),
+        "orange": (0.9, 0.5, 0.1),
+        "red": (0.8, 0.1, 0.1),
+        "pink": (0.9, 0.5, 0.6),
+        "purple": (0.5, 0.2, 0.7),
+    }
+    found = petal_colors(shades(*colors.values()))
+    assert [PETALS[i] for i in found.tolist()] == list(colors)
+    dark, leaf, grey = (0.2, 0.0, 0.0), (0.2, 0.6, 0.1), (0.5, 0.5, 0.5)
+    assert petal_colors(shades(dark, leaf, grey)).tolist() == [-1, -1, -1]
+    texts = ["a red rose", "a rose", "an orange or red tulip"]
+    assert [PETALS[i] if i >= 0 else "" for i in named_colors(texts).tolist()] == ["red", "", "orange"]
+    images = 2 * shades(colors["red"], colors["white"], colors["pink"]) - 1
+    assert agreement(images, texts) == 0.5
+
+
+def test_evaluation_of_flowers(tmp_path: Path) -> None:
+    objective = tiny_stackgan_flowers(tmp_path, steps=1)
+    run(objective, tmp_path / "run", entry=zoo.info("stackgan")).train()
+    model: Any = zoo.load(f"local-dir:{tmp_path / 'run'}")
+    rows = stackgan.evaluate_flowers(model, Source([tmp_path / "a"]), [RANDOM], per_kind=20)
+    assert [row.metric for row in rows[:5]] == ["class-accuracy", "class-accuracy-worst", "petal-color", "kid", "fid"]

@@ -291,6 +291,24 @@ def tiny_stackgan(base: Path, steps: int = 12) -> Objective:
     return objective
 
 
+def tiny_stackgan_flowers(base: Path, steps: int = 12) -> Objective:
+    """A caption for each image, which says its kind and mostly its colour."""
+    folder(base / "a", 64)
+    kinds, colors = ("rose", "tulip"), ("red ", "white ", "")
+    rows = [
+        f"{i:03d}.png,{kinds[i % 2]}s,{split},a {colors[i % 3]}{kinds[i % 2]}"
+        for split, numbers in (("train", range(32)), ("test", range(32, 64)))
+        for i in numbers
+    ]
+    (base / "a" / "labels.csv").write_text("\n".join(["file,class,split,caption", *rows]))
+    widths: dict[str, Any] = {"latent": 4, "embedding": 8, "condition": 4, "width": 8, "refined": 8, "d_width": 8}
+    data = Source([base / "a"])
+    options: dict[str, Any] = {"size": 16, "seen": 32, "sketch_seen": 32, "batch_size": 16, "steps": steps, **widths}
+    objective = stackgan.flowers(data, RANDOM, **options)
+    objective.n_samples = 64
+    return objective
+
+
 TINY: dict[str, Callable[..., Objective]] = {
     "context_encoder:photos": tiny_context_encoder,
     "dcgan:fashion_mnist": tiny_dcgan,
@@ -310,6 +328,7 @@ TINY: dict[str, Callable[..., Objective]] = {
     "cyclegan:photo2monet": tiny_cyclegan,
     "progan:avatars": tiny_progan,
     "stackgan:avatars": tiny_stackgan,
+    "stackgan:flowers": tiny_stackgan_flowers,
     "vae:avatars": tiny_avatars,
     "vae:fashion_mnist": tiny_vae,
     "denoise_ae:photos": tiny_denoise_ae,

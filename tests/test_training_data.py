@@ -131,6 +131,16 @@ def test_labels_csv_says_splits_order_and_classes(tmp_path: Path, make: Place) -
     assert [Source([place]).has(split) for split in ("train", "test", "val")] == [True, True, False]
 
 
+@BOTH
+def test_captions_of_labels_csv(tmp_path: Path, make: Place) -> None:
+    rows = 'caption,file,class,split\n"red, or so",b.png,x,train\n,a.png,y,train\nblue,c.png,x,test\n'
+    place = make(tmp_path / "p", {**dots("a.png", "b.png", "c.png"), "labels.csv": rows})
+    captions = [Source([place]).images(4, split=split).captions for split in ("train", "test")]
+    assert [x.tolist() for x in captions if x is not None] == [[["red, or so"], [""]], [["blue"]]]
+    make(tmp_path / "q", {**dots("a.png"), "labels.csv": "caption,file,class,split\n,a.png,x,train\n"})
+    assert Source([next(tmp_path.glob("q*"))]).images(4).captions is None
+
+
 def test_a_labels_csv_of_something_else_is_no_split(tmp_path: Path) -> None:
     place = folder(tmp_path, {**dots("a.png"), "labels.csv": "file,text\na.png,x\n"})
     assert Source([place]).images(4).labels is None

@@ -7,6 +7,7 @@ model cards.
 from __future__ import annotations
 
 import runpy
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -73,7 +74,8 @@ def model_page(entry: Entry) -> str:
 def tries(entry: Entry) -> str:
     """Its verbs, to be tried in a clone of the repository."""
     python, commands = [], []
-    options = "".join(f" -c {key}={value}" for key, value in publish.example_conditions(entry).items())
+    conditions = publish.example_conditions(entry)
+    options = "".join(f" -c {shlex.quote(f'{key}={value}')}" for key, value in conditions.items())
     for verb in entry.verbs:
         source = f"examples/{entry.example}"
         made = publish.RESULTS[entry.output.kind] if verb == "generate" else f"{source.rpartition('/')[2]}-out/"

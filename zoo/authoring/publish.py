@@ -200,12 +200,13 @@ def call(entry: Entry, verb: str, source: str = "") -> str:
 
 
 def example_conditions(entry: Entry) -> dict[str, Any]:
-    """A value for each condition of a model that must be given, and for the first two that are a choice."""
-    choices = [c.name for c in entry.conditions if c.choices][:2]
+    """A value for each condition of a model that must be given, and for the first two that have some to show."""
+    shown = {c.name: (*c.choices, *c.examples)[0] for c in entry.conditions if c.choices or c.examples}
+    few = list(shown)[:2]
     return {
-        c.name: c.choices[0] if c.choices else EXAMPLES.get(c.kind, c.minimum or 0)
+        c.name: shown.get(c.name, EXAMPLES.get(c.kind, c.minimum or 0))
         for c in entry.conditions
-        if c.required or c.name in choices
+        if c.required or c.name in few
     }
 
 

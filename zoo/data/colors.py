@@ -29,14 +29,10 @@ def color_names(rgb: Tensor) -> Tensor:
     Dark orange is brown, dark pink purple, pale red pink.
     """
     lightness, chroma = _lightness_and_chroma(rgb)
-    red, green, blue = rgb.unbind(-1)
     high, low = rgb.amax(-1), rgb.amin(-1)
-    span = (high - low).clamp(min=1e-6)
-    hue = torch.where(high == green, (blue - red) / span + 2, (red - green) / span + 4)
-    hue = 60 * torch.where(high == red, (green - blue) / span % 6, hue)
     starts = torch.tensor([start for start, _ in HUES[1:]], device=rgb.device)
     names = torch.tensor([COLORS.index(name) for _, name in HUES], device=rgb.device)
-    found = names[torch.bucketize(hue, starts, right=True)]
+    found = names[torch.bucketize(hues(rgb), starts, right=True)]
     colorless = chroma < COLORLESS
     for old, where, new in (
         ("orange", high < BRIGHTEST_BROWN, "brown"),
@@ -49,6 +45,15 @@ def color_names(rgb: Tensor) -> Tensor:
         changed = where & (found == COLORS.index(old)) if old else where
         found = torch.where(changed, COLORS.index(new), found)
     return found
+
+
+def hues(rgb: Tensor) -> Tensor:
+    """The hue of every colour ``(..., 3)``, in degrees from 0 to 360; 0 for greys."""
+    red, green, blue = rgb.unbind(-1)
+    high, low = rgb.amax(-1), rgb.amin(-1)
+    span = (high - low).clamp(min=1e-6)
+    hue = torch.where(high == green, (blue - red) / span + 2, (red - green) / span + 4)
+    return 60 * torch.where(high == red, (green - blue) / span % 6, hue)
 
 
 def main_colors(images: Tensor) -> Tensor:

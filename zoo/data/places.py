@@ -197,13 +197,13 @@ def _files(where: str, files: set[str], read: Read, split: str, kind: Kind) -> P
         if len(tops) > 1 or not top.endswith("/") or _split_of(top[:-1]):
             break
         base += top
-    # Split, file, name and class of every image.
+    # Split, file, name, class and caption of every image.
     rows = _table(where, f"{base}labels.csv", read) if f"{base}labels.csv" in files else []
     listed, beside = bool(rows), ""
     if not listed:
         parts, beside = _splits(where, [file[len(base) :] for file in images])
         for file, (part, name) in zip(images, parts, strict=True):
-            rows.append((part, file, name, name.split("/")[0] if name.count("/") == 1 else None))
+            rows.append((part, file, name, name.split("/")[0] if name.count("/") == 1 else None, ""))
     splits = sorted({row[0] for row in rows if row[0]})
     if splits and split not in splits:
         raise NoSplitError(f"{where} has no {kind.noun} of the split {split}: it has {', '.join(splits)}.")
@@ -223,8 +223,17 @@ def _files(where: str, files: set[str], read: Read, split: str, kind: Kind) -> P
             raise MediaError(f"{where}/{file}: missing: {cure}.")
         return _decode(lambda: read(file, LARGEST), f"{where}/{file}", kind)
 
-    names = [row[2] for row in chosen]
-    return Place(where, names, load, labels, tuple(classes), split=split if splits else "", beside=beside)
+    names, captions = [row[2] for row in chosen], [row[4] for row in chosen]
+    return Place(
+        where,
+        names,
+        load,
+        labels,
+        tuple(classes),
+        captions=np.array(captions)[:, None] if any(captions) else None,
+        split=split if splits else "",
+        beside=beside,
+    )
 
 
 def _split_of(name: str) -> tuple[str, str] | None:
@@ -264,8 +273,8 @@ def _splits(where: str, names: list[str]) -> tuple[list[tuple[str, str]], str]:
     return rows, f"images beside the splits ({alone:,}, {where})"
 
 
-def _table(where: str, file: str, read: Read) -> list[tuple[str, str, str, str | None]]:
-    """The rows of ``labels.csv``; none if it has quite other columns."""
+def _table(where: str, file: str, read: Read) -> list[tuple[str, str, str, str | None, str]]:
+    """The rows of ``labels.csv``, whose column ``caption`` may be missing; none if it has quite other columns."""
     try:
         table = csv.DictReader(io.StringIO(read(file, TABLE).decode("utf-8-sig"), newline=""))
         rows, columns = list(table), table.fieldnames or []
@@ -297,7 +306,8 @@ def _table(where: str, file: str, read: Read) -> list[tuple[str, str, str, str |
             )
         known = _split_of(row["split"].strip())
         split = known[0] if known and not known[1] else row["split"]
-        images.append((split, file.removesuffix("labels.csv") + str(path), str(path), row["class"] or ""))
+        said = row["class"] or "", row.get("caption") or ""
+        images.append((split, file.removesuffix("labels.csv") + str(path), str(path), *said))
     unsaid = next((number for number, row in enumerate(images, 2) if not row[0]), 0)
     if unsaid and any(row[0] for row in images):
         raise InputError(f"{where}/{file} has no split in row {unsaid} and one in others: complete or delete it.")

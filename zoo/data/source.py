@@ -102,12 +102,13 @@ class Source:
     the largest centred part of the right shape is resized: by averaging (BOX) where it shrinks, maps of labels too,
     and with Lanczos where it grows. An image that has the size stays as it is.
 
-    Which images a split has is said by ``labels.csv`` (columns file, class and split) at the top of a folder or zip,
-    or by folders ``train``, ``test`` and ``val`` there (also ``training``, ``testing``, ``valid``, ``validation``, or
-    ``trainA``, ``trainB``, ...), if there are no others, or two of these at least: then what lies beside them is left
-    out with a warning. One of these names beside other folders of images is a class. Without splits it is all
-    images, in the order of their names. Classes are those of ``labels.csv``, or else the folders, if every image is
-    in one and there are two or more; all splits number them alike. One folder around everything is looked through.
+    Which images a split has is said by ``labels.csv`` (columns file, class and split, and caption where there are
+    texts) at the top of a folder or zip, or by folders ``train``, ``test`` and ``val`` there (also ``training``,
+    ``testing``, ``valid``, ``validation``, or ``trainA``, ``trainB``, ...), if there are no others, or two of these at
+    least: then what lies beside them is left out with a warning. One of these names beside other folders of images is a
+    class. Without splits it is all images, in the order of their names. Classes are those of ``labels.csv``, or else
+    the folders, if every image is in one and there are two or more; all splits number them alike. One folder around
+    everything is looked through.
 
     An ``.npz`` has uint8 ``(N, H, W)`` or ``(N, H, W, C)`` under ``x_train`` and ``x_test``, or ``x``, or is the only
     array of images; classes are whole numbers under ``y_train``, ... . ``FILE.npz/KEY`` takes the array of that name.

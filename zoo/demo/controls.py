@@ -36,7 +36,7 @@ def control(condition: Condition) -> gr.components.Component:
             return gr.Audio(label=label, type="filepath")
         case "video":
             return gr.Video(label=label)
-    return gr.Textbox(condition.default or "", label=label, info=info)
+    return gr.Textbox(condition.default or "", label=label, info=info, placeholder=next(iter(condition.examples), None))
 
 
 def given(conditions: Sequence[Condition], values: Sequence[Any]) -> dict[str, Any]:

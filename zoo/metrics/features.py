@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -57,6 +59,9 @@ class Features:
             self.id, self.network, self.mean, self.std = _from_timm(self.source)
         self.name = extractor_name(self.id)
         self.network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        for module in self.network.modules():
+            if isinstance(module, nn.Conv2d) and module.groups > 1 and max(module.stride) > 1:
+                module.forward = partial(_precisely, module.forward)  # type: ignore[method-assign]
 
     @property
     def fingerprint(self) -> str:
@@ -135,6 +140,17 @@ def _first_of(*names: str) -> Features:
         except WeightsError:
             continue
     return Features("random")
+
+
+def _precisely(forward: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """A depthwise convolution with stride in float32 where gradients are wanted: CPUs have no fast one in bfloat16.
+
+    For 24 maps of 576 channels, 7x7, forward and back take 0.7 ms in float32, and 23 ms in bfloat16.
+    """
+    if not x.requires_grad:
+        return forward(x)
+    with torch.autocast(x.device.type, enabled=False):
+        return forward(x.float())
 
 
 def _from_file(path: Path) -> tuple[str, nn.Module]:

@@ -334,6 +334,15 @@ _PROTOCOLS = (
         hub="accuracy",
     ),
     Protocol(
+        "petal-color",
+        "named colour",
+        "higher",
+        "Share of generated photos in the colour that their text names, of those whose text names one; the colour is "
+        "that of most of the middle of the photo (under a Gaussian, whose deviation is 5/16 of the side), out of "
+        "orange, pink, purple, red, white and yellow, by hue, saturation and value (zoo.metrics.petals.petal_colors).",
+        hub="accuracy",
+    ),
+    Protocol(
         "rarest-class-share",
         "share of the rarest class",
         "higher",

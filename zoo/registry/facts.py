@@ -89,6 +89,7 @@ class Condition:
             keypoints, how many points.
         per: "sample", or "frame" for one value for each frame of a video.
         vocabulary: of a text: the words that the network knows, whose numbers it gets; empty for one that takes texts.
+        examples: of a text: what the gallery, cards and the page are shown with.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Condition:
     count: tuple[int, int] | None = None
     per: str = "sample"
     vocabulary: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
 
     def check(self, value: Any) -> Any:
         """A choice, integer, number or text, or :class:`~zoo.errors.InputError` that says what it may be."""

@@ -284,12 +284,17 @@ def _chosen(facts: Facts | None, conditions: tuple[Condition, ...]) -> tuple[Con
     return tuple(chosen)
 
 
-def _worded(config: Facts, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
-    """Conditions of which texts have the vocabulary of the network, if its configuration has one."""
-    if not any(condition.kind == "text" for condition in conditions):
-        return conditions
-    vocabulary = config.list_of("vocabulary", (str,), ())
-    return tuple(replace(each, vocabulary=vocabulary) if each.kind == "text" else each for each in conditions)
+def _worded(config: Facts, examples: Facts | None, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """Conditions of which texts have the vocabulary of the network, if its configuration has one, and examples."""
+    worded = []
+    for each in conditions:
+        if each.kind == "text":
+            texts = examples.list_of(each.name, (str,), ()) if examples else ()
+            each = replace(each, vocabulary=config.list_of("vocabulary", (str,), ()), examples=texts)
+        worded.append(each)
+    if examples:
+        examples.done()
+    return tuple(worded)
 
 
 def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any], card: Path | None = None) -> Entry:
@@ -300,7 +305,8 @@ def checkpoint(name: Any, raw: Any, where: str, shared: Mapping[str, Any], card:
     facts = Facts(raw, f"{where}: {_check_name(name, where)}")
     conditions = _chosen(facts.inner("choices"), shared["conditions"])
     config = facts.get("config", dict, {})
-    shared = {**shared, "conditions": _worded(Facts(config, f"{facts.where}: config"), conditions)}
+    conditions = _worded(Facts(config, f"{facts.where}: config"), facts.inner("texts"), conditions)
+    shared = {**shared, "conditions": conditions}
     output = _format(facts.inner("output"))
     if output is None:
         raise RegistryError(f"{facts.where}: the key 'output' is missing: expected a mapping.")
@@ -401,6 +407,9 @@ def to_config(entry: Entry) -> str:
     choices = {condition.name: list(condition.choices) for condition in entry.conditions if condition.choices}
     if choices:
         facts["choices"] = choices
+    texts = {condition.name: list(condition.examples) for condition in entry.conditions if condition.examples}
+    if texts:
+        facts["texts"] = texts
     if entry.summary != entry.model_summary:
         facts["summary"] = entry.summary
     for key in ("sha256", "bytes", "license", "recipe", "evaluate", "example"):

@@ -147,13 +147,56 @@ class FeatureDiscriminator(nn.Module):
         return torch.cat([F.interpolate(score, scores[0].shape[2:]) for score in scores], 1)
 
 
+class MixedMaps(nn.Module):
+    """Maps of a network that has seen many images, mixed by random weights that stay, as in Projected GAN.
+
+    Sauer et al. 2021, https://arxiv.org/abs/2111.01007: maps of each depth have those of the depth below added.
+
+    Args:
+        features: the network; it stays as it is.
+        width: channels of the mixed maps.
+        seen: images are enlarged to this before the network sees them.
+
+    Attributes:
+        sides: of the maps of each depth, the largest first.
+    """
+
+    def __init__(self, features: Features, width: int, seen: int) -> None:
+        super().__init__()
+        self.outside, self.seen = [features], seen  # in a list: no part of what is trained and saved
+        maps = features.maps(torch.zeros(1, 3, seen, seen))[1:]  # the first holds little more than the pixels
+        self.sides = [x.shape[2] for x in maps]
+        for i, x in enumerate(maps):
+            self.register_buffer(f"mix_{i}", torch.randn(width, x.shape[1], 1, 1) * x.shape[1] ** -0.5)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Images ``(N, 1 or 3, H, W)`` in [-1, 1] to mixed maps ``(N, width, S, S)`` of each depth, largest first."""
+        maps = self.outside[0].maps(F.interpolate(x, (self.seen, self.seen), mode="bilinear"))[1:]
+        mixed: list[Tensor] = []
+        for i in reversed(range(len(maps))):
+            own = F.conv2d(maps[i], self.get_buffer(f"mix_{i}"))
+            mixed.insert(0, own + F.interpolate(mixed[0], own.shape[2:]) if mixed else own)
+        return mixed
+
+
+def _projected_head(width: int, side: int, last: int) -> list[nn.Module]:
+    """Convolutions with spectral norm from mixed maps of a side to ``(N, last, 1, 1)``."""
+    layers: list[nn.Module] = []
+    c_in, c_out = width, width
+    while side > 4:
+        layers += [spectral_norm(nn.Conv2d(c_in, c_out, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
+        c_in, c_out, side = c_out, min(2 * c_out, 4 * width), side // 2
+    layers += [spectral_norm(nn.Conv2d(c_in, c_out, 3, padding=1)), nn.LeakyReLU(0.2)]
+    return [*layers, spectral_norm(nn.Conv2d(c_out, last, side))]
+
+
 class ProjectedDiscriminator(nn.Module):
     """Scores of whole images, from the maps of a network that has seen many and from the pixels.
 
-    As in Projected GAN (Sauer et al. 2021, https://arxiv.org/abs/2111.01007), maps of each depth are mixed by random
-    weights that stay, with those of the depth below added, and convolutions with spectral norm take each down to one
-    score. A :class:`Discriminator` that sees the pixels stands beside them, as in vision-aided training (Kumari et al.
-    2022, https://arxiv.org/abs/2112.09130): the pretrained network does not mind a checkerboard.
+    As in Projected GAN (Sauer et al. 2021, https://arxiv.org/abs/2111.01007), convolutions with spectral norm take
+    :class:`MixedMaps` of each depth down to one score. A :class:`Discriminator` that sees the pixels stands beside
+    them, as in vision-aided training (Kumari et al. 2022, https://arxiv.org/abs/2112.09130): the pretrained network
+    does not mind a checkerboard.
 
     Args:
         features: the network; it stays as it is.
@@ -168,34 +211,74 @@ class ProjectedDiscriminator(nn.Module):
         self, features: Features, size: int, width: int = 64, seen: int = 96, channels: int = 3, classes: int = 0
     ) -> None:
         super().__init__()
-        self.outside, self.seen = [features], seen  # in a list: no part of what is trained and saved
         halvings = (size - 1).bit_length() - 2
         self.pixels = Discriminator(size, channels, max(1, width // 4), halvings=halvings, classes=classes)
-        maps = features.maps(torch.zeros(1, 3, seen, seen))[1:]  # the first holds little more than the pixels
-        for i, x in enumerate(maps):
-            self.register_buffer(f"mix_{i}", torch.randn(width, x.shape[1], 1, 1) * x.shape[1] ** -0.5)
-        self.heads = nn.ModuleList(self._head(width, x.shape[2], 1 + classes) for x in maps)
-
-    @staticmethod
-    def _head(width: int, side: int, scores: int) -> nn.Sequential:
-        layers: list[nn.Module] = []
-        c_in, c_out = width, width
-        while side > 4:
-            layers += [spectral_norm(nn.Conv2d(c_in, c_out, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
-            c_in, c_out, side = c_out, min(2 * c_out, 4 * width), side // 2
-        layers += [spectral_norm(nn.Conv2d(c_in, c_out, 3, padding=1)), nn.LeakyReLU(0.2)]
-        return nn.Sequential(*layers, spectral_norm(nn.Conv2d(c_out, scores, side)), nn.Flatten())
+        self.mixed = MixedMaps(features, width, seen)
+        self.heads = nn.ModuleList(
+            nn.Sequential(*_projected_head(width, side, 1 + classes), nn.Flatten()) for side in self.mixed.sides
+        )
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """Images ``(N, channels, size, size)`` in [-1, 1], and classes ``(N,)``, to scores ``(N, depths + 1)``."""
-        maps = self.outside[0].maps(F.interpolate(x, (self.seen, self.seen), mode="bilinear"))[1:]
         scores = [self.pixels(x, label)[:, None]]
-        below: Tensor | None = None
-        for i in reversed(range(len(maps))):
-            mixed = F.conv2d(maps[i], self.get_buffer(f"mix_{i}"))
-            below = mixed if below is None else mixed + F.interpolate(below, mixed.shape[2:])
-            score, *of_classes = self.heads[i](below).split(1, 1)
+        for head, maps in reversed(list(zip(self.heads, self.mixed(x), strict=True))):
+            score, *of_classes = head(maps).split(1, 1)
             scores.append(score if label is None else score + torch.cat(of_classes, 1).gather(1, label[:, None]))
+        return torch.cat(scores, 1)
+
+
+class ProjectedTextDiscriminator(nn.Module):
+    """As :class:`TextDiscriminator`, for few photos: it sees them as :class:`ProjectedDiscriminator` does.
+
+    Each depth, and the pixels, have a score of their own, with a projection of the text's embedding in each.
+
+    Args:
+        features: a network that has seen many images; it stays as it is.
+        size: height and width of the images.
+        width: of the first maps of the learnt convolutions.
+        seen: the images are enlarged to this before the network sees them.
+        channels: 1 for grey, 3 for RGB.
+        text: length of the embedding.
+        attributes: how many; 0 for none.
+        hidden: what each depth knows of an image is so many numbers.
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        size: int,
+        width: int,
+        seen: int,
+        channels: int,
+        text: int,
+        attributes: int = 0,
+        hidden: int = 128,
+    ) -> None:
+        super().__init__()
+        pixels = Discriminator(size, channels, max(1, width // 4), halvings=(size - 1).bit_length() - 2).features
+        known = pixels(torch.zeros(1, channels, size, size)).shape[1]
+        self.pixels = nn.Sequential(pixels, spectral_norm(nn.Linear(known, hidden)), nn.LeakyReLU(0.2))
+        self.mixed = MixedMaps(features, width, seen)
+        self.heads = nn.ModuleList(
+            nn.Sequential(*_projected_head(width, side, hidden), nn.LeakyReLU(0.2), nn.Flatten())
+            for side in self.mixed.sides
+        )
+        parts = 1 + len(self.heads)
+        self.real = nn.ModuleList(spectral_norm(nn.Linear(hidden, 1)) for _ in range(parts))
+        self.project = nn.ModuleList(spectral_norm(nn.Linear(text, hidden, bias=False)) for _ in range(parts))
+        self.attributes = nn.Linear(parts * hidden, attributes) if attributes else None
+
+    def features(self, x: Tensor) -> Tensor:
+        """Images ``(N, channels, size, size)`` in [-1, 1] to what is known of them ``(N, (depths + 1) * hidden)``."""
+        known = [self.pixels(x), *(head(maps) for head, maps in zip(self.heads, self.mixed(x), strict=True))]
+        return torch.cat(known, 1)
+
+    def score(self, features: Tensor, text: Tensor) -> Tensor:
+        """Scores ``(N, depths + 1)`` of what :meth:`features` gives, with the embeddings ``(N, text)`` of texts."""
+        scores = []
+        for known, real, project in zip(features.chunk(len(self.real), 1), self.real, self.project, strict=True):
+            matches = (project(text) * known).sum(1, keepdim=True) / math.sqrt(known.shape[1])
+            scores.append(real(known) + matches)
         return torch.cat(scores, 1)
 
 
