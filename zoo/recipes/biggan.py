@@ -47,7 +47,7 @@ def flowers(
     orthogonal_weight: float = 1e-4,
     lr: float = 4e-4,
     batch_size: int = 24,
-    steps: int = 6_000,
+    steps: int = 4_500,
 ) -> Truncated:
     """64 px, or any power of two from 8, from few photos in folders of classes. 70 minutes on one core.
 
@@ -83,7 +83,7 @@ def flowers(
         batchnorm_samples=400,
         batch_size=batch_size,
         steps=steps,
-        eval_every=min(500, max(1, steps // 8)),
+        eval_every=max(1, steps // 4),
     )
 
 
