@@ -78,8 +78,9 @@ def sample_distances(
 
 
 def truncation_curve(
-    generate: Callable[[float], Tensor],
+    generate: Callable[[int, float], Tensor],
     truncations: Sequence[float],
+    n: int,
     train: Tensor,
     test: Tensor,
     features: Sequence[Features],
@@ -88,19 +89,20 @@ def truncation_curve(
     """Fidelity and diversity of samples by how far latents are truncated, beside those of training images.
 
     Args:
-        generate: from a truncation to samples ``(N, C, H, W)`` in [-1, 1].
+        generate: from a number and a truncation to so many samples ``(n, C, H, W)`` in [-1, 1].
         truncations: which ones.
-        train: training images, ``N`` or more, in the same form.
-        test: ``N`` test images, which samples are compared with.
+        n: samples, and real images.
+        train: training images, ``n`` or more, in the same form.
+        test: test images, likewise, which samples are compared with.
         features: the extractors.
         row: other facts of the rows, such as ``split``.
     """
     rows = []
-    samples = {truncation: rounded(generate(truncation)) for truncation in truncations}
+    samples = {truncation: rounded(generate(n, truncation)) for truncation in truncations}
     for extractor in features:
-        real = extractor(rounded(test))
-        trained = precision_recall(extractor(rounded(_some(train, len(test)))), real)
-        facts: dict[str, Any] = {"n": len(test), "features": extractor.fingerprint, **row}
+        real = extractor(rounded(_some(test, n)))
+        trained = precision_recall(extractor(rounded(_some(train, n))), real)
+        facts: dict[str, Any] = {"n": n, "features": extractor.fingerprint, **row}
         for truncation, images in samples.items():
             pair = precision_recall(extractor(images), real)
             for metric, value, beside in zip(("precision", "recall"), pair, trained, strict=True):

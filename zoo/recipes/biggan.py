@@ -95,14 +95,16 @@ def evaluate(model: Generator, data: Source, features: Sequence[Features]) -> li
     kinds, (train, test) = of_classes(model.entry, "kind", train_set, test_set)
     n = min(10_000, len(test_set.x), len(train_set.x))
 
-    def generate(truncation: float) -> Tensor:  # of classes as the noise has them
+    def generate(n: int, truncation: float = 1.0) -> Tensor:  # of classes as the noise has them
         drawn: Tensor = model.generate(n, seed=0, truncation=truncation).tensor * 2 - 1
         return drawn
 
     row: dict[str, Any] = {"split": data.called("test"), "seed": 0}
-    rows = sample_distances(generate(1.0), train[0], test[0], features, **row)
-    asked = torch.arange(200 * len(kinds)) % len(kinds)
+    rows = sample_distances(generate(n), train[0], test[0], features, **row)
+    asked = torch.arange(100 * len(kinds)) % len(kinds)
     samples = model.generate(len(asked), seed=0, kind=[kinds[i] for i in asked.tolist()]).tensor * 2 - 1
     rows += kind_metrics(samples, asked, train, test, features, **row)
-    rows += truncation_curve(generate, TRUNCATIONS, train[0], test[0][:n], features, **row)
-    return rows + (compared(model, train_set, test_set).rows(**row) if row["split"] == "test" else [])
+    rows += truncation_curve(generate, TRUNCATIONS, min(n, 250), train[0], test[0], features, **row)
+    if row["split"] == "test":
+        rows += compared(model, train_set, test_set, n=2_000).rows(**row)
+    return rows
