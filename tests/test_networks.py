@@ -266,10 +266,10 @@ def test_biggan_takes_a_class_or_chooses_one() -> None:
             for t in (1.0, 0.25, 0.0)
         )
         assert varied > typical and same < 1e-5
-    for wrong in ({"widths": (8,)}, {"sets": 1}):
-        with pytest.raises(ValueError, match="widths and sets must be two or more"):
+    for wrong in ({"widths": (8,)}, {"sets": 0}):
+        with pytest.raises(ValueError, match="widths must be two or more, and sets one or more"):
             BigGAN(**wrong)  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match="widths and sets must be two or more"):
+        with pytest.raises(ValueError, match="widths must be two or more, and sets one or more"):
             BigGANDeep(**wrong)  # type: ignore[arg-type]
 
 

@@ -33,7 +33,7 @@ class TruncatedNorm(nn.BatchNorm2d):
 
     Args:
         channels: of the maps ``(N, channels, H, W)``.
-        sets: how many sets of statistics, two or more, for truncations at equal distances from 0 to 1.
+        sets: how many sets of statistics, for truncations at equal distances from 0 to 1; 1 for one set for all.
         eps: added to variances.
     """
 
@@ -56,9 +56,10 @@ class TruncatedNorm(nn.BatchNorm2d):
             share = 1 / float(self.num_batches_tracked[i]) if self.momentum is None else self.momentum
             x = F.batch_norm(x, self.running_mean[i], self.running_var[i], training=True, momentum=share, eps=self.eps)
             return torch.addcmul(bias[:, :, None, None], x, gain[:, :, None, None])
-        below = place.floor().clamp(0, self.sets - 2)
-        rows, weight = below.long(), (place - below)[:, None].to(self.running_mean.dtype)
-        mean, variance = (torch.lerp(y[rows], y[rows + 1], weight) for y in (self.running_mean, self.running_var))
+        below = place.floor().clamp(0, self.sets - 1)
+        weight, low = (place - below)[:, None].to(self.running_mean.dtype), below.long()
+        high = (low + 1).clamp(max=self.sets - 1)
+        mean, variance = (torch.lerp(y[low], y[high], weight) for y in (self.running_mean, self.running_var))
         scale = gain * (variance + self.eps).rsqrt()
         return torch.addcmul((bias - mean * scale)[:, :, None, None], x, scale[:, :, None, None])
 
@@ -148,7 +149,7 @@ class BigGAN(Generator):
         size: height and width of the images, ``4 * 2 ** (len(widths) - 1)``.
 
     Raises:
-        ValueError: for fewer widths or sets.
+        ValueError: for fewer widths, and no sets.
     """
 
     def __init__(
@@ -162,8 +163,8 @@ class BigGAN(Generator):
         sets: int = 5,
     ) -> None:
         super().__init__()
-        if len(widths) < 2 or sets < 2:
-            raise ValueError("widths and sets must be two or more.")
+        if len(widths) < 2 or sets < 1:
+            raise ValueError("widths must be two or more, and sets one or more.")
         self.classes, self.size = classes, 4 << (len(widths) - 1)
         self.latent, self.latent_shape = latent, (latent * len(widths),)
         self.embedding = nn.Embedding(classes, embedding)

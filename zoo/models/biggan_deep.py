@@ -80,7 +80,7 @@ class BigGANDeep(Generator):
         size: height and width of the images, ``4 * 2 ** (len(widths) - 1)``.
 
     Raises:
-        ValueError: for fewer widths or sets.
+        ValueError: for fewer widths, and no sets.
     """
 
     def __init__(
@@ -93,8 +93,8 @@ class BigGANDeep(Generator):
         sets: int = 51,
     ) -> None:
         super().__init__()
-        if len(widths) < 2 or sets < 2:
-            raise ValueError("widths and sets must be two or more.")
+        if len(widths) < 2 or sets < 1:
+            raise ValueError("widths must be two or more, and sets one or more.")
         self.classes, self.size, self.latent_shape = classes, 4 << (len(widths) - 1), (latent,)
         length = latent + embedding
         self.embedding = nn.Linear(classes, embedding, bias=False)

@@ -40,6 +40,7 @@ def flowers(
     latent: int = 20,
     width: int = 24,
     most: int = 256,
+    sets: int = 5,
     d_width: int = 48,
     seen: int = 80,
     augment: str = "flip,color,translation",
@@ -61,7 +62,13 @@ def flowers(
     torch.manual_seed(0)
     classes = len(images.classes)
     widths = [min(most, width << i) for i in reversed(range(size.bit_length() - 2))]
-    config: dict[str, Any] = {"classes": classes, "channels": channels, "latent": latent, "widths": widths, "sets": 5}
+    config: dict[str, Any] = {
+        "classes": classes,
+        "channels": channels,
+        "latent": latent,
+        "widths": widths,
+        "sets": sets,
+    }
     g = BigGAN(**config)
     d = ProjectedDiscriminator(features, size, d_width, seen, channels, classes)
     g.init_weights()

@@ -18,6 +18,6 @@ class Truncated(Generation):
     """
 
     def _batchnorm_latents(self) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
-        for truncation in torch.linspace(0, 1, self.config["sets"]):
+        for truncation in torch.linspace(1, 0, self.config["sets"]):
             for z, conditions in super()._batchnorm_latents():
                 yield z, {**conditions, "truncation": truncation.expand(len(z)).to(z.device)}
