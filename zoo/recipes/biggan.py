@@ -50,12 +50,19 @@ def flowers(
     batch_size: int = 24,
     steps: int = 4_500,
 ) -> Truncated:
-    """64 px, or any power of two from 8, from few photos in folders of classes. 70 minutes on one core.
+    """64 px, or any power of two from 8, from few photos in folders of classes. 50 minutes on one core with bfloat16.
 
     D sees images through a network that has seen many and at its pixels, with the class projected in each of its
-    scores.
+    scores. In the last fifth the learning rates start again at one half, and checkerboard energy beyond that of the
+    data adds to the loss. The checkpoint's first 2,982 steps were those of a run of 6,000, whose learning rates fall
+    later.
+
+    With embeddings of classes drawn from a standard normal distribution, and a bias behind the first layer, all samples
+    of a class were one image after 820 steps: the metric that the best weights are chosen by stood at 3.3 then, and at
+    2.4 after 500 steps as it is now.
 
     ``width`` is the number of channels of G's maps at full size; each level below has twice as many, up to ``most``.
+    ``sets`` are those of statistics, as in :class:`~zoo.models.biggan.TruncatedNorm`.
     """
     check_doubled("size", size)
     images = data.images(size, channels, least=batch_size)
