@@ -48,18 +48,20 @@ def flowers(
     orthogonal_weight: float = 1e-4,
     lr: float = 4e-4,
     batch_size: int = 24,
-    steps: int = 4_500,
+    steps: int = 5_500,
 ) -> Truncated:
-    """64 px, or any power of two from 8, from few photos in folders of classes. 50 minutes on one core with bfloat16.
+    """64 px, or any power of two from 8, from few photos in folders of classes. An hour on one core with bfloat16.
 
     D sees images through a network that has seen many and at its pixels, with the class projected in each of its
     scores. In the last fifth the learning rates start again at one half, and checkerboard energy beyond that of the
-    data adds to the loss. The checkpoint's first 2,982 steps were those of a run of 6,000, whose learning rates fall
-    later.
+    data adds to the loss. The checkpoint's run was made longer as it went: up to step 2,982 its learning rates were
+    those of 6,000 steps, up to 4,500 those of 4,500, whose last fifth it went through, and then those of 5,500.
 
     With embeddings of classes drawn from a standard normal distribution, and a bias behind the first layer, all samples
     of a class were one image after 820 steps: the metric that the best weights are chosen by stood at 3.3 then, and at
-    2.4 after 500 steps as it is now.
+    2.4 after 500 steps as it is now. Statistics of each truncation are better than one set for all: at 0.8, of the
+    checkpoint after 3,375 steps, 250 samples had a kernel distance of 0.56 to training photos with, and of 0.95
+    without; at 1, where both are the same, 0.61.
 
     ``width`` is the number of channels of G's maps at full size; each level below has twice as many, up to ``most``.
     ``sets`` are those of statistics, as in :class:`~zoo.models.biggan.TruncatedNorm`.
