@@ -29,13 +29,14 @@ from zoo.metrics import (
 )
 from zoo.metrics.features import Features, default_features, default_judges
 from zoo.model import Generator, Model
+from zoo.models.biggan import BigGAN
 from zoo.models.cdcgan import CDCGAN
 from zoo.models.dcgan import DCGAN
 from zoo.models.gan import GAN
 from zoo.models.pix2pix import Pix2Pix
 from zoo.models.progan import ProGAN
 from zoo.models.srgan import SRGAN
-from zoo.recipes import cdcgan, conv_ae, cyclegan, dcgan, gan, pix2pix, progan, srgan
+from zoo.recipes import biggan, cdcgan, conv_ae, cyclegan, dcgan, gan, pix2pix, progan, srgan
 from zoo.registry.datasets import datasets
 from zoo.registry.facts import Condition, Entry, Format, Metric
 from zoo.registry.index import registry
@@ -358,6 +359,34 @@ def test_kinds_by_a_linear_classifier() -> None:
         assert accuracy.protocol == "class-accuracy-random-32"
         assert worst.protocol == "class-accuracy-worst-random-32"
         assert (accuracy.value, worst.value, accuracy.baselines) == (share, share, {"real": 1.0})
+
+
+def test_precision_is_fidelity_and_recall_diversity() -> None:
+    torch.manual_seed(0)
+    real, other = torch.randn(2, 300, 8).double()
+    near, far = distribution.precision_recall(0.3 * other, real), distribution.precision_recall(other + 9, real)
+    assert near[0] > 0.98 and near[1] < 0.05 and far == (0, 0)
+    assert min(distribution.precision_recall(other, real)) > 0.7
+    line = torch.arange(5)[:, None].double()
+    assert distribution.precision_recall(line + 0.5, line, k=1) == (1, 1)
+    assert distribution.precision_recall(line + 4.5, line, k=1) == (0.2, 0.2)
+    with pytest.raises(InputError, match="need 4 or more images"):
+        distribution.precision_recall(line, line[:3])
+
+
+def test_figures_of_photos_of_a_kind(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        for name, bright in (("cat", 0), ("dog", 100)):
+            folder(tmp_path / split / name, 10, bright=bright)
+    model = untrained(BigGAN(2, 3, 4, 4, (8, 4, 4)), 16, 3)
+    assert model.entry
+    conditions = (Condition("kind", "choice", ("cat", "dog")), Condition("truncation", "number", default=1))
+    model.entry = replace(model.entry, conditions=conditions)
+    rows = biggan.evaluate(model, Source([tmp_path]), [RANDOM])  # type: ignore[arg-type]
+    assert {"kid", "fid", "class-accuracy", "class-accuracy-worst", "membership-auroc"} <= {row.metric for row in rows}
+    curve = [row for row in rows if row.metric in ("precision", "recall")]
+    assert [row.settings for row in curve] == [{"truncation": t} for t in biggan.TRUNCATIONS for _ in range(2)]
+    assert all(row.protocol == f"{row.metric}-random-32" and "real" in row.baselines for row in curve)
 
 
 def test_figures_of_enlarged_photos(tmp_path: Path) -> None:

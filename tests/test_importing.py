@@ -37,6 +37,12 @@ def reference_state(name: str) -> tuple[State, Tensor]:
     facts = json.loads((PARITY / f"{name}.json").read_text())
     seed, given = facts["seed"], facts["input"]
     state = {key: torch.from_numpy(formula(seed, key, shape)) for key, shape in facts["keys"].items()}
+    for name in [key for key in state if key.endswith("weight_orig")]:
+        rows, u = state[name].flatten(1), state[name.replace("_orig", "_u")]
+        for _ in range(10):
+            v = nn.functional.normalize(rows.T @ u, dim=0)
+            u = nn.functional.normalize(rows @ v, dim=0)
+        state |= {name.replace("_orig", "_u"): u, name.replace("_orig", "_v"): v}
     random = np.random.default_rng(1000 * seed)
     x = random.standard_normal(given["shape"]) if given["kind"] == "randn" else random.random(given["shape"])
     return state, torch.from_numpy(2 * x - 1 if given["kind"] == "sym" else x).float()
@@ -140,6 +146,39 @@ def test_the_two_files_of_taesd_answer_as_the_reference_does(channels: int, tmp_
         assert_equal(torch.load(path), state)
 
 
+def test_biggan_deep_answers_as_the_reference_does(tmp_path: Path) -> None:
+    """With spectral norm folded into the weights; its latents are truncated before they go in."""
+    state, z = reference_state("biggan_deep_small")
+    entry = convert([saved(tmp_path, state)], tmp_path / "mine")
+    assert entry.origin
+    assert (entry.origin.layout, entry.origin.left_out) == ("biggan-deep", {})
+    network = zoo.load(f"local-dir:{tmp_path / 'mine'}")
+    assert isinstance(network, Generator)
+    with torch.inference_mode():
+        answer = network.decode(z.clamp(-2, 2), torch.tensor([3, 7]), torch.tensor([0.4, 0.4]))
+    assert_same_answer("biggan_deep_small", answer)
+    assert len(network.generate(2, kind=7, truncation=0.41, seed=0)) == 2
+
+
+def test_biggan_deep_knows_the_classes_of_imagenet_by_name(tmp_path: Path) -> None:
+    state = theirs("biggan-deep", {"latent": 4, "embedding": 3, "widths": [8, 8], "attention": 0, "sets": 2})
+    convert([saved(tmp_path, state)], tmp_path / "mine")
+    network = zoo.load(f"local-dir:{tmp_path / 'mine'}")
+    assert len(network.generate(1, kind="golden retriever", seed=0)) == 1
+    with pytest.raises(InputError, match=r"kind cannot be 'goldn retriever'; did you mean golden retriever"):
+        network.generate(1, kind="goldn retriever")
+    with pytest.raises(InputError, match=r"kind cannot be '0': choose one of 1,000, such as tench or goldfish\."):
+        network.generate(1, kind="0")
+
+
+@pytest.mark.parametrize("lacking", ["weight_u", "weight_v"])
+def test_spectral_norm_without_its_vectors_is_not_folded(lacking: str, tmp_path: Path) -> None:
+    state, _ = reference_state("biggan_deep_small")
+    state = {key: x for key, x in state.items() if key != f"generator.gen_z.{lacking}"}
+    with pytest.raises(WeightsError, match=r"generator\.gen_z\.weight_orig"):
+        convert([saved(tmp_path, state)], tmp_path / "mine")
+
+
 def assert_equal(a: State, b: State) -> None:
     assert a.keys() == b.keys()
     for key in a:
@@ -154,6 +193,10 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     "dcgan-gan-zoo": [{"size": 32, "width": 4, "latent": 5}],
     "progan": [{"channels": 1, "latent": 6, "widths": [8, 4, 2]}, {"widths": [4]}],
     "progan-short": [{"latent": 5, "widths": [6, 4]}],
+    "biggan-deep": [
+        {"classes": 3, "latent": 4, "embedding": 3, "widths": [16, 8, 8, 4], "attention": 8, "sets": 3},
+        {"classes": 3, "latent": 4, "embedding": 3, "widths": [8, 8], "attention": 0, "sets": 2},
+    ],
     "pix2pix": [{"size": 16, "in_channels": 1, "width": 4}, {"size": 32, "width": 3, "norm": "instance"}],
     "pytorch-gan-unet": [{"in_channels": 1, "width": 2}],
     "cyclegan": [

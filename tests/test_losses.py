@@ -17,7 +17,14 @@ from zoo.training.discriminators import (
     ProjectedDiscriminator,
     ProjectedTextDiscriminator,
 )
-from zoo.training.losses import LOSSES, accuracies, checkerboard_energy, gradient_penalty, r1_penalty
+from zoo.training.losses import (
+    LOSSES,
+    accuracies,
+    checkerboard_energy,
+    gradient_penalty,
+    orthogonal_penalty,
+    r1_penalty,
+)
 from zoo.training.unpaired import ImagePool
 
 
@@ -62,6 +69,16 @@ def test_penalties_of_a_linear_d() -> None:
     assert float(r1_penalty(d, real)) == pytest.approx(25 / 2)
     assert float(gradient_penalty(d, real, fake)) == pytest.approx(16)
     assert float(gradient_penalty(lambda x: d(x) / 5, real, fake)) == pytest.approx(0, abs=1e-9)
+
+
+def test_filters_that_have_nothing_in_common_cost_nothing() -> None:
+    conv = torch.nn.Conv2d(2, 3, 2)
+    torch.nn.init.orthogonal_(conv.weight)
+    network = torch.nn.Sequential(conv, torch.nn.Embedding(5, 2), torch.nn.Linear(1, 7))
+    with torch.no_grad():
+        assert float(orthogonal_penalty(network)) < 1e-9
+        conv.weight[1] = 2 * conv.weight[0]
+        assert float(orthogonal_penalty(network)) == pytest.approx(2 * 2**2)
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)

@@ -13,9 +13,11 @@ from test_importing import PARITY, reference_state
 
 from zoo.errors import InputError
 from zoo.model import Model
+from zoo.models.biggan import BigGAN
+from zoo.models.biggan_deep import BigGANDeep
 from zoo.models.blocks import timm_encoder
 from zoo.models.brain_gan import BrainGAN, ConditionalNorm
-from zoo.models.cdcgan import CDCGAN
+from zoo.models.cdcgan import CDCGAN, chosen_class
 from zoo.models.cyclegan import CycleGAN
 from zoo.models.esrgan import ESRGAN
 from zoo.models.gan import GAN
@@ -23,6 +25,7 @@ from zoo.models.pix2pix import Pix2Pix
 from zoo.models.sd_vae import SDVAE
 from zoo.models.srgan import SRGAN
 from zoo.models.taesd import TAESD
+from zoo.training.ema import update_batchnorm
 from zoo.training.run import save_weights
 
 
@@ -219,6 +222,63 @@ def test_brain_gan_takes_a_class_or_chooses_one() -> None:
         assert torch.equal(network.decode(z), network.decode(z, chosen))
     with pytest.raises(ValueError, match="widths must have a number of channels for each level"):
         BrainGAN(widths=())
+
+
+def small_biggan() -> BigGAN:
+    """Random, with statistics of batch norm that differ from truncation to truncation."""
+    torch.manual_seed(0)
+    network = BigGAN(classes=4, latent=6, embedding=5, widths=(12, 8, 8), attention=8, sets=3)
+    network.init_weights()
+    torch.nn.init.ones_(network.attention["0"].get_parameter("gain"))
+    sets = ((z, {"truncation": torch.full((64,), t)}) for t in (0.0, 0.5, 1.0) for z in torch.randn(2, 64, 18))
+    update_batchnorm(network, sets)
+    return network
+
+
+def test_biggan_has_statistics_for_each_truncation_and_between() -> None:
+    network = small_biggan()
+    norm = network.last_norm
+    assert norm.num_batches_tracked.tolist() == [2, 2, 2]
+    assert len(norm.running_var[:, 0].unique()) == 3
+    x, one = torch.randn(4, 8, 5, 5), torch.ones(4, 8)
+    with torch.inference_mode():
+        for truncation, (a, b) in ((0.25, (0, 1)), (0.5, (1, 1)), (0.75, (1, 2)), (1.0, (2, 2))):
+            mean, variance = ((y[a] + y[b])[:, None, None] / 2 for y in (norm.running_mean, norm.running_var))
+            wanted = (x - mean) / (variance + 1e-5).sqrt() * 3 + 0.5
+            answer = norm(x, 3 * one, 0.5 * one, torch.full((4,), truncation))
+            torch.testing.assert_close(answer, wanted)
+        z, kind, truncations = torch.randn(4, 18), torch.arange(4), torch.tensor([0.0, 0.3, 0.5, 1.0])
+        together = network.decode(z, kind, truncations)
+        alone = [network.decode(z[i : i + 1], kind[i : i + 1], truncations[i : i + 1]) for i in range(4)]
+        torch.testing.assert_close(together, torch.cat(alone))
+
+
+def test_biggan_takes_a_class_or_chooses_one() -> None:
+    network = small_biggan()
+    z = torch.randn(4, 18)
+    with torch.inference_mode():
+        images = network.decode(z, torch.full((4,), 2))
+        assert images.shape == (4, 3, 16, 16) and images.abs().max() <= 1
+        assert not torch.equal(images, network.decode(z, torch.full((4,), 1)))
+        assert torch.equal(network.decode(z), network.decode(z, chosen_class(z, None, 4), torch.ones(4)))
+        varied, typical, same = (
+            network.decode(torch.randn(64, 18), torch.zeros(64, dtype=torch.long), torch.full((64,), t)).std(0).mean()
+            for t in (1.0, 0.25, 0.0)
+        )
+        assert varied > typical and same < 1e-5
+    for wrong in ({"widths": (8,)}, {"sets": 0}):
+        with pytest.raises(ValueError, match="widths must be two or more, and sets one or more"):
+            BigGAN(**wrong)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="widths must be two or more, and sets one or more"):
+            BigGANDeep(**wrong)  # type: ignore[arg-type]
+
+
+def test_biggan_deep_draws_latents_within_bounds_that_choose_every_class() -> None:
+    network = BigGANDeep(classes=10, latent=3, embedding=2, widths=(8, 4), sets=2)
+    z = network.latents(2000, seed=0)
+    assert 1.9 < z.abs().max() <= 2
+    assert 0.85 < z.std() < 0.91  # of a normal distribution without what is beyond two deviations: 0.88
+    assert torch.bincount(chosen_class(z, None, 10, 2.0), minlength=10).min() > 150
 
 
 class Sketch(Model):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from test_training import RANDOM, folder, run, tiny_progan
+from test_training import RANDOM, folder, run, tiny_biggan, tiny_progan
 from torch import Tensor, nn
 from torch.optim import Adam
 
@@ -19,6 +19,7 @@ from zoo.data.batch import ArrayBatches, Batch
 from zoo.data.source import ImageSet, Pairs
 from zoo.errors import InputError
 from zoo.model import Autoencoder, Generator
+from zoo.models.biggan import BigGAN
 from zoo.models.progan import EqualizedConv2d, ProGAN, as_grown
 from zoo.models.vae import VAE, Flow
 from zoo.recipes import conv_ae
@@ -476,3 +477,17 @@ def test_settings_that_cannot_grow(tmp_path: Path) -> None:
         tiny_progan(tmp_path, size=48)
     with pytest.raises(InputError, match="growing is the share of the steps in which the networks grow, from 0 to 1"):
         tiny_progan(tmp_path, growing=1.5)
+
+
+def test_statistics_are_measured_for_each_truncation(tmp_path: Path) -> None:
+    objective = tiny_biggan(tmp_path)
+    objective.start(Runtime("fp32", "cpu"))
+    objective.step(0)
+    objective.measure()
+    network = objective.averages["g"].network
+    assert isinstance(network, BigGAN)
+    norm = network.blocks[0].get_submodule("norm1.norm")
+    assert norm.num_batches_tracked.tolist() == [1] * 5
+    spread = norm.running_var.mean(1)  # type: ignore[operator, union-attr]
+    assert spread[0] < 1e-9, "of one latent"
+    assert (spread.diff() > 0).all(), "the more latents vary, the more maps do"

@@ -30,6 +30,7 @@ from zoo.models.dcgan import DCGAN
 from zoo.recipes import (
     anomaly_ae,
     audio_ae,
+    biggan,
     brain_gan,
     cdcgan,
     context_encoder,
@@ -114,6 +115,15 @@ def tiny_brain_gan(base: Path, steps: int = 12) -> Objective:
         folder(base / "kinds" / name, 16, bright=bright)
     options: dict[str, Any] = {"size": 16, "width": 4, "d_width": 4, "seen": 32, "latent": 8, "batch_size": 8}
     objective = brain_gan.mri(Source([base / "kinds"]), RANDOM, steps=steps, **options)
+    objective.n_samples = objective.batchnorm_samples = 64
+    return objective
+
+
+def tiny_biggan(base: Path, steps: int = 12) -> Objective:
+    for name, bright in (("one", 0), ("two", 50)):
+        folder(base / "kinds" / name, 16, bright=bright)
+    options: dict[str, Any] = {"size": 16, "width": 8, "d_width": 4, "seen": 32, "latent": 4, "batch_size": 8}
+    objective = biggan.flowers(Source([base / "kinds"]), RANDOM, steps=steps, **options)
     objective.n_samples = objective.batchnorm_samples = 64
     return objective
 
@@ -307,6 +317,7 @@ TINY: dict[str, Callable[..., Objective]] = {
     "dcgan:flowers": tiny_flowers,
     "cdcgan:mnist": tiny_cdcgan,
     "brain_gan:mri": tiny_brain_gan,
+    "biggan:flowers": tiny_biggan,
     "gan:mnist": tiny_gan,
     "icgan:avatars": tiny_icgan,
     "logan:logos": tiny_logan,

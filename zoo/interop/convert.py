@@ -20,7 +20,7 @@ from zoo.interop.layouts.table import LAYOUTS, layout_of
 from zoo.interop.recognise import all_keywords, fit, foreign_names, join_parts, recognise
 from zoo.loading import load
 from zoo.networks import build, check_finite, halved, read_state
-from zoo.registry.facts import FORMATS, Entry, Origin
+from zoo.registry.facts import FORMATS, Entry, Origin, with_choices
 from zoo.registry.index import info
 from zoo.registry.values import bounded
 from zoo.weights.folder import export as put
@@ -64,7 +64,9 @@ def convert(
     for each in taken:
         named = {shown(each.prefix + name): tensor for name, tensor in each.state.items()}
         check_finite(named, each.contents.path, torch.float32)
-    entry = replace(info(fitted.layout.model), config=fitted.config)
+    entry = info(fitted.layout.model)
+    conditions = with_choices(entry.conditions, fitted.layout.choices(fitted.config))
+    entry = replace(entry, config=fitted.config, conditions=conditions)
     network = build(entry).state_dict()
     state = {
         ours: _as_held(theirs[name], network[ours]) if name in theirs else torch.zeros_like(network[ours], device="cpu")

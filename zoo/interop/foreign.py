@@ -146,9 +146,29 @@ def read(path: Path) -> Contents:
             contents = _read(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+    _fold_spectral_norms(contents)
     if not contents.tensors:
         raise InputError(f"{path} has no tensors: it is no state dict.")
     return contents
+
+
+def _fold_spectral_norms(contents: Contents) -> None:
+    """Put the weights of layers with spectral norm in place of what ``torch.nn.utils.spectral_norm`` keeps of them.
+
+    That is a matrix and two vectors, whose product with it is what the matrix is divided by.
+    """
+    tensors = contents.tensors
+    for name in [key.removesuffix("_orig") for key in tensors if key.endswith(".weight_orig")]:
+        matrix, left, right = (tensors.get(f"{name}_{part}") for part in ("orig", "u", "v"))
+        if matrix is None or left is None or right is None or name in tensors:
+            continue
+        rows = matrix.float().flatten(1)
+        if left.ndim == right.ndim == 1 and rows.shape == (len(left), len(right)):
+            norm = left.float() @ rows @ right.float()
+            holder = contents.holders[f"{name}_orig"]
+            for part in ("orig", "u", "v"):
+                del tensors[f"{name}_{part}"], contents.holders[f"{name}_{part}"]
+            contents.add(holder, name.removeprefix(holder), (matrix.float() / norm).to(matrix.dtype))
 
 
 def _read(path: Path) -> Contents:

@@ -78,7 +78,9 @@ def foreign_names(layout: Layout, config: Config, wanted: Iterable[str]) -> dict
     """Their name of every tensor of ours."""
     modules = dict(layout.modules(config))
     split = {key: key.rpartition(".") for key in wanted}
-    return {key: f"{modules.get(module, module)}.{tensor}" for key, (module, _, tensor) in split.items()}
+    return {
+        key: modules.get(key, f"{modules.get(module, module)}.{tensor}") for key, (module, _, tensor) in split.items()
+    }
 
 
 def _computed_with(tensor: Tensor) -> bool:

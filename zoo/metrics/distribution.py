@@ -45,6 +45,30 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     return float((a.double().mean(0) - b.double().mean(0)).square().sum()) + traces - 2 * shared
 
 
+def precision_recall(samples: Tensor, real: Tensor, k: int = 3) -> tuple[float, float]:
+    """The shares of samples that look like real images, and of real images that samples look like.
+
+    Kynkaanniemi et al. 2019, https://arxiv.org/abs/1904.06991: one image looks like a set if, for any image of the set,
+    it is as near as the ``k``-th nearest of the same set. The first is fidelity, the second diversity.
+
+    Args:
+        samples: features ``(N, d)``, ``k + 1`` or more.
+        real: features ``(M, d)``, likewise.
+        k: which neighbour says how far a set reaches.
+
+    Raises:
+        InputError: for fewer images.
+    """
+    if min(len(samples), len(real)) <= k:
+        raise InputError(f"Precision and recall need {k + 1} or more images in both sets: give more.")
+
+    def covered(points: Tensor, centres: Tensor) -> float:
+        reach = torch.cdist(centres, centres).kthvalue(k + 1).values  # the nearest is the image itself
+        return float((torch.cdist(points, centres) <= reach).any(1).double().mean())
+
+    return covered(samples, real), covered(real, samples)
+
+
 def diversity(features: Tensor, most: int = 1_000) -> float:
     """Mean distance between two samples in feature space, over all pairs of the first ``most`` features ``(N, d)``."""
     some = features[:most]

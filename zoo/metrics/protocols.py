@@ -90,6 +90,11 @@ _LINEAR = (
     "a linear classifier (logistic regression over {features}, images rounded to 8 bits and resized to {size} px) "
     "that was trained on the training split"
 )
+_NEAR = (
+    "share of {} that are as near to one of the {} ones as the third nearest of these is to it (Kynkaanniemi et al. "
+    "2019), over {{features}}, in float32, all images rounded to 8 bits and resized to {{size}} px (bilinear, "
+    "antialiased), as many generated images as real ones."
+)
 _ATTRIBUTES = "a small convolutional classifier of attributes that was trained on the training split"
 _STUDY = (
     "by a small convolutional classifier that was trained on 100 images of each class of the training split, others "
@@ -123,6 +128,20 @@ _PROTOCOLS = (
         "images, so compare equal numbers only.",
         hub="fid",
         parameters={"resize": "bilinear, antialiased", "bits": 8},
+    ),
+    Protocol(
+        r"precision-(?P<extractor>.+)-(?P<size>\d+)",
+        "precision",
+        "higher",
+        f"Fidelity: {_NEAR.format('generated images', 'real')}",
+        parameters={"neighbour": 3, "resize": "bilinear, antialiased", "bits": 8},
+    ),
+    Protocol(
+        r"recall-(?P<extractor>.+)-(?P<size>\d+)",
+        "recall",
+        "higher",
+        f"Diversity: {_NEAR.format('real images', 'generated')}",
+        parameters={"neighbour": 3, "resize": "bilinear, antialiased", "bits": 8},
     ),
     Protocol(
         r"perceptual-(?P<extractor>.+)-x(?P<scale>\d+)",

@@ -8,12 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zoo.data.batch import to_float
+from zoo.data.source import ImageSet
+from zoo.errors import InputError
 from zoo.metrics.baselines import gaussian_samples
 from zoo.metrics.classifier import LinearClassifier, accuracy, classify, train_classifier
-from zoo.metrics.distribution import frechet_distance, kernel_distance
+from zoo.metrics.distribution import frechet_distance, kernel_distance, precision_recall
 from zoo.metrics.features import Features
 from zoo.metrics.fidelity import rounded
-from zoo.registry.facts import Metric
+from zoo.registry.facts import Entry, Metric
 
 
 def distances(
@@ -72,6 +75,48 @@ def sample_distances(
     n = len(samples)
     baselines = {"real": _some(train, n), "gaussian": gaussian_samples(train, n)}
     return distances(samples, _some(test, n) if n < len(test) else test, features, baselines, **row)
+
+
+def truncation_curve(
+    generate: Callable[[int, float], Tensor],
+    truncations: Sequence[float],
+    n: int,
+    train: Tensor,
+    test: Tensor,
+    features: Sequence[Features],
+    **row: Any,
+) -> list[Metric]:
+    """Fidelity and diversity of samples by how far latents are truncated, beside those of training images.
+
+    Args:
+        generate: from a number and a truncation to so many samples ``(n, C, H, W)`` in [-1, 1].
+        truncations: which ones.
+        n: samples, and real images.
+        train: training images, ``n`` or more, in the same form.
+        test: test images, likewise, which samples are compared with.
+        features: the extractors.
+        row: other facts of the rows, such as ``split``.
+    """
+    rows = []
+    samples = {truncation: rounded(generate(n, truncation)) for truncation in truncations}
+    for extractor in features:
+        real = extractor(rounded(_some(test, n)))
+        trained = precision_recall(extractor(rounded(_some(train, n))), real)
+        facts: dict[str, Any] = {"n": n, "features": extractor.fingerprint, **row}
+        for truncation, images in samples.items():
+            pair = precision_recall(extractor(images), real)
+            for metric, value, beside in zip(("precision", "recall"), pair, trained, strict=True):
+                rows.append(
+                    Metric(
+                        metric,
+                        round(value, 3),
+                        protocol=f"{metric}-{extractor.id}-{extractor.size}",
+                        baselines={"real": round(beside, 3)},
+                        settings={"truncation": truncation},
+                        **facts,
+                    )
+                )
+    return rows
 
 
 def class_shares(
@@ -163,6 +208,28 @@ def kind_metrics(
         classifier, protocol = LinearClassifier(extractor, *train), f"-{extractor.id}-{extractor.size}"
         rows += class_accuracies(samples, asked, classifier, test, protocol, features=extractor.fingerprint, **row)
     return rows
+
+
+def of_classes(
+    entry: Entry, condition: str, *sets: ImageSet
+) -> tuple[tuple[str | int, ...], list[tuple[Tensor, Tensor]]]:
+    """The classes that a generator makes images of, and sets of images in [-1, 1] with their classes.
+
+    Args:
+        entry: facts of the generator.
+        condition: its condition that takes the class.
+        sets: of the data.
+
+    Raises:
+        InputError: if the data have other classes, or none.
+    """
+    kinds = next((each.choices for each in entry.conditions if each.name == condition), ())
+    labelled = [(to_float(one.x), one.labels) for one in sets if one.labels is not None]
+    if len(labelled) < len(sets) or any(one.classes != tuple(map(str, kinds)) for one in sets):
+        raise InputError(
+            f"{entry.name} makes images of {', '.join(map(str, kinds))}: give data with a folder for each."
+        )
+    return kinds, labelled
 
 
 def _some(images: Tensor, n: int) -> Tensor:

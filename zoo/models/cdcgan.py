@@ -6,6 +6,8 @@ of DCGAN.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,17 +15,29 @@ from torch import Tensor
 from zoo.models.dcgan import DCGAN
 
 
+def chosen_class(z: Tensor, label: Tensor | None, classes: int, bound: float = math.inf) -> Tensor:
+    """The classes ``(N,)`` that are asked for, or those that latents choose.
+
+    Args:
+        z: latents ``(N, latent)``, standard normal.
+        label: classes ``(N,)``; None for those that the first number of each latent chooses, each equally often.
+        classes: how many there are.
+        bound: beyond which latents have no numbers.
+    """
+    if label is not None:
+        return label
+    beyond = math.erfc(bound / math.sqrt(2)) / 2  # the share on each side
+    place = (torch.special.ndtr(z[:, 0].float()) - beyond) / (1 - 2 * beyond)
+    chosen: Tensor = (place * classes).long().clamp(0, classes - 1)
+    return chosen
+
+
 def with_class(z: Tensor, label: Tensor | None, classes: int) -> Tensor:
     """Latents ``(N, latent)`` with the class of each beside them, a vector with a one in its place.
 
-    Args:
-        z: latents, standard normal.
-        label: classes ``(N,)``; None for those that the first number of each latent chooses, each equally often.
-        classes: how many there are.
+    Arguments are those of :func:`chosen_class`.
     """
-    if label is None:
-        label = (torch.special.ndtr(z[:, 0].float()) * classes).long().clamp(max=classes - 1)
-    return torch.cat([z, F.one_hot(label, classes).to(z.dtype)], 1)
+    return torch.cat([z, F.one_hot(chosen_class(z, label, classes), classes).to(z.dtype)], 1)
 
 
 class CDCGAN(DCGAN):

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 from torch.optim import Adam
 
-from zoo.data.batch import ArrayBatches, to_float
+from zoo.data.batch import ArrayBatches
 from zoo.data.source import Source
-from zoo.errors import InputError, check_doubled
+from zoo.errors import check_doubled
 from zoo.metrics.augmentation import augmentation_study, train_small_classifier
 from zoo.metrics.features import Features
-from zoo.metrics.suites import class_accuracies, sample_distances
+from zoo.metrics.suites import class_accuracies, of_classes, sample_distances
 from zoo.model import Generator
 from zoo.models.brain_gan import BrainGAN
 from zoo.registry.facts import Metric
@@ -86,12 +86,7 @@ def evaluate(model: Generator, data: Source, features: Sequence[Features]) -> li
     assert model.entry
     size, channels = model.entry.output.size, model.entry.output.channels or 3
     train_set, test_set = (data.images(size, channels, split=split) for split in ("train", "test"))
-    kinds = next((c.choices for c in model.entry.conditions if c.name == "kind"), ())
-    if train_set.labels is None or test_set.labels is None or train_set.classes != tuple(map(str, kinds)):
-        raise InputError(
-            f"{model.entry.name} makes images of {', '.join(map(str, kinds))}: give data with a folder for each."
-        )
-    train, test = (to_float(train_set.x), train_set.labels), (to_float(test_set.x), test_set.labels)
+    kinds, (train, test) = of_classes(model.entry, "kind", train_set, test_set)
 
     def generate(asked: Tensor, seed: int) -> Tensor:
         samples: Tensor = model.generate(len(asked), seed=seed, kind=[kinds[i] for i in asked.tolist()]).tensor * 2 - 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import InputError
+from zoo.errors import InputError, near
 
 FORMATS = ("safetensors", "safetensors-fp16", "state-dict", "onnx")  # that a model can be exported in
 VERBS = ("generate", "reconstruct")
@@ -19,6 +19,7 @@ FORMAT_KEYS = {  # what a format of each kind may say
     "molecules": ("elements", "atoms", "valid"),
 }
 KINDS = tuple(FORMAT_KEYS)
+MANY = 60  # choices, from which on an error names only those that are near
 # Kinds of conditions, and of what kind of format they are, if they are samples.
 CONDITION_KINDS = {
     "choice": "",
@@ -113,8 +114,13 @@ class Condition:
             for choice in self.choices:
                 if str(choice) == str(value):
                     return choice
-            allowed = ", ".join(map(str, self.choices))
-            raise InputError(f"{self.name} cannot be {value!r}: choose one of {allowed}.")
+            names = list(map(str, self.choices))
+            allowed = f": choose one of {', '.join(names)}."
+            if len(names) > MANY:
+                allowed = (
+                    near(str(value), names) or f": choose one of {len(names):,}, such as {names[0]} or {names[1]}."
+                )
+            raise InputError(f"{self.name} cannot be {value!r}{allowed}")
         if self.kind in ("integer", "number"):
             return self._check_number(value)
         if not isinstance(value, str):
@@ -148,7 +154,8 @@ def with_choices(conditions: Sequence[Condition], choices: Mapping[str, Sequence
     """
     known = {c.name: c for c in conditions if c.kind != "choice" or c.name in choices or not choices}
     named = {name: known.get(name, Condition(name, "choice")) for name in choices}
-    chosen = {name: replace(c, choices=tuple(choices[name])) for name, c in named.items()}
+    of_data: dict[str, Any] = {"kind": "choice", "minimum": None, "maximum": None}
+    chosen = {name: replace(c, choices=tuple(choices[name]), **of_data) for name, c in named.items()}
     return tuple((known | chosen).values())
 
 

@@ -16,7 +16,7 @@ from zoo.metrics.features import Features
 from zoo.model import Generator
 from zoo.training.adversary import Adversary
 from zoo.training.ema import update_batchnorm
-from zoo.training.losses import checkerboard_energy
+from zoo.training.losses import checkerboard_energy, orthogonal_penalty
 from zoo.training.objective import Objective, TrainableNetwork, optimizer_step, sample_metrics
 from zoo.training.runtime import Runtime
 
@@ -43,6 +43,7 @@ class Generation(Objective):
         checkerboard_weight: weight of the checkerboard energy, with blocks of 8x8 pixels, that samples have beyond the
             data's, in the last ``final_steps``: networks that upsample make texture so.
         final_steps: see there.
+        orthogonal_weight: of the orthogonal regularisation of G; 0 for none.
         last_d: a second discriminator, without conditions, that comes in beside D in the last ``last_steps``, with the
             hinge loss.
         last_steps: see there.
@@ -72,6 +73,7 @@ class Generation(Objective):
         augment: str = "",
         checkerboard_weight: float = 0.0,
         final_steps: int = 0,
+        orthogonal_weight: float = 0.0,
         last_d: TrainableNetwork | None = None,
         last_steps: int = 0,
         d_steps: int = 1,
@@ -92,6 +94,7 @@ class Generation(Objective):
             self.networks["last_d"] = last_d
             self.last = Adversary(last_d, "hinge", augment=augment)
         self.checkerboard_weight, self.final_steps = checkerboard_weight, final_steps
+        self.orthogonal_weight = orthogonal_weight
         self.d_steps, self.condition = d_steps, condition
         self.n_samples, self.batchnorm_samples = n_samples, batchnorm_samples
         self.choices = {condition: classes} if condition else {}
@@ -126,6 +129,8 @@ class Generation(Objective):
         if self.checkerboard_weight and step >= self.steps - self.final_steps:
             in_fake, in_real = (checkerboard_energy(x.float(), 8) for x in (fake, real))
             loss = loss + self.checkerboard_weight * F.relu(in_fake - in_real)
+        if self.orthogonal_weight:
+            loss = loss + self.orthogonal_weight * orthogonal_penalty(g)
         loss = loss + self.last_loss(step, real, fake)
         optimizer_step(self.runtime, loss, self.networks["g"])
         self.update_ema(step)
@@ -147,7 +152,7 @@ class Generation(Objective):
 
     def measure(self) -> dict[str, float]:
         network = self.averages["g"].network
-        update_batchnorm(network, self._latents(self.batchnorm_samples, seed=0))
+        update_batchnorm(network, self._batchnorm_latents())
         return self.metrics_of(torch.cat(list(self._samples(self.n_samples, seed=1))))
 
     def metrics_of(self, samples: Tensor) -> dict[str, float]:
@@ -173,6 +178,10 @@ class Generation(Objective):
         for rows in torch.arange(n).split(CHUNK):
             labels = {"label": self.real.roles["label"][spread[rows]].to(self.runtime.device)} if self.condition else {}
             yield noise[rows].to(self.runtime.device), self._conditions(labels)
+
+    def _batchnorm_latents(self) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+        """What the statistics of batch norm are computed from."""
+        return self._latents(self.batchnorm_samples, seed=0)
 
     @torch.no_grad()
     def _samples(self, n: int, seed: int) -> Iterator[Tensor]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.errors import InputError, near
 
@@ -89,6 +89,21 @@ def gradient_penalty(d: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) 
     (gradient,) = torch.autograd.grad(d(x).sum(), x, create_graph=True)
     penalty: Tensor = (gradient.flatten(1).norm(dim=1) - 1).square().mean()
     return penalty
+
+
+def orthogonal_penalty(network: nn.Module) -> Tensor:
+    """How much filters of one layer have in common: squared products of different filters, summed over the network.
+
+    Section 3.1 of BigGAN (Brock et al. 2018, https://arxiv.org/abs/1809.11096), where it is multiplied by 1e-4. Layers
+    are the convolutions: a linear layer from a short latent to many numbers cannot have filters without such products.
+    """
+    products = []
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            filters = module.weight.flatten(1)
+            product = filters @ filters.T
+            products.append((product - product.diag().diag()).square().sum())
+    return torch.stack(products).sum()
 
 
 def checkerboard_energy(x: Tensor, block: int) -> Tensor:

@@ -13,6 +13,11 @@ Shapes = Mapping[str, tuple[int, ...]]
 Config = dict[str, Any]
 
 
+def _registered(config: Config) -> Mapping[str, tuple[str | int, ...]]:
+    """Choices as the model has them in the registry."""
+    return {}
+
+
 def _same(config: Config) -> Iterator[tuple[str, str]]:
     """No module has another name."""
     return iter(())
@@ -31,9 +36,10 @@ class Layout:
         config: the builder's keywords, from the names and shapes of the tensors; raises KeyError, ValueError or
             IndexError for what is another layout.
         formats: what goes in and what comes out, by that configuration; no input for a generator.
-        modules: pairs of our name and theirs, for modules that are called differently.
+        modules: pairs of our name and theirs, for modules, and tensors, that are called differently.
         parts: the files that make up one network, each with the prefix that its tensors get; one without by default.
         unseen: keywords that no tensor shows.
+        choices: what the model's conditions with choices have, by name, where that depends on the file.
     """
 
     name: str
@@ -46,6 +52,7 @@ class Layout:
     modules: Callable[[Config], Iterator[tuple[str, str]]] = _same
     parts: tuple[str, ...] = ("",)
     unseen: tuple[str, ...] = ()
+    choices: Callable[[Config], Mapping[str, tuple[str | int, ...]]] = _registered
 
 
 def count(shapes: Shapes, pattern: str) -> int:

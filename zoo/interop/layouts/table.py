@@ -1,7 +1,7 @@
 """How the files of other people's code are laid out: what each is recognised by, and which of our networks it fills.
 
 A layout says what a network's configuration is, read from the names and shapes of its tensors, and which modules have
-another name there; parameters inside a module are named alike everywhere. Files are read and written by it in
+another name there; parameters inside a module are named alike nearly everywhere. Files are read and written by it in
 :mod:`zoo.interop.convert`.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from zoo.errors import InputError, near
 from zoo.interop.layouts.base import Layout
+from zoo.interop.layouts.biggan import biggan_deep, biggan_deep_formats, biggan_deep_modules, imagenet_classes
 from zoo.interop.layouts.cyclegan import cyclegan, cyclegan_formats, dropout_cyclegan, dropped, huggan_cyclegan
 from zoo.interop.layouts.dcgan import dcgan, dcgan_formats, dcgan_renamed, gan_zoo, gan_zoo_modules
 from zoo.interop.layouts.esrgan import esrgan_formats, rrdbnet, rrdbnet_first, rrdbnet_old, srvgg
@@ -88,6 +89,17 @@ LAYOUTS = (
         progan(""),
         progan_formats,
         progan_modules(""),
+    ),
+    Layout(
+        "biggan-deep",
+        "biggan-deep",
+        "https://github.com/huggingface/pytorch-pretrained-BigGAN",
+        "pytorch_model.bin",
+        "generator.gen_z.weight",
+        biggan_deep,
+        biggan_deep_formats,
+        biggan_deep_modules,
+        choices=imagenet_classes,
     ),
     Layout(
         "pix2pix",
