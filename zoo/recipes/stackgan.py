@@ -275,7 +275,7 @@ def _numbers(captions: Any) -> tuple[tuple[str, ...], Tensor]:
 def _telling(captions: Any) -> list[str]:
     """The words that some of the texts ``(N, K)`` have and others have not, in the order of the alphabet."""
     each = [set(words_of(" ".join(texts))) for texts in captions]
-    return sorted(set.union(*each) - set.intersection(*each))
+    return sorted(each[0].union(*each) - each[0].intersection(*each))
 
 
 def _phrased(captions: Any) -> Any:
