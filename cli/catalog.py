@@ -131,7 +131,8 @@ def info_(name: str, speed: bool, json_: bool) -> None:
         "Caution": caution(entry.data),
         "From": _origin(entry),
         "Recipe": entry.recipe,
-        "Builder": f"{entry.builder}({', '.join(f'{k}={v}' for k, v in entry.config.items())})",
+        # Words stand below, at the condition.
+        "Builder": f"{entry.builder}({', '.join(f'{k}={v}' for k, v in entry.config.items() if k != 'vocabulary')})",
         "Package": entry.package,
         "Others": ", ".join(e.name for e in registry().models[entry.model] if e is not entry),
     }
@@ -149,6 +150,10 @@ def info_(name: str, speed: bool, json_: bool) -> None:
         if condition.default is not None:
             values += f"; {condition.default} by default"
         click.echo(f"\n-c {printable(f'{condition.name}=... ({values}): {condition.help}')}")
+        if condition.examples:
+            click.echo(f"  such as {printable(repr(condition.examples[0]))}")
+        if words := [word for word in condition.vocabulary if word != ","]:
+            click.echo(f"  of the words {printable(', '.join(words))}")
     for rows in wording.by_protocol(entry.metrics):
         way = wording.better(rows[0])
         click.echo(f"\n{heading(printable(wording.name(rows[0])))}{f' ({way} is better)' if way else ''}")

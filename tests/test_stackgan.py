@@ -25,6 +25,7 @@ from zoo.models.stackgan import StackGAN
 from zoo.recipes import stackgan
 from zoo.registry.facts import Condition
 from zoo.training.runtime import Runtime
+from zoo.training.stacked import Phrases
 
 Command = Callable[..., Result]
 WORDS = (",", "blue", "grey-green", "hair", "red")
@@ -67,14 +68,43 @@ def test_a_text_becomes_word_numbers() -> None:
     assert text.stack(drawn).shape == (5, max(map(len, drawn)))
 
 
-def test_padding_changes_nothing_and_no_text_is_a_text_of_no_word() -> None:
+def test_padding_changes_nothing() -> None:
     g, z = network(), torch.randn(2, 8)
     text = torch.tensor([[5, 4], [2, 0]])
     plain = g.decode(z, text)
     torch.testing.assert_close(g.decode(z, F.pad(text, (0, 7))), plain)
     torch.testing.assert_close(g.decode(z[1:], text[1:, :1]), plain[1:])
-    torch.testing.assert_close(g.decode(z), g.decode(z, torch.zeros(2, 3, dtype=torch.long)))
-    assert not torch.allclose(g.decode(z), plain)
+
+
+def test_without_a_text_the_noise_chooses_one() -> None:
+    g, z = network(), torch.randn(4, 8)
+    torch.testing.assert_close(g.decode(z), g.decode(z, torch.zeros(4, 3, dtype=torch.long)))
+    g.hold(torch.tensor([[5], [3], [2], [4], [1]]))
+    assert g.texts[:, :2].tolist() == [[5, 0], [3, 0], [2, 0], [1, 0]]
+    texts = g.texts[z[:, :4].argmax(1)].long()
+    assert len(texts.unique(dim=0)) > 1
+    torch.testing.assert_close(g.decode(z), g.decode(z, texts))
+    g.hold(torch.full((4, 70), 5))
+    assert g.texts.tolist() == [[5] * 64] * 4
+
+
+def test_phrases_are_put_together_in_any_order() -> None:
+    captions = np.array([["red hair , a hat and blue eyes", "a hat , red hair"], ["blue eyes", "a hat"]])
+    named = torch.tensor([[[1, 1, 1], [1, 1, 0]], [[0, 0, 1], [0, 1, 1]]]).bool()
+    vocabulary = vocabulary_of(captions.ravel())
+    phrases = Phrases(captions, named, vocabulary)
+    assert phrases.of_images.tolist() == [[1, 2, 3], [3, 2, 0]]
+    assert phrases.names.int().tolist() == [[0, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1]]
+    torch.manual_seed(0)
+    seen = set()
+    for _ in range(50):
+        texts, attributes = phrases.texts(phrases.of_images[:1])
+        words = " ".join(vocabulary[i - 1] for i in texts[0].tolist())
+        named_by = {"red hair": [1, 1, 0], "a hat": [0, 1, 0], "blue eyes": [0, 0, 1]}
+        wanted = torch.tensor([named_by[phrase] for phrase in words.split(" , ")]).any(0)
+        assert torch.equal(attributes[0], wanted)
+        seen.add(words)
+    assert len(seen) == 15, "all orders of one, two and three phrases"
 
 
 def test_phrases_stand_anywhere() -> None:
@@ -111,7 +141,7 @@ def test_the_text_decides_what_is_drawn(tmp_path: Path, zoo_command: Command) ->
     for number, text in enumerate(texts):
         alone = model.generate(1, seed=0, first=number, text=text)
         np.testing.assert_allclose(together.numpy()[number], alone.numpy()[0], atol=1e-5)
-    assert not np.allclose(model.generate(1, seed=0).numpy(), together.numpy()[:1])
+    assert not np.allclose(model.generate(1, seed=0, text=texts[1]).numpy(), together.numpy()[:1])
     sketch = model.generate(1, seed=0, stage=1).numpy()[0]
     np.testing.assert_array_equal(sketch[:, ::2, ::2], sketch[:, 1::2, 1::2])
     out = tmp_path / "out.png"

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 Batch = dict[str, Tensor]
-ROLES = ("input", "target", "mask", "label", "text", "named")
+ROLES = ("input", "target", "mask", "label", "text", "named", "phrases")
 
 
 def to_float(x: Tensor) -> Tensor:

@@ -16,6 +16,8 @@ from zoo.model import Generator
 from zoo.models.blocks import ConditionalNorm
 from zoo.models.progan import enlarging_conv
 
+LONGEST = 64  # words of a text that the network holds
+
 
 class TextEncoder(nn.Module):
     """What a text says, wherever in it that stands: convolutions over its words, then the maximum over places.
@@ -97,6 +99,7 @@ class StackGAN(Generator):
 
     Attributes:
         latent_shape: ``(latent + condition,)``, the noise and the draw of the augmentation.
+        texts: numbers of words, int16 ``(latent, 64)``: what the noise chooses from where there is no text.
 
     Raises:
         ValueError: for another size.
@@ -119,6 +122,8 @@ class StackGAN(Generator):
             raise ValueError(f"size must be 16, 32, 64 or another power of two, not {size}.")
         self.vocabulary, self.size = tuple(vocabulary), size
         self.latent, self.latent_shape = latent, (latent + condition,)
+        self.texts: Tensor
+        self.register_buffer("texts", torch.zeros(latent, LONGEST, dtype=torch.int16))
         self.text = TextEncoder(len(self.vocabulary), embedding)
         augment = [nn.Linear(embedding, 2 * condition) for _ in range(2)]
         for layer in augment:
@@ -138,6 +143,15 @@ class StackGAN(Generator):
         self.join = ConditionalNorm(refined, condition)
         self.up = nn.Sequential(*(Up(refined >> i, refined >> (i + 1)) for i in range(2)))
         self.to_image = nn.Conv2d(refined // 4, channels, 3, padding=1)
+
+    def hold(self, texts: Tensor) -> None:
+        """Keep some of the texts ``(M, T)`` of the training data, from the first to the last, for the noise to choose.
+
+        Of more than 64 words the first 64 are kept.
+        """
+        spread = torch.linspace(0, len(texts) - 1, self.latent).long()
+        kept = texts[spread, :LONGEST].to(self.texts.dtype)
+        self.texts.copy_(F.pad(kept, (0, LONGEST - kept.shape[1])))
 
     def gaussians(self, text: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Mean and logarithm of the variance, ``(N, condition)`` each, that each stage makes of an embedding."""
@@ -167,10 +181,11 @@ class StackGAN(Generator):
 
         Args:
             z: the latents.
-            text: numbers of words ``(N, T)``, 0 behind the last; without a text the noise chooses everything.
+            text: numbers of words ``(N, T)``, 0 behind the last; without a text the noise chooses one of :attr:`texts`,
+                that of the highest of its ``latent`` numbers.
             stage: ``(N,)``, 1 for the sketch of Stage I, enlarged, 2 for the image of Stage II; all 2 by default.
         """
-        text = torch.zeros(len(z), 1, dtype=torch.long, device=z.device) if text is None else text
+        text = self.texts[z[:, : self.latent].argmax(1)].long() if text is None else text
         sketch, images = self.stages(z, self.gaussians(self.text(text)))
         if stage is None:
             return images

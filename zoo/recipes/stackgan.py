@@ -30,7 +30,7 @@ from zoo.tasks.privacy import compared
 from zoo.training.discriminators import ProjectedTextDiscriminator, TextDiscriminator
 from zoo.training.objective import TrainableNetwork
 from zoo.training.schedules import constant_then_linear
-from zoo.training.stacked import Judges, Stacked
+from zoo.training.stacked import Judges, Phrases, Stacked
 
 # What the captions of a face say most often; eyes, eyebrows, length of hair and kind of clothes come beside them.
 EIGHT = ("skin", "hair_color", "hair_top", "mouth", "facial_hair", "glasses", "clothes_color", "background")
@@ -68,12 +68,14 @@ def avatars(
     trained by it, so its samples have no figures.
     """
     images = data.images(size, channels, least=batch_size)
-    vocabulary, text = _numbers(_captions(images))
+    captions = _captions(images)
+    vocabulary, text = _numbers(captions)
     roles = {"target": images.x, "text": text}
-    attributes = 0
+    attributes, phrases = 0, None
     if images.attributes is not None and images.named is not None:
         roles |= {"label": images.attributes.bool(), "named": images.named.bool()}
-        attributes = len(images.attribute_names)
+        attributes, phrases = len(images.attribute_names), Phrases(captions, roles["named"], vocabulary)
+        roles["phrases"] = phrases.of_images
     config: dict[str, Any] = {
         "vocabulary": list(vocabulary),
         "size": size,
@@ -94,6 +96,7 @@ def avatars(
         Judges(stages, embedding, attributes),
         roles,
         features=features,
+        phrases=phrases,
         divergence_weight=divergence_weight,
         attribute_weight=attribute_weight,
         reading_weight=reading_weight,
@@ -189,6 +192,7 @@ def _stacked(
     **options: Any,
 ) -> Stacked:
     """Adam for G, for both D, and for the encoder of the text, with learning rates that fall to zero."""
+    g.hold(roles["text"][:, 0])
     rest = [parameter for name, parameter in g.named_parameters() if not name.startswith("text.")]
     schedule = constant_then_linear(steps)
     return Stacked(

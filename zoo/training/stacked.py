@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.data.augment import augment
 from zoo.data.batch import ArrayBatches
+from zoo.inference.words import numbered, padded
 from zoo.metrics.features import Features
 from zoo.models.stackgan import StackGAN
 from zoo.training.discriminators import ProjectedTextDiscriminator, TextDiscriminator
@@ -21,7 +24,54 @@ from zoo.training.objective import TrainableNetwork, optimizer_step
 from zoo.training.variational import kl_divergence
 
 Judge = TextDiscriminator | ProjectedTextDiscriminator
-SILENT = 16  # one sample in so many has no text, so that the generator can do without
+MOST = 6  # phrases of a text that is put together
+
+
+class Phrases:
+    """What the texts of images say, for other texts that say less of it, in any order.
+
+    Phrases are what stands between commas and "and" in all texts of an image. What a phrase names are the attributes
+    that every text with this phrase names.
+
+    Args:
+        captions: texts ``(N, K)``.
+        named: attributes that they name, bool ``(N, K, A)``.
+        vocabulary: their words.
+
+    Attributes:
+        of_images: int64 ``(N, P)``, the numbers of the phrases of each image, from 1, and 0 behind the last.
+    """
+
+    def __init__(self, captions: Any, named: Tensor, vocabulary: Sequence[str]) -> None:
+        known: dict[str, int] = {}
+        names: list[Tensor] = [torch.zeros_like(named[0, 0])]
+        images = []
+        for texts, sets in zip(captions, named, strict=True):
+            here: dict[int, None] = {}
+            for text, attributes in zip(texts, sets, strict=True):
+                for phrase in filter(None, re.split(r" *, *| and ", str(text).strip())):
+                    number = known.setdefault(phrase, len(known) + 1)
+                    if number == len(names):
+                        names.append(attributes)
+                    names[number] = names[number] & attributes
+                    here[number] = None
+            images.append(np.array(list(here)))
+        self.of_images = torch.from_numpy(padded(images))
+        self.names = torch.stack(names)
+        self.words = [torch.from_numpy(numbered(phrase, vocabulary)[0]) for phrase in ("", *known)]
+        self.comma = torch.from_numpy(numbered(",", vocabulary)[0])
+
+    def texts(self, phrases: Tensor) -> tuple[Tensor, Tensor]:
+        """Texts of one to six phrases of images ``(N, P)``: word numbers ``(N, T)``, and attributes ``(N, A)``."""
+        texts, named = [], []
+        for row in phrases:
+            all_of_it = row[row > 0]
+            n = int(torch.randint(1, min(MOST, len(all_of_it)) + 1, ()))
+            some = all_of_it[torch.randperm(len(all_of_it))[:n]]
+            words = [part for number in some.tolist() for part in (self.comma, self.words[number])]
+            texts.append(torch.cat(words[1:]))
+            named.append(self.names[some].any(0))
+        return nn.utils.rnn.pad_sequence(texts, batch_first=True), torch.stack(named)
 
 
 class Judges(nn.Module):
@@ -59,7 +109,8 @@ class Stacked(Generation):
         text: the encoder of G.
         data: real images as ``target``; as ``text`` the numbers of the words of K texts of each, ``(N, K, T)``; where
             there are attributes, as ``label`` those of the images, ``(N, A)``, and as ``named`` those of the texts,
-            ``(N, K, A)``, 0 or 1.
+            ``(N, K, A)``, 0 or 1; as ``phrases``, where there are some, those of each image, ``(N, P)``.
+        phrases: every second text is put together of some; None for the texts of the data alone.
         divergence_weight: of the augmentation's divergence.
         attribute_weight: of the attributes that G is to show.
         reading_weight: of those that discriminators and encoder learn to see and to read.
@@ -77,6 +128,7 @@ class Stacked(Generation):
         data: ArrayBatches,
         *,
         features: Features,
+        phrases: Phrases | None = None,
         divergence_weight: float = 0.05,
         attribute_weight: float = 1.0,
         reading_weight: float = 5.0,
@@ -87,6 +139,7 @@ class Stacked(Generation):
         # Statistics of batch norm take as many texts as samples.
         super().__init__(config, g, d, data, features=features, loss="vanilla", batchnorm_samples=2_000, **options)
         self.networks["text"] = text
+        self.phrases = phrases
         self.divergence_weight = divergence_weight
         self.attribute_weight, self.reading_weight = attribute_weight, reading_weight
         self.r1, self.r1_every = r1, r1_every
@@ -96,18 +149,19 @@ class Stacked(Generation):
         batch = self.batch(step)
         real = batch["target"]
         rows, chosen = torch.arange(len(real)), torch.randint(batch["text"].shape[1], (len(real),))
-        silent = len(real) // SILENT
         text = batch["text"][rows, chosen]
-        text[:silent] = 0
         named = batch["named"][rows, chosen].float() if d.names else None
-        if named is not None:
-            named[:silent] = 0
+        if self.phrases and named is not None:
+            part, of_part = (x.to(real.device) for x in self.phrases.texts(batch["phrases"][::2].cpu()))
+            length = max(text.shape[1], part.shape[1])
+            text, part = (F.pad(x, (0, length - x.shape[1])) for x in (text, part))
+            text[::2], named[::2] = part, of_part.float()
         with self.runtime.autocast():
             embedding = g.text(text)
             gaussians = g.gaussians(embedding.detach())
             fakes = g.stages(torch.randn(len(real), *g.latent_shape, device=real.device), gaussians)
         reals = F.avg_pool2d(real, 2), real
-        logs = self._update_d(step, d, reals, fakes, embedding, silent, batch.get("label"), named)
+        logs = self._update_d(step, d, reals, fakes, embedding, batch.get("label"), named)
         d.requires_grad_(False)
         # For each number, so that the weight does not depend on how many there are.
         divergences = [kl_divergence(mean.float(), log.float(), mean) / mean.shape[1] for mean, log in gaussians]
@@ -131,7 +185,6 @@ class Stacked(Generation):
         reals: Sequence[Tensor],
         fakes: Sequence[Tensor],
         embedding: Tensor,
-        silent: int,
         attributes: Tensor | None,
         named: Tensor | None,
     ) -> dict[str, Tensor]:
@@ -143,7 +196,6 @@ class Stacked(Generation):
             reals: images of both sizes.
             fakes: what G made of the same texts.
             embedding: of the texts.
-            silent: how many samples, the first ones, have no text.
             attributes: of the real images, 0 or 1, ``(N, A)``.
             named: those that the texts name.
         """
@@ -155,7 +207,7 @@ class Stacked(Generation):
                 mixed = augment(torch.cat([x, fake.detach().to(x.dtype)]), self.adversary.augment)
                 of_real, of_fake = stage.features(mixed).chunk(2)
                 on_real, on_fake = stage.score(of_real, embedding), stage.score(of_fake, embedding)
-                on_wrong = stage.score(of_real[silent:], embedding[silent:].roll(1, 0))
+                on_wrong = stage.score(of_real, embedding.roll(1, 0))
                 total = total + loss.d(on_real.float(), torch.cat([on_fake, on_wrong]).float())
                 logs |= accuracies(on_real, on_fake, loss.boundary)  # of images, which come last
                 if stage.attributes and attributes is not None:
