@@ -108,6 +108,7 @@ def avatars(
         batch_size=batch_size,
         steps=steps,
         eval_every=max(1, steps // 4),
+        ema_decay=0.998,
     )
 
 
@@ -128,6 +129,7 @@ def flowers(
     divergence_weight: float = 0.05,
     attribute_weight: float = 1.0,
     reading_weight: float = 5.0,
+    diversity_weight: float = 4.0,
     augment: str = "flip,translation",
     lr: float = 4e-4,
     batch_size: int = 24,
@@ -169,13 +171,15 @@ def flowers(
         divergence_weight=divergence_weight,
         attribute_weight=attribute_weight,
         reading_weight=reading_weight,
+        diversity_weight=diversity_weight,
         r1=0.0,
         augment=augment,
         lr=lr,
         d_lr=lr,
         batch_size=batch_size,
         steps=steps,
-        eval_every=max(1, steps // 8),
+        eval_every=max(1, steps // 5),
+        ema_decay=0.995,
     )
 
 
@@ -204,7 +208,6 @@ def _stacked(
         features=features.at(96, fast=True),
         n_samples=1_000,
         steps=steps,
-        ema_decay=0.998,
         **options,
     )
 
