@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -421,6 +422,21 @@ def test_samples_that_are_alike_give_a_generator_away() -> None:
     scores = d(torch.cat([x[:4], alike]))
     torch.testing.assert_close(scores[:4], d(x[:4]), msg="groups are neighbours, so real and fake do not mix")
     assert (scores[4] - scores[0]).abs() > 1e-3, "one image, among others and among its like"
+
+
+def test_another_discriminator_takes_over(tmp_path: Path) -> None:
+    objective = tiny_progan(tmp_path, steps=10)
+    objective.start(Runtime("fp32", "cpu"))
+    networks = {name: objective.networks[name].network for name in ("g", "d", "last_d")}
+    for step, learning in ((7, {"g", "d"}), (8, {"g", "last_d"})):
+        before = {name: copy.deepcopy(network.state_dict()) for name, network in networks.items()}
+        objective.step(step)
+        changed = {
+            name
+            for name, network in networks.items()
+            if any(not torch.equal(x, before[name][key]) for key, x in network.state_dict().items())
+        }
+        assert changed == learning
 
 
 @pytest.mark.parametrize(

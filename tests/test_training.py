@@ -243,7 +243,7 @@ def tiny_anomaly_ae(base: Path, steps: int = 12) -> Objective:
 def tiny_progan(base: Path, steps: int = 12, **more: Any) -> Objective:
     """Two levels: they grow in the first steps."""
     data = Source([folder(base / "a", 32)])
-    options: dict[str, Any] = {"size": 16, "latent": 8, "width": 8, "widest": 12, "top": 8, **more}
+    options: dict[str, Any] = {"size": 16, "latent": 8, "width": 8, "widest": 12, "top": 8, "last_width": 8, **more}
     objective = progan.avatars(data, RANDOM, batch_size=8, steps=steps, **options)
     objective.n_samples = 64
     return objective
