@@ -174,6 +174,19 @@ def test_a_step_with_and_without_attributes(tmp_path: Path) -> None:
         stackgan.avatars(Source([tmp_path / "mute.npz"]), RANDOM)
 
 
+def test_a_discriminator_of_images_comes_in_last(tmp_path: Path) -> None:
+    objective = tiny_stackgan(tmp_path, steps=5)
+    objective.start(Runtime("fp32", "cpu"))
+    last, d = (objective.networks[name].network for name in ("last_d", "d"))
+    for step, learns in ((3, False), (4, True)):
+        before = [[x.clone() for x in network.parameters()] for network in (last, d)]
+        objective.step(step)
+        moved = [
+            not all(map(torch.equal, network.parameters(), old)) for network, old in zip((last, d), before, strict=True)
+        ]
+        assert moved == [learns, True]
+
+
 def halves(has: torch.Tensor) -> torch.Tensor:
     """Images ``(N, 3, 16, 16)``: the left half is red, green or blue, the right one bright or not."""
     colours = F.one_hot(has[:, 0], 3).float()[:, :, None, None].expand(-1, -1, 16, 8)

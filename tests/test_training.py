@@ -276,7 +276,9 @@ def tiny_stackgan(base: Path, steps: int = 12) -> Objective:
     splits = {f"{key}_{split}": x for key, x in arrays.items() for split in ("train", "test")}
     np.savez(base / "t.npz", attribute_names=names, **splits)
     widths: dict[str, Any] = {"latent": 4, "embedding": 8, "condition": 4, "width": 8, "refined": 8, "d_width": 8}
-    objective = stackgan.avatars(Source([base / "t.npz"]), RANDOM, size=16, batch_size=16, steps=steps, **widths)
+    objective = stackgan.avatars(
+        Source([base / "t.npz"]), RANDOM, size=16, batch_size=16, last_width=8, steps=steps, **widths
+    )
     objective.n_samples = 64
     return objective
 
