@@ -246,7 +246,7 @@ def evaluate(model: StackGAN, data: Source, features: Sequence[Features], *, n_s
 
 
 def evaluate_flowers(
-    model: StackGAN, data: Source, features: Sequence[Features], *, per_kind: int = 200
+    model: StackGAN, data: Source, features: Sequence[Features], *, per_kind: int = 100
 ) -> list[Metric]:
     """Whether images for the test captions have the kind and the colour that these name; distances; and privacy.
 
