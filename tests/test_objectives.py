@@ -424,11 +424,11 @@ def test_samples_that_are_alike_give_a_generator_away() -> None:
     assert (scores[4] - scores[0]).abs() > 1e-3, "one image, among others and among its like"
 
 
-def test_another_discriminator_takes_over(tmp_path: Path) -> None:
+def test_a_second_discriminator_comes_in_last(tmp_path: Path) -> None:
     objective = tiny_progan(tmp_path, steps=10)
     objective.start(Runtime("fp32", "cpu"))
     networks = {name: objective.networks[name].network for name in ("g", "d", "last_d")}
-    for step, learning in ((7, {"g", "d"}), (8, {"g", "last_d"})):
+    for step, learning in ((7, {"g", "d"}), (8, {"g", "d", "last_d"})):
         before = {name: copy.deepcopy(network.state_dict()) for name, network in networks.items()}
         objective.step(step)
         changed = {

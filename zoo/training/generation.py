@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -43,6 +43,9 @@ class Generation(Objective):
         checkerboard_weight: weight of the checkerboard energy, with blocks of 8x8 pixels, that samples have beyond the
             data's, in the last ``final_steps``: networks that upsample make texture so.
         final_steps: see there.
+        last_d: a second discriminator, without conditions, that comes in beside D in the last ``last_steps``, with the
+            hinge loss.
+        last_steps: see there.
         d_steps: updates of D before each of G.
         condition: the keyword of G's ``decode`` that takes the class of a sample, which D takes as ``label``; empty for
             networks without classes.
@@ -69,6 +72,8 @@ class Generation(Objective):
         augment: str = "",
         checkerboard_weight: float = 0.0,
         final_steps: int = 0,
+        last_d: TrainableNetwork | None = None,
+        last_steps: int = 0,
         d_steps: int = 1,
         condition: str = "",
         classes: Sequence[str] = (),
@@ -81,6 +86,11 @@ class Generation(Objective):
             raise InputError("The data have no classes: put the images of each class into a folder of its own.")
         self.real = data
         self.adversary = Adversary(d, loss, augment=augment, r1=r1, gradient_penalty=gradient_penalty)
+        self.last_steps = last_steps
+        self.last: Adversary | None = None
+        if last_d:
+            self.networks["last_d"] = last_d
+            self.last = Adversary(last_d, "hinge", augment=augment)
         self.checkerboard_weight, self.final_steps = checkerboard_weight, final_steps
         self.d_steps, self.condition = d_steps, condition
         self.n_samples, self.batchnorm_samples = n_samples, batchnorm_samples
@@ -116,9 +126,24 @@ class Generation(Objective):
         if self.checkerboard_weight and step >= self.steps - self.final_steps:
             in_fake, in_real = (checkerboard_energy(x.float(), 8) for x in (fake, real))
             loss = loss + self.checkerboard_weight * F.relu(in_fake - in_real)
+        loss = loss + self.last_loss(step, real, fake)
         optimizer_step(self.runtime, loss, self.networks["g"])
         self.update_ema(step)
         return {"loss_d": logs.pop("loss_d"), "loss_g": loss_g.detach(), **logs}
+
+    def last_loss(self, step: int, real: Tensor, fake: Tensor) -> Tensor | float:
+        """One update of the second discriminator, and G's loss through it; 0 before its steps begin."""
+        if self.last is None or self._waits(step):
+            return 0.0
+        self.last.update(self.runtime, real, fake)
+        return self.last.generator_loss(self.runtime, fake)
+
+    def update_ema(self, step: int, waiting: Collection[str] = ()) -> None:
+        super().update_ema(step, {*waiting, "last_d"} if self._waits(step) else waiting)
+
+    def _waits(self, step: int) -> bool:
+        """Whether the second discriminator has not begun to learn."""
+        return step < self.steps - self.last_steps
 
     def measure(self) -> dict[str, float]:
         network = self.averages["g"].network

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
 from zoo.data.batch import ArrayBatches, Batch
 from zoo.models.progan import ProGAN, as_grown
-from zoo.training.adversary import Adversary
 from zoo.training.discriminators import GrowingDiscriminator
 from zoo.training.generation import Generation
 from zoo.training.objective import TrainableNetwork
@@ -42,8 +41,6 @@ class Growing(Generation):
         d: a :class:`~zoo.training.discriminators.GrowingDiscriminator`.
         data: real images as ``target``.
         growing_steps: steps until they have their full size.
-        last_d: a discriminator for the last ``last_steps``, with the hinge loss, in place of ``d``.
-        last_steps: see there.
         r1: weight of the R1 penalty, on images of the size that D has grown to.
         r1_every: the penalty is computed in one step of so many, with so many times the weight, as in StyleGAN2
             (Karras et al. 2020, https://arxiv.org/abs/1912.04958).
@@ -58,18 +55,12 @@ class Growing(Generation):
         data: ArrayBatches,
         *,
         growing_steps: int,
-        last_d: TrainableNetwork | None = None,
-        last_steps: int = 0,
         r1: float = 0.0,
         r1_every: int = 1,
         **options: Any,
     ) -> None:
         super().__init__(config, g, d, data, **options)
         self.growing_steps, self.r1, self.r1_every = growing_steps, r1, r1_every
-        self.last: Adversary | None = None
-        if last_d:
-            self.networks["last_d"] = last_d
-            self.last, self.last_steps = Adversary(last_d, "hinge", augment=self.adversary.augment), last_steps
 
     def grow(self, step: int) -> None:
         """Bring all networks, and the configuration of G, to the stage of a step."""
@@ -83,16 +74,10 @@ class Growing(Generation):
 
     def step(self, step: int) -> dict[str, Tensor]:
         self.grow(step)
-        if self.last and step >= self.steps - self.last_steps:
-            self.adversary = self.last
         # Of n pixels that D averages, each has 1 / n of the gradient, and their squares add up to 1 / n of its square.
         averaged = 4 ** (self.levels - math.ceil(self.grown))
-        skipped = self.adversary is self.last or step % self.r1_every
-        self.adversary.r1 = 0.0 if skipped else self.r1 * self.r1_every * averaged
+        self.adversary.r1 = 0.0 if step % self.r1_every else self.r1 * self.r1_every * averaged
         return super().step(step)
-
-    def update_ema(self, step: int, waiting: Collection[str] = ()) -> None:
-        super().update_ema(step, waiting={*waiting} if self.adversary is self.last else {*waiting, "last_d"})
 
     def batch(self, step: int) -> Batch:
         batch = super().batch(step)

@@ -17,7 +17,6 @@ from zoo.data.batch import ArrayBatches
 from zoo.inference.words import numbered, padded
 from zoo.metrics.features import Features
 from zoo.models.stackgan import StackGAN
-from zoo.training.adversary import Adversary
 from zoo.training.discriminators import ProjectedTextDiscriminator, TextDiscriminator
 from zoo.training.generation import CHUNK, Generation
 from zoo.training.losses import accuracies, r1_penalty
@@ -112,9 +111,6 @@ class Stacked(Generation):
         data: real images as ``target``; as ``text`` the numbers of the words of K texts of each, ``(N, K, T)``; where
             there are attributes, as ``label`` those of the images, ``(N, A)``, and as ``named`` those of the texts,
             ``(N, K, A)``, 0 or 1; as ``phrases``, where there are some, those of each image, ``(N, P)``.
-        last_d: a discriminator that sees images, without their texts, in the last ``last_steps``, beside the others and
-            with the hinge loss.
-        last_steps: see there.
         phrases: every second text is put together of some; None for the texts of the data alone.
         divergence_weight: of the augmentation's divergence.
         attribute_weight: of the attributes that G is to show.
@@ -136,8 +132,6 @@ class Stacked(Generation):
         *,
         features: Features,
         phrases: Phrases | None = None,
-        last_d: TrainableNetwork | None = None,
-        last_steps: int = 0,
         divergence_weight: float = 0.05,
         attribute_weight: float = 1.0,
         reading_weight: float = 5.0,
@@ -150,11 +144,6 @@ class Stacked(Generation):
         super().__init__(config, g, d, data, features=features, loss="vanilla", batchnorm_samples=2_000, **options)
         self.networks["text"] = text
         self.phrases = phrases
-        self.last_steps = last_steps
-        self.last: Adversary | None = None
-        if last_d:
-            self.networks["last_d"] = last_d
-            self.last = Adversary(last_d, "hinge", augment=self.adversary.augment)
         self.divergence_weight = divergence_weight
         self.attribute_weight, self.reading_weight = attribute_weight, reading_weight
         self.diversity_weight = diversity_weight
@@ -196,12 +185,9 @@ class Stacked(Generation):
                     missing = (wanted * F.softplus(-stage.attributes(seen).float())).sum() / wanted.sum().clamp(min=1)
                     loss_g, logs["missing"] = loss_g + self.attribute_weight * missing, missing.detach()
         d.requires_grad_(True)
-        begun = self.last and step >= self.steps - self.last_steps
-        if self.last and begun:
-            self.last.update(self.runtime, real, fakes[1])
-            loss_g = loss_g + self.last.generator_loss(self.runtime, fakes[1])
+        loss_g = loss_g + self.last_loss(step, real, fakes[1])
         optimizer_step(self.runtime, loss_g, self.networks["g"])
-        self.update_ema(step, () if begun else ("last_d",))
+        self.update_ema(step)
         return {"loss_d": logs.pop("loss_d"), "loss_g": loss_g.detach(), **logs}
 
     def _update_d(
