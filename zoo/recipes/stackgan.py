@@ -144,12 +144,22 @@ def flowers(
     augment: str = "flip,translation",
     lr: float = 4e-4,
     batch_size: int = 24,
-    steps: int = 4_000,
+    steps: int = 1_300,
 ) -> Stacked:
     """64 px from 2,000 photos with a caption each, which both discriminators see through a network that knows photos.
 
     The words that some captions have and others have not are the attributes: discriminators learn to see them, and G to
     show them. Every second text that G is given is these words alone, for it to need no whole sentence.
+
+    G draws two images for a text, and loses where their sketches are alike. Without that, all samples of a text were
+    the same after 600 steps, at a kernel distance of 1.59 to training images; 75 steps with it later, that was 1.25.
+    The checkpoint took its first 600 steps without, at constant learning rates.
+
+    Augmentation leaves colours as they are, since captions name them: 93 % of the training photos are in the colour of
+    their caption by :mod:`zoo.metrics.petals`, 91 % when they are moved, and 72 % after ``color``.
+
+    A step takes 0.7 s of processor time on one core of a CPU with bfloat16: a quarter of an hour for all. The metric
+    still falls then, so more steps are better.
     """
     images = data.images(size, 3, least=batch_size)
     captions = _phrased(_captions(images))
