@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from zoo.data.augment import AUGMENTATIONS, augment, views
-from zoo.metrics.features import Features
+from zoo.metrics.features import Features, _precisely
 from zoo.training.discriminators import (
     Discriminator,
     FeatureDiscriminator,
@@ -230,6 +230,14 @@ def test_a_projected_discriminator_of_texts() -> None:
     assert (scores != others).all(), "the text counts at each depth, and by the pixels"
     torch.testing.assert_close(d.score(known[1:], text[1:]), scores[1:])
     assert ProjectedTextDiscriminator(Features("random"), 16, 4, 32, 3, 5).attributes is None
+
+
+def test_depthwise_convolutions_with_stride_are_precise_where_gradients_are_wanted() -> None:
+    conv, x = torch.nn.Conv2d(4, 4, 3, stride=2, groups=4), torch.rand(1, 4, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        plain, precise = _precisely(conv.forward, x), _precisely(conv.forward, x.requires_grad_())
+    assert (plain.dtype, precise.dtype) == (torch.bfloat16, torch.float32)
+    torch.testing.assert_close(plain.float(), precise, atol=0.02, rtol=0.02)
 
 
 def test_checkerboards_have_energy() -> None:

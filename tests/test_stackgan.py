@@ -25,7 +25,7 @@ from zoo.models.stackgan import StackGAN
 from zoo.recipes import stackgan
 from zoo.registry.facts import Condition
 from zoo.training.runtime import Runtime
-from zoo.training.stacked import Phrases
+from zoo.training.stacked import Phrases, _apart
 
 Command = Callable[..., Result]
 WORDS = (",", "blue", "grey-green", "hair", "red")
@@ -235,8 +235,13 @@ def test_words_that_tell_images_apart_are_attributes(tmp_path: Path) -> None:
     torch.manual_seed(0)
     objective.start(Runtime("fp32", "cpu"))
     logs = objective.step(0)
-    assert "missing" in logs
+    assert {"missing", "closeness"} <= set(logs)
     assert all(torch.isfinite(value).all() for value in logs.values())
+
+
+def test_pairs_of_images_are_compared() -> None:
+    images = torch.tensor([0.0, 0.5, 1.0, 1.0, 7.0])[:, None, None, None].expand(-1, 3, 2, 2)
+    assert _apart(images) == 0.25
 
 
 def shades(*colors: tuple[float, float, float]) -> torch.Tensor:

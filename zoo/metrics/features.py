@@ -147,7 +147,7 @@ def _precisely(forward: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
     For 24 maps of 576 channels, 7x7, forward and back take 0.7 ms in float32, and 23 ms in bfloat16.
     """
-    if not x.requires_grad:
+    if not x.requires_grad or x.device.type != "cpu":
         return forward(x)
     with torch.autocast(x.device.type, enabled=False):
         return forward(x.float())

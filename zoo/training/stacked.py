@@ -24,6 +24,7 @@ from zoo.training.objective import TrainableNetwork, optimizer_step
 from zoo.training.variational import kl_divergence
 
 Judge = TextDiscriminator | ProjectedTextDiscriminator
+ALIKE = 0.75  # two images of one text are to be as far apart as two real ones, times this
 MOST = 6  # phrases of a text that is put together
 
 
@@ -114,6 +115,8 @@ class Stacked(Generation):
         divergence_weight: of the augmentation's divergence.
         attribute_weight: of the attributes that G is to show.
         reading_weight: of those that discriminators and encoder learn to see and to read.
+        diversity_weight: of how much nearer two sketches of one text are to each other than real images are (Yang et
+            al. 2019, https://arxiv.org/abs/1901.09024); where it is not 0, G draws two images for every second text.
         r1: weight of the R1 penalty.
         r1_every: as for :class:`~zoo.training.growing.Growing`.
         options: as for :class:`~zoo.training.generation.Generation`.
@@ -132,6 +135,7 @@ class Stacked(Generation):
         divergence_weight: float = 0.05,
         attribute_weight: float = 1.0,
         reading_weight: float = 5.0,
+        diversity_weight: float = 0.0,
         r1: float = 0.3,
         r1_every: int = 8,
         **options: Any,
@@ -142,6 +146,7 @@ class Stacked(Generation):
         self.phrases = phrases
         self.divergence_weight = divergence_weight
         self.attribute_weight, self.reading_weight = attribute_weight, reading_weight
+        self.diversity_weight = diversity_weight
         self.r1, self.r1_every = r1, r1_every
 
     def step(self, step: int) -> dict[str, Tensor]:
@@ -158,20 +163,26 @@ class Stacked(Generation):
             text[::2], named[::2] = part, of_part.float()
         with self.runtime.autocast():
             embedding = g.text(text)
-            gaussians = g.gaussians(embedding.detach())
+            given, wanted = embedding, named
+            if self.diversity_weight:
+                given, wanted = given[rows // 2 * 2], None if named is None else named[rows // 2 * 2]
+            gaussians = g.gaussians(given.detach())
             fakes = g.stages(torch.randn(len(real), *g.latent_shape, device=real.device), gaussians)
         reals = F.avg_pool2d(real, 2), real
-        logs = self._update_d(step, d, reals, fakes, embedding, batch.get("label"), named)
+        logs = self._update_d(step, d, reals, fakes, embedding, given, batch.get("label"), named)
         d.requires_grad_(False)
         # For each number, so that the weight does not depend on how many there are.
         divergences = [kl_divergence(mean.float(), log.float(), mean) / mean.shape[1] for mean, log in gaussians]
         loss_g = self.divergence_weight * torch.stack(divergences).mean(1).sum()
+        if self.diversity_weight:
+            closeness = F.relu(1 - _apart(fakes[0]) / (ALIKE * _apart(reals[0])))
+            loss_g, logs["closeness"] = loss_g + self.diversity_weight * closeness, closeness.detach()
         with self.runtime.autocast():
             for stage, fake in zip(d, fakes, strict=True):
                 seen = stage.features(augment(fake, self.adversary.augment))
-                loss_g = loss_g + self.adversary.loss.g(stage.score(seen, embedding.detach()).float())
-                if stage.attributes and named is not None:
-                    missing = (named * F.softplus(-stage.attributes(seen).float())).sum() / named.sum().clamp(min=1)
+                loss_g = loss_g + self.adversary.loss.g(stage.score(seen, given.detach()).float())
+                if stage.attributes and wanted is not None:
+                    missing = (wanted * F.softplus(-stage.attributes(seen).float())).sum() / wanted.sum().clamp(min=1)
                     loss_g, logs["missing"] = loss_g + self.attribute_weight * missing, missing.detach()
         d.requires_grad_(True)
         loss_g = loss_g + self.last_loss(step, real, fakes[1])
@@ -186,6 +197,7 @@ class Stacked(Generation):
         reals: Sequence[Tensor],
         fakes: Sequence[Tensor],
         embedding: Tensor,
+        given: Tensor,
         attributes: Tensor | None,
         named: Tensor | None,
     ) -> dict[str, Tensor]:
@@ -195,8 +207,9 @@ class Stacked(Generation):
             step: its number.
             d: the discriminators.
             reals: images of both sizes.
-            fakes: what G made of the same texts.
-            embedding: of the texts.
+            fakes: what G made.
+            embedding: of the texts of real images.
+            given: of the texts that G had.
             attributes: of the real images, 0 or 1, ``(N, A)``.
             named: those that the texts name.
         """
@@ -207,7 +220,7 @@ class Stacked(Generation):
             for stage, x, fake in zip(d, reals, fakes, strict=True):
                 mixed = augment(torch.cat([x, fake.detach().to(x.dtype)]), self.adversary.augment)
                 of_real, of_fake = stage.features(mixed).chunk(2)
-                on_real, on_fake = stage.score(of_real, embedding), stage.score(of_fake, embedding)
+                on_real, on_fake = stage.score(of_real, embedding), stage.score(of_fake, given)
                 on_wrong = stage.score(of_real, embedding.roll(1, 0))
                 total = total + loss.d(on_real.float(), torch.cat([on_fake, on_wrong]).float())
                 logs |= accuracies(on_real, on_fake, loss.boundary)  # of images, which come last
@@ -234,6 +247,12 @@ class Stacked(Generation):
 def _scored(d: Judge, text: Tensor, x: Tensor) -> Tensor:
     """Scores of images with the embeddings of texts."""
     return d.score(d.features(x), text)
+
+
+def _apart(images: Tensor) -> Tensor:
+    """Mean absolute difference of an image ``(N, C, H, W)`` and the next, in pairs: a scalar."""
+    n = len(images) // 2
+    return F.l1_loss(images[: 2 * n : 2].float(), images[1 : 2 * n : 2].float())
 
 
 def _error(logits: Tensor, wanted: Tensor) -> Tensor:
