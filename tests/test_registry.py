@@ -572,7 +572,7 @@ def test_listing_imports_nothing_heavy(code: str) -> None:
 
 def test_a_network_without_checkpoints_is_for_weights_that_users_bring(zoo_command: Callable[..., Result]) -> None:
     assert "srvgg" not in list_models()
-    assert "Networks without weights, for `zoo import`: pytorch-gan-unet, " in zoo_command("list").stdout
+    assert "Networks without weights, for `zoo import`: biggan-deep, pytorch-gan-unet, " in zoo_command("list").stdout
     assert zoo_command("list", "sr*g").stdout == "Networks without weights, for `zoo import`: srvgg\n"
     assert "srvgg" not in zoo_command("list", "--verb", "generate").stdout
     assert info("srvgg").name == "srvgg"
