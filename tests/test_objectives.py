@@ -456,7 +456,7 @@ def test_what_is_kept_of_a_network_that_is_not_grown_says_so(tmp_path: Path) -> 
     """Layers that were never used stay out of its images, when it is loaded, too."""
     objective = tiny_progan(tmp_path, steps=12, growing=1.0)
     objective.start(Runtime("fp32", "cpu"))
-    networks = {name: part.network for name, part in objective.networks.items()}
+    networks = {name: objective.networks[name].network for name in ("g", "d")}
     before = {name: {key: x.clone() for key, x in network.state_dict().items()} for name, network in networks.items()}
     objective.step(5)
     assert objective.config["grown"] == pytest.approx(2 / 3)

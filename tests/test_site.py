@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import runpy
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -64,7 +65,7 @@ def test_what_a_page_tells_to_try_runs(
     made = set(workplace.iterdir()) - before
     assert len(made) == len(entry.verbs)
     for line in commands.splitlines():
-        done = zoo_command(*line.split()[1:])
+        done = zoo_command(*shlex.split(line)[1:])
         assert done.exit_code == 0, f"{line}: {done.output}"
     assert set(workplace.iterdir()) - before == made, "both give the same files"
 

@@ -38,7 +38,7 @@ def test_embedded_files_are_small_float16_and_as_recorded(name: str) -> None:
     verify.check(entry.embedded, entry)
     assert entry.embedded.stat().st_size == entry.bytes
     assert entry.bytes < 8_000_000
-    assert {str(t.dtype) for t in load_file(entry.embedded).values()} <= {"torch.float16", "torch.int64"}
+    assert {str(t.dtype) for t in load_file(entry.embedded).values()} <= {"torch.float16", "torch.int16", "torch.int64"}
 
 
 def test_all_embedded_files_are_under_95_mb_and_all_are_in_the_registry() -> None:
