@@ -131,8 +131,8 @@ def tiny_biggan(base: Path, steps: int = 12) -> Objective:
 def tiny_logan(base: Path, steps: int = 12) -> Objective:
     data = Source([folder(base / "many", 24, bright=150), folder(base / "one", 24, bright=150)])
     options: dict[str, Any] = {"size": 16, "width": 8, "d_width": 8, "latent": 8, "batch_size": 8, "steps": steps}
-    objective = logan.logos(data, RANDOM, **options)
-    objective.n_samples = objective.batchnorm_samples = 64
+    objective = logan.logos(data, RANDOM, composed=240, **options)
+    objective.n_samples = 64
     return objective
 
 
