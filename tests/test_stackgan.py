@@ -107,6 +107,13 @@ def test_phrases_are_put_together_in_any_order() -> None:
     assert len(seen) == 15, "all orders of one, two and three phrases"
 
 
+def test_an_image_without_a_text_has_a_phrase_of_no_word() -> None:
+    captions, named = np.array([["red hair"], [""]]), torch.tensor([[[1]], [[0]]]).bool()
+    phrases = Phrases(captions, named, vocabulary_of(captions.ravel()))
+    texts, attributes = phrases.texts(phrases.of_images)
+    assert (texts.tolist(), attributes.tolist()) == ([[2, 1], [0, 0]], [[True], [False]])
+
+
 def test_phrases_stand_anywhere() -> None:
     """What is five words apart or more has no order."""
     encoder, apart = network().text, [1] * 9

@@ -23,7 +23,8 @@ from zoo.metrics.suites import sample_distances
 from zoo.models.progan import ProGAN
 from zoo.registry.facts import Metric
 from zoo.tasks.privacy import compared
-from zoo.training.discriminators import GrowingDiscriminator, ProjectedDiscriminator
+from zoo.training.discriminators import GrowingDiscriminator
+from zoo.training.generation import last_discriminator
 from zoo.training.growing import Growing
 from zoo.training.objective import TrainableNetwork
 from zoo.training.schedules import constant_then_linear
@@ -84,7 +85,7 @@ def avatars(
     g, d = ProGAN(**config), GrowingDiscriminator(channels, [*d_widths, d_top])
     last_steps = min(last_steps, steps // 5)
     schedule = constant_then_linear(steps, last_steps, again=0.4)
-    last = ProjectedDiscriminator(features, size, last_width, channels=channels)
+    last_d = last_discriminator(features, size, channels, last_width, 4e-4, last_steps)
     return Growing(
         config,
         TrainableNetwork(g, Adam(g.parameters(), lr, betas=(0.0, 0.99)), schedule),
@@ -92,9 +93,7 @@ def avatars(
         ArrayBatches(images.roles),
         features=features.at(96, fast=True),
         growing_steps=int(growing * steps),
-        last_d=TrainableNetwork(
-            last, Adam(last.parameters(), 4e-4, betas=(0.0, 0.99)), constant_then_linear(last_steps, last_steps, 1.0)
-        ),
+        last_d=last_d,
         last_steps=last_steps,
         loss="vanilla",
         r1=r1,

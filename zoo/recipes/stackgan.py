@@ -27,7 +27,8 @@ from zoo.metrics.suites import kind_metrics, sample_distances
 from zoo.models.stackgan import StackGAN
 from zoo.registry.facts import Metric
 from zoo.tasks.privacy import compared
-from zoo.training.discriminators import ProjectedDiscriminator, ProjectedTextDiscriminator, TextDiscriminator
+from zoo.training.discriminators import ProjectedTextDiscriminator, TextDiscriminator
+from zoo.training.generation import last_discriminator
 from zoo.training.objective import TrainableNetwork
 from zoo.training.schedules import constant_then_linear
 from zoo.training.stacked import Judges, Phrases, Stacked
@@ -97,7 +98,7 @@ def avatars(
     g = StackGAN(**config)
     stages = [TextDiscriminator(side, channels, d_width, embedding, attributes) for side in (size // 2, size)]
     last_steps = min(last_steps, steps // 5)
-    last = ProjectedDiscriminator(features, size, last_width, channels=channels)
+    last_d = last_discriminator(features, size, channels, last_width, lr, last_steps)
     return _stacked(
         config,
         g,
@@ -105,9 +106,7 @@ def avatars(
         roles,
         features=features,
         phrases=phrases,
-        last_d=TrainableNetwork(
-            last, Adam(last.parameters(), lr, betas=(0.0, 0.99)), constant_then_linear(last_steps, last_steps, 1.0)
-        ),
+        last_d=last_d,
         last_steps=last_steps,
         divergence_weight=divergence_weight,
         attribute_weight=attribute_weight,

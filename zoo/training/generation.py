@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.optim import Adam
 
 from zoo.data.batch import ArrayBatches
 from zoo.errors import InputError
@@ -15,13 +16,32 @@ from zoo.media.base import Samples
 from zoo.metrics.features import Features
 from zoo.model import Generator
 from zoo.training.adversary import Adversary
+from zoo.training.discriminators import ProjectedDiscriminator
 from zoo.training.ema import update_batchnorm
 from zoo.training.losses import checkerboard_energy, orthogonal_penalty
 from zoo.training.objective import Objective, TrainableNetwork, optimizer_step, sample_metrics
 from zoo.training.runtime import Runtime
+from zoo.training.schedules import constant_then_linear
 
 REFERENCE = 5_000  # data that samples are compared with
 CHUNK = 250
+
+
+def last_discriminator(
+    features: Features, size: int, channels: int, width: int, lr: float, steps: int
+) -> TrainableNetwork:
+    """A discriminator for the last steps: it looks through a network that has seen many images.
+
+    Args:
+        features: that network; it stays as it is.
+        size: height and width of the images.
+        channels: 1 for grey, 3 for RGB.
+        width: of the first maps of the learnt convolutions.
+        lr: the learning rate of its first step, which falls linearly to zero.
+        steps: how many it learns for.
+    """
+    d = ProjectedDiscriminator(features, size, width, channels=channels)
+    return TrainableNetwork(d, Adam(d.parameters(), lr, betas=(0.0, 0.99)), constant_then_linear(steps, steps, 1.0))
 
 
 class Generation(Objective):

@@ -66,7 +66,7 @@ class Phrases:
         """Texts of one to six phrases of images ``(N, P)``: word numbers ``(N, T)``, and attributes ``(N, A)``."""
         texts, named = [], []
         for row in phrases:
-            all_of_it = row[row > 0]
+            all_of_it = row[row > 0] if row.any() else row[:1]  # number 0 is a phrase of no word
             n = int(torch.randint(1, min(MOST, len(all_of_it)) + 1, ()))
             some = all_of_it[torch.randperm(len(all_of_it))[:n]]
             words = [part for number in some.tolist() for part in (self.comma, self.words[number])]
