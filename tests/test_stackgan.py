@@ -44,6 +44,8 @@ def test_words() -> None:
     numbers, unknown = numbered("red HAT, hair; a hat", WORDS)
     assert (numbers.tolist(), unknown) == ([5, 1, 4], ["hat", "a"])
     assert padded([numbers, numbers[:1]]).tolist() == [[5, 1, 4], [5, 0, 0]]
+    numbers, unknown = numbered("a red-hair, grey-green blue-ish", WORDS)
+    assert (numbers.tolist(), unknown) == ([5, 4, 1, 3, 2], ["a", "ish"])
 
 
 def test_a_text_becomes_word_numbers() -> None:

@@ -24,9 +24,12 @@ def vocabulary_of(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def numbered(text: str, vocabulary: Sequence[str]) -> tuple[Numbers, list[str]]:
-    """The numbers of the words that a vocabulary has, from 1, int64 ``(T,)``; and the words that it does not have."""
+    """The numbers of the words that a vocabulary has, from 1, int64 ``(T,)``; and the words that it does not have.
+
+    An unknown word with hyphens is taken as several words.
+    """
     numbers = {word: number for number, word in enumerate(vocabulary, 1)}
-    words = words_of(text)
+    words = [part for word in words_of(text) for part in ([word] if word in numbers else word.split("-"))]
     known = np.array([numbers[word] for word in words if word in numbers], np.int64)
     return known, [word for word in dict.fromkeys(words) if word not in numbers and word != ","]
 

@@ -27,7 +27,7 @@ from zoo.metrics.features import Features
 from zoo.metrics.suites import sample_distances
 from zoo.models.vae import VAE
 from zoo.registry.facts import Metric
-from zoo.training.discriminators import Discriminator, FeatureDiscriminator
+from zoo.training.discriminators import Discriminator, ProjectedDiscriminator
 from zoo.training.objective import TrainableNetwork
 from zoo.training.schedules import constant_then_linear
 from zoo.training.variational import Variational, kl_divergence, sample
@@ -75,12 +75,12 @@ def avatars(
     channels: int = 3,
     latent: int = 48,
     couplings: int = 8,
-    d_width: int = 64,
+    d_width: int = 48,
     adversarial_weight: float = 0.03,
     augment: str = "",
     lr: float = 1e-3,
     batch_size: int = 32,
-    steps: int = 2_000,
+    steps: int = 5_000,
 ) -> Variational:
     """64 px, a code of 48 numbers, directions of the attributes that the data name; a thousand images are held out.
 
@@ -103,14 +103,14 @@ def avatars(
         config,
         images,
         features,
-        lambda: FeatureDiscriminator(features, d_width),
+        lambda: ProjectedDiscriminator(features, size, d_width, channels=channels),
         lr,
         adversarial_weight=adversarial_weight,
         augment=augment,
         n_samples=1_000,
         batch_size=batch_size,
         steps=steps,
-        eval_every=max(1, steps // 5),  # each takes a minute
+        eval_every=max(1, steps // 8),  # each takes a minute
         ema_decay=0.995,  # which forgets the first steps of a short run, too
     )
 
