@@ -28,6 +28,7 @@ from zoo.registry.facts import Metric
 from zoo.tasks.privacy import compared
 from zoo.training.coloring import Coloring
 from zoo.training.discriminators import Discriminator
+from zoo.training.generation import last_discriminator
 from zoo.training.objective import TrainableNetwork
 from zoo.training.schedules import constant_then_linear
 
@@ -44,8 +45,10 @@ def logos(
     lr: float = 3e-4,
     batch_size: int = 32,
     composed: int = 5_000,
-    color_steps: int = 1_800,
-    steps: int = 7_800,
+    last_steps: int = 1_700,
+    last_width: int = 48,
+    color_steps: int = 1_300,
+    steps: int = 6_000,
 ) -> Coloring:
     """64 px, twelve colours; classes of the data do not matter. An hour on one core.
 
@@ -66,13 +69,15 @@ def logos(
     g = LoGAN(**config)
     d = Discriminator(size, 3, d_width, halvings=(size - 1).bit_length() - 2, classes=len(COLORS))
     g.init_weights()
-    color_steps = min(color_steps, steps // 2)
+    color_steps, last_steps = min(color_steps, steps // 2), min(last_steps, steps // 3)
     schedule = constant_then_linear(steps, color_steps, again=1.5)
     return Coloring(
         config,
         TrainableNetwork(g, Adam(g.parameters(), lr, betas=(0.0, 0.99)), schedule),
         TrainableNetwork(d, Adam(d.parameters(), 2 * lr, betas=(0.0, 0.99)), schedule),
         Logos(many.x, one.x, n=composed),
+        last_d=last_discriminator(features, size, 3, last_width, lr, last_steps),
+        last_steps=last_steps,
         color_steps=color_steps,
         features=features.at(96, fast=True),
         augment=augment,

@@ -108,7 +108,7 @@ class Generation(Objective):
             raise InputError("The data have no classes: put the images of each class into a folder of its own.")
         self.real = data
         self.adversary = Adversary(d, loss, augment=augment, r1=r1, gradient_penalty=gradient_penalty)
-        self.last_steps = last_steps
+        self.last_begins = self.steps - last_steps
         self.last: Adversary | None = None
         if last_d:
             self.networks["last_d"] = last_d
@@ -168,7 +168,7 @@ class Generation(Objective):
 
     def _waits(self, step: int) -> bool:
         """Whether the second discriminator has not begun to learn."""
-        return step < self.steps - self.last_steps
+        return step < self.last_begins
 
     def measure(self) -> dict[str, float]:
         network = self.averages["g"].network

@@ -22,7 +22,7 @@ def constant_then_linear(steps: int, final_steps: int = 0, again: float = 0.5) -
     def factor(step: int) -> float:
         if step < first:
             return min(1.0, 2 * (1 - step / first))
-        return again * (steps - step) / final_steps if final_steps else 0.0
+        return again * max(0, steps - step) / final_steps if final_steps else 0.0
 
     return lambda optimizer: LambdaLR(optimizer, factor)
 
