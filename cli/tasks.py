@@ -169,8 +169,10 @@ def project(
     keep_inputs([target, *([latents] if latents else [])], [image, *files_in(texts)])
     model = ready(verb="generate", **loading)
     from zoo.inference.latents import save_latents, to_latents
+    from zoo.tasks.latent import check_projection
     from zoo.tasks.latent import project as search
 
+    check_projection(model, steps, restarts, seed=seed)
     if latents and latents.exists() and model.latent_shape is not None:
         try:  # a file of the user's that only shares the name would be lost
             to_latents(latents, model.latent_shape)
@@ -230,6 +232,9 @@ def edit(
     from zoo.media.image_encode import ending
     from zoo.media.images import Images
     from zoo.media.inputs import named_inputs
+    from zoo.tasks import check_able
+
+    check_able(entry_of(name), "edit")
 
     if bool(towards) != bool(away) or (strength is not None and not towards):
         raise InputError("--towards, --from and --strength belong together: give images with and images without.")

@@ -141,9 +141,18 @@ def test_wrong_edits(coders: None, name: str, options: dict[str, Any], kind: typ
         edit(zoo.load(name), smooth(1, 3) if name == "halved" else smooth(1), **options)
 
 
-def test_a_model_without_a_code_cannot_be_edited() -> None:
+def test_a_model_without_a_code_cannot_be_edited(zoo_command: Command, tmp_path: Path) -> None:
     with pytest.raises(VerbError, match="has no encoder here, which an edit needs"):
         edit(zoo.load("pix2pix.emoji"), smooth(1), bright=1)
+    smooth(1).save(tmp_path / "a.png")
+    done = zoo_command("edit", "progan", tmp_path / "a.png", "-c", "glasses=2", "-o", tmp_path / "b.png")
+    assert done.exit_code == 2
+    assert "progan cannot edit: conv-ae, vae, icgan" in done.stderr
+
+
+def test_a_condition_is_no_attribute_to_add() -> None:
+    with pytest.raises(InputError, match="mouth is a condition of icgan, .* `zoo reconstruct icgan INPUT -c mouth=smi"):
+        edit(zoo.load("icgan"), smooth(1, 3), mouth="smile")
 
 
 def test_attributes_of_a_vae_are_words() -> None:

@@ -35,7 +35,7 @@ Command = Callable[..., Result]
     ("condition", "kind", "value", "given"),
     [
         (Condition("digit", "choice", choices=(1, 2), default=2), gradio.Dropdown, "1", 1),
-        (Condition("color", "choice", choices=("red",)), gradio.Dropdown, controls.AS_IT_IS, None),
+        (Condition("color", "choice", choices=("red",)), gradio.Dropdown, AS_IT_IS, None),
         (Condition("strength", "number", minimum=0, maximum=2), gradio.Slider, 0.5, 0.5),
         (Condition("steps", "integer"), gradio.Number, 3, 3),
         (Condition("text", "text"), gradio.Textbox, "a face", "a face"),

@@ -172,14 +172,23 @@ def test_generate_from_latents(tiny: None) -> None:
 # Interpolation.
 
 
-@pytest.mark.parametrize("name", ["dcgan", "cdcgan"])
-def test_between_seeds(name: str) -> None:
+@pytest.mark.parametrize(("name", "given"), [("dcgan", {}), ("cdcgan", {"digit": 3}), ("cdcgan", {"digit": None})])
+def test_between_seeds(name: str, given: dict[str, object]) -> None:
     model = zoo.load(name)
-    images = interpolate(model, seeds=[3, 7, 19], steps=4)
+    images = interpolate(model, seeds=[3, 7, 19], steps=4, **given)
     assert len(images) == 9
     for number, seed in ((0, 3), (4, 7), (8, 19)):
-        assert np.allclose(images.arrays[number], model.generate(1, seed=seed).arrays[0], atol=1e-5)
+        assert np.allclose(images.arrays[number], model.generate(1, seed=seed, **given).arrays[0], atol=1e-5)
     assert not np.allclose(images.arrays[1], images.arrays[0], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "such"),
+    [("cdcgan", "digit=0"), ("biggan", "kind='daisy'"), ("stackgan.flowers", "text='a red rose'")],
+)
+def test_a_walk_stays_with_what_its_latents_would_choose(name: str, such: str) -> None:
+    with pytest.raises(InputError, match=f"chooses its own, .*: give one for the whole walk, such as {such}"):
+        interpolate(zoo.load(name), seeds=[1, 2], steps=2)
 
 
 def test_between_images(tiny: None) -> None:
@@ -524,6 +533,7 @@ def test_a_walk_to_the_standard_output_and_to_the_default(tiny: None, here: Path
         (("doubler", "a.png", "b.png"), "doubler has no encoder for images"),
         (("cdcgan", "--seeds", 1, 2, "-c", "steps=3"), "cdcgan has no condition 'steps'"),
         (("cdcgan", "--seeds", 1, 2, "-c", "digit=11"), "digit cannot be '11'"),
+        (("cdcgan", "--seeds", 1, 2), "Without digit each latent of cdcgan chooses its own"),
     ],
 )
 def test_what_interpolate_refuses(
@@ -577,6 +587,8 @@ def test_projections_into_a_folder_and_to_the_standard_output(tiny: None, here: 
         (("tiny-vae", "a.png", "-o", "a.png"), "a.png is an input and would be overwritten"),
         (("tiny", "a.png"), "tiny cannot generate"),
         (("tiny-vae", "a.png", "-o", "mine.png"), "mine.npy is there and is no latent of tiny-vae: choose another"),
+        (("tiny-vae", "a.png", "--steps", 0, "-o", "mine.png"), "steps must be a whole number from 1, not 0"),
+        (("molgan", "a.png", "-o", "mine.png"), "molgan gives molecules: a projection is of an image"),
         (("tiny-vae", "a.png", "--runtime", "onnx"), "No such option"),
         (("cdcgan", "a.png", "-c", "seed=3"), "cdcgan has no condition 'seed'"),
     ],

@@ -8,9 +8,7 @@ from typing import Any
 import gradio as gr
 
 from zoo.inference.conditions import space
-from zoo.registry.facts import Condition, Format
-
-AS_IT_IS = "as it is"  # of a choice without a default: nothing is passed
+from zoo.registry.facts import AS_IT_IS, Condition, Format
 
 
 def control(condition: Condition) -> gr.components.Component:
@@ -21,9 +19,8 @@ def control(condition: Condition) -> gr.components.Component:
     match condition.kind:
         case "choice":
             choices = [str(choice) for choice in condition.choices]
-            optional = condition.default is None and not condition.required
-            first = AS_IT_IS if optional else str(condition.default) if condition.default is not None else choices[0]
-            return gr.Dropdown([AS_IT_IS] * optional + choices, value=first, label=label, info=info)
+            first = AS_IT_IS if condition.optional else str(condition.default) if condition.default is not None else choices[0]
+            return gr.Dropdown([AS_IT_IS] * condition.optional + choices, value=first, label=label, info=info)
         case "integer" | "number":
             step = 1 if condition.kind == "integer" else None
             if condition.minimum is None or condition.maximum is None:

@@ -41,15 +41,24 @@ def rows_of(
         samples: what a user gave.
         processor: of the network's input.
         spaces: the conditions of the model.
-        values: for each condition that is used, one checked value for each sample.
+        values: for each condition that is used, one checked value for each sample, or None for a sample without it.
     """
     for number in range(len(samples)):
         sample = samples[number]
         prepared = processor.prepare(sample)
-        fitted = {name: spaces[name].fit(each[number], prepared, processor) for name, each in values.items()}
+        given = {name: each[number] for name, each in values.items() if each[number] is not None}
+        fitted = {name: spaces[name].fit(value, prepared, processor) for name, value in given.items()}
         for index, array in enumerate(prepared.arrays):
             conditions = {name: value[index if len(value) > 1 else 0] for name, value in fitted.items()}
             yield Row(number, sample.names[0], array, conditions, prepared)
+
+
+def latent_conditions(
+    index: int, spaces: Mapping[str, Space], values: Mapping[str, Sequence[Any]], processor: Processor[Any]
+) -> dict[str, Any]:
+    """The conditions of a latent, as a row has them; arguments as for :func:`rows_of`, the processor of the output."""
+    given = {name: each[index] for name, each in values.items() if each[index] is not None}
+    return {name: spaces[name].fit(value, None, processor)[0] for name, value in given.items()}
 
 
 def shape_of(row: Row, spaces: Mapping[str, Space]) -> tuple[Any, ...]:

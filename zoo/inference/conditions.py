@@ -6,6 +6,7 @@ the only source of what keyword, option, error, test and example are made of.
 
 from __future__ import annotations
 
+import inspect
 import json
 import warnings
 from abc import ABC, abstractmethod
@@ -18,16 +19,16 @@ import numpy as np
 from zoo.arrays import Array
 from zoo.errors import InputError, MediaError
 from zoo.inference.tiling import Window, cut
-from zoo.inference.words import numbered, padded
+from zoo.inference.words import negates, numbered, padded
 from zoo.media.base import Prepared, Processor, Samples, processors
-from zoo.registry.facts import CONDITION_KINDS, Condition
+from zoo.registry.facts import AS_IT_IS, CONDITION_KINDS, Condition
 
 
 class Space(ABC):
     """What one condition may be.
 
     A value goes through :meth:`parse` if it was typed, through :meth:`check`, through :meth:`fit` beside its input, and
-    through :meth:`stack` with the others of its batch.
+    through :meth:`stack` with the others of its batch. Samples without a value are in batches without the condition.
 
     Attributes:
         condition: its facts.
@@ -55,17 +56,24 @@ class Space(ABC):
     def holds_several(self, value: Any) -> bool:
         """Whether a value is a sequence with one for each sample."""
 
+    def is_none(self, value: Any) -> bool:
+        """Whether a value says that there is none for its sample, of a condition that is optional."""
+        return value is None and self.condition.optional
+
     def each(self, value: Any, n: int) -> list[Any]:
-        """The checked values of ``n`` samples, of one value or of a sequence of ``n``.
+        """The checked values of ``n`` samples, of one value or of a sequence of ``n``; None for samples without one.
 
         Raises:
             InputError: for a value that cannot be, or another number of them.
         """
         if not self.holds_several(value):
-            return [self.check(value)] * n
-        values = [self.check(one) for one in value]
+            return [self._checked(value)] * n
+        values = [self._checked(one) for one in value]
         self._check_number(len(values), n)
         return values
+
+    def _checked(self, value: Any) -> Any:
+        return None if self.is_none(value) else self.check(value)
 
     def _check_number(self, values: int, n: int) -> None:
         if values != n:
@@ -129,6 +137,10 @@ class Values(Space):
     def _number(self, value: Any) -> float:
         checked: float = self.condition.check(value)
         return checked
+
+    def is_none(self, value: Any) -> bool:
+        """As of every condition; the words "as it is" say so, too."""
+        return super().is_none(None if isinstance(value, str) and value.lower() == AS_IT_IS else value)
 
     def holds_several(self, value: Any) -> bool:
         """A sequence; where there is one for each frame, a sequence of sequences."""
@@ -208,12 +220,17 @@ class Text(Space):
         if not vocabulary:
             return text
         numbers, unknown = numbered(text, vocabulary)
+        if lost := [word for word in unknown if negates(word)]:
+            raise InputError(
+                f"{name}: {lost[0]!r} is not known, and what it refers to would be drawn: name only what is to be seen."
+            )
         words = ", ".join(word for word in vocabulary if word != ",")
         if not any(vocabulary[number - 1] != "," for number in numbers):
             said = f"{text!r:.80} has no word that is known" if unknown else "it is empty"
             raise InputError(f"{name}: {said}: use some of {words}.")
         if unknown:
-            warnings.warn(f"{name}: {', '.join(unknown)} not known and left out; known are {words}", stacklevel=2)
+            said = f"{', '.join(unknown)} {'are' if len(unknown) > 1 else 'is'} not known and left out"
+            warnings.warn(f"{name}: {said}; known are {words}", stacklevel=_callers_level())
         return numbers
 
     def holds_several(self, value: Any) -> bool:
@@ -522,6 +539,14 @@ def _is_sequence(value: Any) -> bool:
     return (
         hasattr(value, "__len__") and not isinstance(value, (str, bytes, dict)) and getattr(value, "shape", None) != ()
     )
+
+
+def _callers_level() -> int:
+    """The ``stacklevel`` of a warning, for whoever calls this, that shows the line of the user's code."""
+    frame, level = inspect.currentframe(), 0
+    while frame and frame.f_globals.get("__name__", "").partition(".")[0] == "zoo":
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _frames(prepared: Prepared[Any] | None, processor: Processor[Any] | None) -> int | None:

@@ -11,7 +11,7 @@ import math
 import os
 import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 from zoo.arrays import Array
 from zoo.errors import InputError, UnknownNameError, ZooError, check_count, check_natural, near, out_of_memory
 from zoo.inference import tiling
-from zoo.inference.batches import Row, alike, chunks, outputs_of, rows_of, stacked
+from zoo.inference.batches import Row, alike, chunks, latent_conditions, outputs_of, rows_of, stacked
 from zoo.inference.conditions import Space, space
 from zoo.inference.latents import to_latents
 from zoo.inference.tiling import Window, check_tiles, cut
@@ -111,7 +111,8 @@ class Verbs:
             batch_size: samples that go through the network at once, fewer where memory is short; the result does not
                 depend on it.
             progress: whether to show a bar.
-            conditions: as declared in the registry; one value, or a list with one for each sample.
+            conditions: as declared in the registry; one value, or a list with one for each sample, where None stands
+                for none.
 
         Returns:
             n samples of the kind that the model gives, such as :class:`zoo.Images`. Where the registry says that
@@ -188,7 +189,8 @@ class Verbs:
             overlap: pixels that a tile sees beyond its edges; by default as many as the result needs to equal that of
                 the whole image, to about 1e-6.
             progress: whether to show a bar, of samples and of the tiles of each.
-            conditions: as declared in the registry; one value, or a list with one for each input.
+            conditions: as declared in the registry; one value, or a list with one for each input, where None stands for
+                none: what it says stays as it is.
 
         Returns:
             One sample for each input, in their order and under their names, of the kind that the model gives. Where a
@@ -316,7 +318,7 @@ class Verbs:
         return {condition.name: space(condition) for condition in self.entry.conditions} if self.entry else {}
 
     def prepare_conditions(self, conditions: Mapping[str, Any], n: int, call: str) -> dict[str, list[Any]]:
-        """One checked value of each condition for each of ``n`` samples.
+        """One checked value of each condition for each of ``n`` samples; None for a sample without one.
 
         Args:
             conditions: what a user gave, by name.
@@ -347,9 +349,10 @@ class Verbs:
         chosen = {}
         for name, each in spaces.items():
             value = conditions.get(name, each.condition.default)
+            needed = each.condition.required or name in required
             if value is not None:
-                chosen[name] = each, value
-            elif (each.condition.required or name in required) and not each.condition.transparency:
+                chosen[name] = space(replace(each.condition, required=needed)), value
+            elif needed and not each.condition.transparency:
                 choices = ", ".join(map(str, each.condition.choices))
                 raise InputError(f"{self._name} needs the condition {name}{f': one of {choices}' if choices else ''}.")
         return chosen
@@ -394,8 +397,7 @@ class Verbs:
     ) -> Iterator[Row]:
         for index in indices:
             z, name = draws.latent(self, index)
-            conditions = {name: spaces[name].fit(each[index], None, writer)[0] for name, each in values.items()}
-            yield Row(index, name, z, conditions)
+            yield Row(index, name, z, latent_conditions(index, spaces, values, writer))
 
     def _outputs(
         self,

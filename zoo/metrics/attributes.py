@@ -139,6 +139,9 @@ def edit_metrics(
 ) -> list[Metric]:
     """How often edits reach the attribute that they are to change, and how often the others stay.
 
+    Beside both stand real images, as often as the classifier sees the values that they have, and the copies, as often
+    as it sees in them what was asked for (reached) or the values that the images have (kept).
+
     Args:
         train: images to train the classifier on, ``(N, C, S, S)`` in [-1, 1].
         train_attributes: theirs, 0 or 1 or numbers of their values, ``(N, A)``.
@@ -152,18 +155,23 @@ def edit_metrics(
     values = [len(words) for words in names.values()] if names else [2] * train_attributes.shape[1]
     network = train_attribute_classifier(train, train_attributes, values if names else ())
     before, others = test_attributes.long(), unrelated(train_attributes)
-    reached, same = [], []
+    real, unedited = (attributes_seen(network, x) for x in (test, copies))
+    reached, same, already = [], [], []
     for number, n in enumerate(values):
         # Where there are several other values, one image gets the first, the next image the second, and so on.
         wanted = (before[:, number] + 1 + torch.arange(len(before)) % (n - 1)) % n
         after = attributes_seen(network, edited(number, wanted))
         reached.append((after[:, number] == wanted).float().mean())
+        already.append(unedited[:, number] == wanted)
         same.append(after == before)
     kept = [x[:, others[number]].float().mean() for number, x in enumerate(same)]
-    seen = {name: attributes_seen(network, x) == before for name, x in (("real", test), ("unedited", copies))}
+    as_before = {"real": real == before, "unedited": unedited == before}
+    as_asked = {**as_before, "unedited": torch.stack(already, 1)}
 
-    def figure(metric: str, protocol: str, value: Tensor, attribute: int | None = None, beside: bool = True) -> Metric:
-        baselines = {key: x if attribute is None else x[:, attribute] for key, x in seen.items() if beside}
+    def figure(
+        metric: str, protocol: str, value: Tensor, beside: Mapping[str, Tensor], attribute: int | None = None
+    ) -> Metric:
+        baselines = {key: x if attribute is None else x[:, attribute] for key, x in beside.items()}
         return Metric(
             metric,
             round(float(value), 4),
@@ -177,16 +185,16 @@ def edit_metrics(
     reaches, keeps = torch.stack(reached), torch.stack(kept)
     if names is None:
         return [
-            figure("reached", "attribute-reached", reaches.mean(), beside=False),
-            figure("reached", "attribute-reached-worst", reaches.min(), beside=False),
-            figure("kept", "attributes-kept", keeps.mean()),
+            figure("reached", "attribute-reached", reaches.mean(), {}),
+            figure("reached", "attribute-reached-worst", reaches.min(), {}),
+            figure("kept", "attributes-kept", keeps.mean(), as_before),
         ]
     stays = torch.stack([torch.stack(same)[others[:, j], :, j].float().mean() for j in range(len(values))])
     return [
-        figure("reached", "value-reached", reaches.mean()),
-        figure("reached", "value-reached-worst", reaches.min(), int(reaches.argmin())),
-        figure("kept", "values-kept", keeps.mean()),
-        figure("kept", "values-kept-worst", stays.min(), int(stays.argmin())),
+        figure("reached", "value-reached", reaches.mean(), as_asked),
+        figure("reached", "value-reached-worst", reaches.min(), as_asked, int(reaches.argmin())),
+        figure("kept", "values-kept", keeps.mean(), as_before),
+        figure("kept", "values-kept-worst", stays.min(), as_before, int(stays.argmin())),
     ]
 
 

@@ -19,7 +19,8 @@ FORMAT_KEYS = {  # what a format of each kind may say
     "molecules": ("elements", "atoms", "valid"),
 }
 KINDS = tuple(FORMAT_KEYS)
-MANY = 60  # choices, from which on an error names only those that are near
+MANY = 60  # choices, from which on an error does not name all
+AS_IT_IS = "as it is"  # in place of a choice or number that may be left out: nothing is passed
 # Kinds of conditions, and of what kind of format they are, if they are samples.
 CONDITION_KINDS = {
     "choice": "",
@@ -108,19 +109,23 @@ class Condition:
     vocabulary: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
 
+    @property
+    def optional(self) -> bool:
+        """Whether there may be no value: what it says stays as it is then, or the latent chooses."""
+        return self.default is None and not self.required and not self.transparency
+
     def check(self, value: Any) -> Any:
         """A choice, integer, number or text, or :class:`~zoo.errors.InputError` that says what it may be."""
         if self.kind == "choice":
-            for choice in self.choices:
-                if str(choice) == str(value):
+            named = {str(choice): choice for choice in self.choices}
+            if str(value) in named:
+                return named[str(value)]
+            for name, choice in named.items():
+                if isinstance(value, str) and name.lower() == value.lower():
                     return choice
-            names = list(map(str, self.choices))
-            allowed = f": choose one of {', '.join(names)}."
-            if len(names) > MANY:
-                allowed = (
-                    near(str(value), names) or f": choose one of {len(names):,}, such as {names[0]} or {names[1]}."
-                )
-            raise InputError(f"{self.name} cannot be {value!r}{allowed}")
+            guess, names = near(str(value), named), list(named)
+            some = ", ".join(names) if len(names) <= MANY else f"{len(names):,}, such as {names[0]} or {names[1]}"
+            raise InputError(f"{self.name} cannot be {value!r}{f'{guess} Choose' if guess else ': choose'} one of {some}.")
         if self.kind in ("integer", "number"):
             return self._check_number(value)
         if not isinstance(value, str):

@@ -10,8 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.errors import InputError
+from zoo.errors import InputError, VerbError
+from zoo.files import is_file
 from zoo.registry.facts import Entry
+from zoo.registry.index import search
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ TASKS = {
             "edit",
             "zoo.tasks.edit:edit",
             (frozenset({"encode", "decode"}),),
-            "Attributes added to images or removed from them, the model's own or those of examples.",
+            "Attributes added to images or removed from them: those of examples, and those that the model names, if any.",
         ),
         Task(
             "compress",
@@ -111,6 +113,19 @@ def _alike(entry: Entry) -> bool:
 def tasks_of(entry: Entry) -> list[Task]:
     """The tasks that can be done with a model."""
     return [task for task in TASKS.values() if any(needs <= abilities(entry) for needs in task.needs)]
+
+
+def check_able(entry: Entry, task: str) -> None:
+    """Refuse a model with which a task cannot be done.
+
+    Raises:
+        VerbError: naming models with which it can.
+    """
+    if TASKS[task] in tasks_of(entry):
+        return
+    able = [one for one in search() if TASKS[task] in tasks_of(one)]
+    others = list(dict.fromkeys(one.model for one in able if is_file(one.embedded)))
+    raise VerbError(f"{entry.model} cannot {task}: {', '.join(others) or 'no model'} can.")
 
 
 def constants(entry: Entry | None, task: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo.arrays import Array
 from zoo.errors import InputError, VerbError, out_of_memory
-from zoo.inference.batches import Row, chunks, outputs_of, stacked
+from zoo.inference.batches import Row, alike, chunks, latent_conditions, outputs_of, stacked
 from zoo.inference.codes import codes_of, name_of
 from zoo.inference.conditions import Space, space
 from zoo.inference.verbs import Verbs
@@ -69,7 +69,7 @@ def decode_codes(
     results: list[Any] = []
     with tqdm(total=len(codes), unit="image", leave=False, disable=not progress) as bar:
         rows, spaces = latent_rows(model, codes, conditions)
-        for batch in chunks(rows, batch_size):
+        for batch in (batch for _, group in alike(rows, spaces) for batch in chunks(group, batch_size)):
             try:
                 y = model.run_plain("decode", *stacked(batch, spaces))
             except Exception as error:
@@ -92,7 +92,6 @@ def latent_rows(model: Verbs, latents: Array, conditions: Mapping[str, Any]) -> 
 
     def rows() -> Iterator[Row]:
         for index, z in enumerate(latents):
-            fitted = {name: spaces[name].fit(each[index], None, writer)[0] for name, each in values.items()}
-            yield Row(index, f"latent {index}", z, fitted)
+            yield Row(index, f"latent {index}", z, latent_conditions(index, spaces, values, writer))
 
     return rows(), spaces

@@ -65,6 +65,11 @@ def edit(
     if (towards is None) != (away is None):
         raise InputError("Give both towards and away: samples with what is to be added, and samples without it.")
     if towards is None and not amounts:
+        for name, value in conditions.items():
+            raise InputError(
+                f"{name} is a condition of {name_of(model)}, and no attribute to add or remove: `reconstruct` sets it, "
+                f"as in `zoo reconstruct {name_of(model)} INPUT -c {name}={value} -o OUTPUT`."
+            )
         some = f": it has {', '.join(known)}" if known else ", or towards and away: it has no attributes of its own"
         raise InputError(f"Say what {name_of(model)} is to add or remove{some}.")
     way: Any = 0

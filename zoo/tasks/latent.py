@@ -59,13 +59,15 @@ def interpolate(
             autoencoder and latents that are drawn in another way.
         batch_size: images that go through the network at once.
         progress: whether to show a bar.
-        conditions: as declared in the registry; one value, or a list with one for each image of the result.
+        conditions: as declared in the registry; one value, or a list with one for each image of the result. What the
+            latents would choose must be given, such as a class or a text; None leaves it to them.
 
     Returns:
         One image for each step, in order, float32 in [0, 1].
 
     Raises:
-        InputError: for fewer than two keys, keys of more than one sort, or a wrong number, mode or condition.
+        InputError: for fewer than two keys, keys of more than one sort, or a wrong number, mode or condition, or one
+            that is left out and that each latent would choose for itself.
         VerbError: for images if the model has no encoder, and for seeds if it does not generate.
         ZooError: for a result that is not finite.
     """
@@ -78,6 +80,8 @@ def interpolate(
         raise InputError(f"mode cannot be {mode!r}: choose spherical or linear.")
     if sum(key is not None for key in (images, seeds, latents)) != 1:
         raise InputError("Give the keys of an interpolation as images, as seeds, or as latents: one of the three.")
+    if generates(model):
+        _check_walk(model, conditions)
     prepared = None
     if seeds is not None:
         keys = _of_seeds(model, seeds)
@@ -92,6 +96,19 @@ def interpolate(
     if generates(model):
         return model.generate(len(path), latents=path, batch_size=batch_size, progress=progress, **conditions)
     return decode_codes(model, path, prepared, batch_size, progress, conditions)
+
+
+def _check_walk(model: Verbs, conditions: Mapping[str, Any]) -> None:
+    """Refuse to leave out what each latent would choose for itself, a class or a text: a walk would jump."""
+    given = {*conditions, *model.required_conditions("decode")}
+    for one in model.entry.conditions if model.entry else ():
+        if one.optional and one.kind in ("choice", "integer", "text") and one.name not in given:
+            known = one.choices or one.examples
+            such = f", such as {one.name}={known[0]!r}" if known else ""
+            raise InputError(
+                f"Without {one.name} each latent of {name_of(model)} chooses its own, and images jump from one to the "
+                f"next: give one for the whole walk{such}."
+            )
 
 
 def _is_normal(model: Verbs) -> bool:
@@ -205,25 +222,7 @@ def project(
     """
     import torch
 
-    from zoo.model import Model
-
-    own = {"steps": 300, "restarts": 8, "prior": 0.1} | constants(model.entry, "project")
-    steps = own["steps"] if steps is None else steps
-    restarts = own["restarts"] if restarts is None else restarts
-    prior = own["prior"] if prior is None else prior
-    check_count("steps", steps)
-    check_count("restarts", restarts)
-    check_natural("seed", seed)
-    if not isinstance(prior, (int, float)) or isinstance(prior, bool) or not 0 <= prior < math.inf:
-        raise InputError(f"prior must be a number from 0, not {prior!r}.")
-    if not generates(model):
-        raise VerbError(f"{name_of(model)} has no latents to search: `reconstruct` puts an image through it.")
-    if not isinstance(model, Model):
-        raise InputError("A projection needs gradients, which ONNX Runtime does not have: leave out the runtime.")
-    if any(module.training for module in model.modules()):
-        raise InputError(f"{name_of(model)} is in training mode: call eval() before a projection.")
-    if model.entry and model.entry.output.kind != "image":
-        raise InputError(f"{name_of(model)} gives {model.entry.output.kind}: a projection is of an image.")
+    steps, restarts, prior = check_projection(model, steps, restarts, prior, seed)
     images = Images.of(image)
     if len(images) != 1:
         raise InputError(f"One image is projected, not {len(images)}: project each by itself.")
@@ -244,6 +243,32 @@ def project(
     projected = Images(Images.from_network(y).arrays, images.names)
     error = float(np.sqrt(np.mean((projected.arrays[0] - target) ** 2)))
     return Projection(projected, z.cpu().numpy(), Images([target], images.names), error)
+
+
+def check_projection(
+    model: Verbs, steps: int | None = None, restarts: int | None = None, prior: float | None = None, seed: int = 0
+) -> tuple[int, int, float]:
+    """Refuse what :func:`project` does not take, with its arguments and errors, and fill in those that are left out."""
+    from zoo.model import Model
+
+    own = {"steps": 300, "restarts": 8, "prior": 0.1} | constants(model.entry, "project")
+    steps = own["steps"] if steps is None else steps
+    restarts = own["restarts"] if restarts is None else restarts
+    prior = own["prior"] if prior is None else prior
+    check_count("steps", steps)
+    check_count("restarts", restarts)
+    check_natural("seed", seed)
+    if not isinstance(prior, (int, float)) or isinstance(prior, bool) or not 0 <= prior < math.inf:
+        raise InputError(f"prior must be a number from 0, not {prior!r}.")
+    if not generates(model):
+        raise VerbError(f"{name_of(model)} has no latents to search: `reconstruct` puts an image through it.")
+    if not isinstance(model, Model):
+        raise InputError("A projection needs gradients, which ONNX Runtime does not have: leave out the runtime.")
+    if any(module.training for module in model.modules()):
+        raise InputError(f"{name_of(model)} is in training mode: call eval() before a projection.")
+    if model.entry and model.entry.output.kind != "image":
+        raise InputError(f"{name_of(model)} gives {model.entry.output.kind}: a projection is of an image.")
+    return steps, restarts, prior
 
 
 RATE = 0.4  # of Adam, for latents of variance 1; it falls to 0 as a cosine
