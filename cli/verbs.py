@@ -150,6 +150,10 @@ def generate(
     size = model.entry.output.size if model.entry else None
     if size and kind == "image" and not out.folder:
         out.check_sheet(n, size)
+    if kind == "molecules" and not out.folder:
+        from zoo.media.molecules import check_drawn
+
+        check_drawn(n, out.ending if out.standard else out.path.suffix.lower())
     shown = sys.stderr.isatty() and n > batch_size
     samples = model.generate(n, seed=seed, latents=z, batch_size=batch_size, progress=shown, **values)
     origin: dict[str, Any] = {"latents": str(latents)} if latents else {"seed": samples.seed}

@@ -129,6 +129,8 @@ def test_two_places_follow_data(zoo_command: Command, tmp_path: Path) -> None:
         (["conv-ae", "--data", "none", "--out", "run"], "none does not exist"),
         (["conv-ae", "--data", "empty", "--out", "run"], "empty holds no images"),
         (["conv-ae", "--data", "few", "--out", "run"], "few holds 3 images and at least 128 are needed"),
+        (["progan", "--data", "few", "--out", "run"], "few holds 3 images and at least 24 are needed"),
+        (["stackgan", "--data", "few", "--out", "run"], "The data have no texts: give an .npz with x_train"),
         (["conv-ae", "--data", "few"], "Give either --out with a new folder, or --resume"),
         (["conv-ae", "--data", "few", "--resume", "none"], "none holds no run that could be resumed"),
         (["conv-ea", "--data", "few", "--out", "run"], "did you mean conv-ae"),

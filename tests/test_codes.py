@@ -151,7 +151,9 @@ def test_a_model_without_a_code_cannot_be_edited(zoo_command: Command, tmp_path:
 
 
 def test_a_condition_is_no_attribute_to_add() -> None:
-    with pytest.raises(InputError, match="mouth is a condition of icgan, .* `zoo reconstruct icgan INPUT -c mouth=smi"):
+    with pytest.raises(
+        InputError, match=r"mouth is a condition of icgan, .* `zoo reconstruct icgan INPUT -c mouth=smi"
+    ):
         edit(zoo.load("icgan"), smooth(1, 3), mouth="smile")
 
 

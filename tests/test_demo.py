@@ -22,7 +22,7 @@ from click.testing import Result
 from PIL import Image
 
 import zoo
-from zoo.registry.facts import Condition
+from zoo.registry.facts import AS_IT_IS, Condition
 from zoo.registry.index import info
 
 gradio = pytest.importorskip("gradio", reason="the extra [demo] is not installed")

@@ -436,6 +436,7 @@ def test_a_layout_is_near_if_it_shares_most_names(prefix: str, tmp_path: Path) -
     [
         ({"model": "dcgn"}, "did you mean dcgan"),
         ({"layout": "dcgan-hugan"}, "There is no layout 'dcgan-hugan'; did you mean"),
+        ({"model": "biggan"}, "No layout is known for biggan; did you mean biggan-deep?"),
         ({"model": "conv-ae"}, "No layout is known for conv-ae: there are some for dcgan, progan, biggan-deep"),
         ({"model": "srgan"}, "has the layout dcgan: import it as dcgan"),
         ({"layout": "pix2pix"}, "has the layout dcgan: import it as dcgan"),

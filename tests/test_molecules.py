@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import Result
+from PIL import Image
 from conftest import Registry, broken_rules
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -237,6 +238,17 @@ def test_drawings() -> None:
     assert image.size == (800, 400)
     assert np.asarray(image)[:200, :200].min() < 255
     assert Molecules([]).preview().size
+
+
+def test_a_file_has_all_drawings_and_a_preview_some(tmp_path: Path) -> None:
+    pytest.importorskip("rdkit")
+    many = Molecules(["C"] * 65)
+    many.save(tmp_path / "m.png")
+    with Image.open(tmp_path / "m.png") as drawing:
+        assert drawing.size == (9 * 200, 8 * 200)
+    assert many.preview().size == (8 * 200, 8 * 200)
+    with pytest.raises(InputError, match=r"A drawing shows 1,000 molecules at most, not 1,001: write \.smi or \.sdf"):
+        Molecules(["C"] * 1_001).save(tmp_path / "m.png")
 
 
 ELEMENTS = ("C", "N", "O", "F")

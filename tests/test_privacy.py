@@ -120,7 +120,8 @@ def test_classes_are_drawn_as_the_data_have_them(toys: Registry, data: Path) -> 
     left = arrays["y_train"] == 0
     np.savez(data, **arrays | {"x_train": arrays["x_train"][left], "y_train": arrays["y_train"][left]})
     toys.add("honest", Honest(), verbs=["generate"], conditions=SIDES, checkpoint=GREY)
-    result = privacy(zoo.load("honest"), data, n=100)
+    with pytest.warns(UserWarning, match="spots has the classes 0, and side of honest is one of 0, 1: if it was"):
+        result = privacy(zoo.load("honest"), data, n=100)
     assert result.without == "the model's side is not what the classes of the data are"
     arrays["y_train"][40:] = 1
     np.savez(data, **arrays)
@@ -191,6 +192,15 @@ def test_data_without_classes_leave_one_figure_out(toys: Registry, data: Path) -
     np.savez(data, x_train=arrays["x_train"], x_test=arrays["x_test"])
     toys.add("honest", Honest(), verbs=["generate"], conditions=SIDES, checkpoint=GREY)
     assert privacy(zoo.load("honest"), data, n=100).without == "the data have no classes"
+
+
+def test_other_classes_are_said_before_images_are_read(toys: Registry, data: Path) -> None:
+    toys.add("honest", Honest(), verbs=["generate"], conditions={"side": {"choices": ["up", "down"]}}, checkpoint=GREY)
+    before: list[str] = []
+    source = Source([data], warn=lambda text: before.append(source.fingerprint))
+    fresh = source.fingerprint
+    privacy(zoo.load("honest"), source, n=100)
+    assert before == [fresh]
 
 
 def test_what_cannot_be_measured(toys: Registry, data: Path) -> None:

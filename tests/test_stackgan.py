@@ -46,6 +46,9 @@ def test_words() -> None:
     assert padded([numbers, numbers[:1]]).tolist() == [[5, 1, 4], [5, 0, 0]]
     numbers, unknown = numbered("a red-hair, grey-green blue-ish", WORDS)
     assert (numbers.tolist(), unknown) == ([5, 4, 1, 3, 2], ["a", "ish"])
+    numbers, unknown = numbered("boxes, t-shirts, Daisies, reds as ass", ["a", "as", "box", "daisy", "red", "t-shirt"])
+    assert (numbers.tolist(), unknown) == ([3, 6, 4, 5, 2], ["ass"])
+    assert numbered("no red hair", ["hair", "no", "red"])[1] == [], "captions may have such words"
 
 
 def test_a_text_becomes_word_numbers() -> None:
@@ -54,11 +57,14 @@ def test_a_text_becomes_word_numbers() -> None:
         warnings.simplefilter("error")
         values = text.each(["red hair", "grey-green"], 2)
     assert text.stack(values).tolist() == [[5, 4], [3, 0]]
-    with pytest.warns(UserWarning, match="text: hat, a not known and left out; known are blue, grey-green, hair, red"):
+    with pytest.warns(UserWarning, match="text: hat, a are not known and left out; known are blue, grey-") as seen:
         assert text.check("hat, a red Hat").tolist() == [1, 5]
+    assert seen[0].filename == __file__, "the line of whoever gave the text"
     for wrong, words in (
         ("", "text: it is empty: use some of blue, grey-green, hair, red."),
         (" , ", "text: it is empty: use some of blue"),
+        ("red hair, no hat", "text: 'no' is not known, and what it refers to would be drawn: name only what is to be"),
+        ("hair that isn\u2019t red", '"isn\'t" is not known, and what it refers to would be drawn'),
         ("a hat", "text: 'a hat' has no word that is known: use some of blue, grey-green, hair, red."),
         (3, "text must be a text, not 3"),
     ):
@@ -157,7 +163,7 @@ def test_the_text_decides_what_is_drawn(tmp_path: Path, zoo_command: Command) ->
     address = f"local-dir:{tmp_path / 'run'}"
     made = zoo_command("generate", address, "-n", 2, "-c", "text=a bright hat", "-o", out)
     assert made.exit_code == 0, made.stderr
-    assert "Warning: text: hat not known and left out; known are a, bright, colour, dark" in made.stderr
+    assert "Warning: text: hat is not known and left out; known are a, bright, colour, dark" in made.stderr
     made = zoo_command("generate", address, "-c", "text=", "-o", out)
     assert made.exit_code == 2
     assert "text: it is empty: use some of a, bright" in made.stderr
@@ -180,7 +186,9 @@ def test_a_step_with_and_without_attributes(tmp_path: Path) -> None:
         del arrays[key]
     np.savez(tmp_path / "mute.npz", **arrays)
     with pytest.raises(InputError, match="The data have no texts: give an"):
-        stackgan.avatars(Source([tmp_path / "mute.npz"]), RANDOM)
+        stackgan.avatars(Source([tmp_path / "mute.npz"]), RANDOM, batch_size=1_000)
+    with pytest.raises(InputError, match=r"t\.npz holds \d+ images and at least 1000 are needed"):
+        stackgan.avatars(Source([tmp_path / "t.npz"]), RANDOM, size=16, batch_size=1_000)
 
 
 def test_a_discriminator_of_images_comes_in_last(tmp_path: Path) -> None:

@@ -163,6 +163,10 @@ class Source:
         except NoSplitError:
             return False
 
+    def classes(self, split: str = "train") -> tuple[str, ...]:
+        """The names of the classes of a split, none where it has none; no image is decoded."""
+        return join([open_place(path, split) for path in self.paths]).classes
+
     def images(self, size: Size, channels: int = 3, split: str = "train", least: int = 1) -> ImageSet:
         """All images of all places.
 
@@ -208,7 +212,7 @@ class Source:
         """
         one = join(self._open(split, SMILES))
         smiles = [str(text) for _, (texts,) in self._usable(one, 1, SMILES.noun) for text in texts]
-        _check_least(one.where, len(smiles), least, "molecules")
+        check_least(one.where, len(smiles), least, "molecules")
         self._seen.update("\n".join(smiles).encode())
         return smiles
 
@@ -311,7 +315,7 @@ class Source:
         kept = list(range(len(one.names)))
         if x is None:
             (x,), kept = self._stack(one, (channels,), _hw(size), least, "images")
-        _check_least(one.where, len(x), least, "images")
+        check_least(one.where, len(x), least, "images")
         self._note([x])
         of_rows = (one.labels, one.attributes, one.named)
         labels, attributes, named = (None if a is None else torch.from_numpy(a[kept]) for a in of_rows)
@@ -346,7 +350,7 @@ class Source:
     def _usable(self, one: Place, least: int, noun: str) -> Iterator[tuple[int, tuple[Array, ...]]]:
         """Index and images of all that can be read, one after the other: threads gained nothing on two busy cores."""
         where, names = one.where, one.names
-        _check_least(where, len(names), least, noun)
+        check_least(where, len(names), least, noun)
         bad: list[MediaError] = []
         reasons = []
         for k, name in enumerate(names):
@@ -363,7 +367,7 @@ class Source:
             raise bad[0]
         if bad:
             self.warn(f"{len(bad)} of {len(names)} {noun} cannot be read and are left out: {some(reasons, 3)}")
-        _check_least(where, len(names) - len(bad), least, noun)
+        check_least(where, len(names) - len(bad), least, noun)
 
     def _partners(self, a: Place, b: Place) -> list[tuple[int, int]]:
         """Rows of the two sets whose names are the same."""
@@ -436,7 +440,18 @@ def _cut(image: Array, what: str) -> tuple[Array, Array]:
     return image[:, :, : width // 2], image[:, :, width // 2 :]
 
 
-def _check_least(where: str, n: int, least: int, noun: str) -> None:
+def check_least(where: str, n: int, least: int, noun: str) -> None:
+    """Refuse fewer samples than are needed.
+
+    Args:
+        where: the data, for the error.
+        n: how many there are.
+        least: how many are needed, such as one batch.
+        noun: what they are called, in the plural.
+
+    Raises:
+        InputError: with the cure.
+    """
     if n < least:
         raise InputError(
             f"{where} hold{'' if ' and ' in where else 's'} {n} {noun if n != 1 else noun[:-1]} and at least {least} "

@@ -19,8 +19,9 @@ def control(condition: Condition) -> gr.components.Component:
     match condition.kind:
         case "choice":
             choices = [str(choice) for choice in condition.choices]
-            first = AS_IT_IS if condition.optional else str(condition.default) if condition.default is not None else choices[0]
-            return gr.Dropdown([AS_IT_IS] * condition.optional + choices, value=first, label=label, info=info)
+            choices = [AS_IT_IS] * condition.optional + choices
+            first = choices[0] if condition.default is None else str(condition.default)
+            return gr.Dropdown(choices, value=first, label=label, info=info)
         case "integer" | "number":
             step = 1 if condition.kind == "integer" else None
             if condition.minimum is None or condition.maximum is None:

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from zoo.errors import InputError, WeightsError
+from zoo.errors import InputError, WeightsError, near
 from zoo.files import atomic_write
 from zoo.interop.foreign import State, read, shown
 from zoo.interop.layouts.base import Layout
@@ -128,8 +128,10 @@ def _chosen(model: str | None, layout: str | None) -> Sequence[Layout]:
     model = info(model).model
     layouts = [known for known in LAYOUTS if known.model == model]
     if not layouts:
-        known = ", ".join(dict.fromkeys(known.model for known in LAYOUTS))
-        raise InputError(f"No layout is known for {model}: there are some for {known}.")
+        known = list(dict.fromkeys(known.model for known in LAYOUTS))
+        some = f": there are some for {', '.join(known)}."
+        guess = near(model, [name for name in known if name.startswith(f"{model}-")])
+        raise InputError(f"No layout is known for {model}{guess or some}")
     return layouts
 
 

@@ -6,6 +6,7 @@ draws, and reads and writes SDF.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -25,7 +26,8 @@ from zoo.media.smiles import Graph, parse, write
 from zoo.media.sources import FileKind, check_path, check_target, named_files, read_object
 
 _SIDE = 200  # pixels of a drawing
-_DRAWN = 64  # molecules of a drawing, at most
+_SHOWN = 64  # molecules of a preview, at most
+_DRAWN = 1_000  # molecules of a drawing, at most
 _LARGEST = 500_000_000  # bytes of a file
 MOLECULES = FileKind(
     "molecules",
@@ -144,7 +146,7 @@ class Molecules(Samples):
             bits: of each value of a drawing, 8.
 
         Raises:
-            InputError: for another ending, and for SDF of a molecule that cannot be.
+            InputError: for another ending, SDF of a molecule that cannot be, and a drawing of more than 1,000.
             MediaError: where the disk does not take it.
             ZooError: for SDF and drawings if RDKit is not installed.
         """
@@ -158,7 +160,8 @@ class Molecules(Samples):
 
     def _write(self, path: Path, suffix: str) -> None:
         if suffix in IMAGES:
-            return write_image(self.preview(), path)
+            check_drawn(len(self), suffix)
+            return write_image(_sheet(self.smiles), path)
         if suffix == ".sdf":
             text = load_rdkit("SDF needs").sdf(self.smiles, self.names)
         else:
@@ -194,21 +197,33 @@ class Molecules(Samples):
         return suffix
 
     def preview(self) -> Image.Image:
-        """Drawings of up to 64 molecules, side by side; the SMILES where RDKit is missing, or does not draw one."""
-        try:
-            rdkit: Rdkit | None = load_rdkit("Drawings of molecules need")
-        except ZooError:
-            rdkit = None
-        images = []
-        for smiles in self.smiles[:_DRAWN]:
-            image = rdkit.drawn(smiles, _SIDE) if rdkit else None
-            images.append(image or _as_text(smiles))
-        columns = max(1, min(len(images), 4))
-        rows = max(-(-len(images) // columns), 1)
-        sheet = Image.new("RGB", (columns * _SIDE, rows * _SIDE), "white")
-        for number, image in enumerate(images):
-            sheet.paste(image, (number % columns * _SIDE, number // columns * _SIDE))
-        return sheet
+        """Drawings of the first 64 molecules, side by side; the SMILES where RDKit is missing, or does not draw one."""
+        return _sheet(self.smiles[:_SHOWN])
+
+
+def check_drawn(n: int, suffix: str) -> None:
+    """Refuse a drawing of more molecules than one has room for.
+
+    Args:
+        n: how many molecules there are.
+        suffix: what the file ends in.
+    """
+    if suffix in IMAGES and n > _DRAWN:
+        raise InputError(f"A drawing shows {_DRAWN:,} molecules at most, not {n:,}: write .smi or .sdf.")
+
+
+def _sheet(smiles: Sequence[str]) -> Image.Image:
+    try:
+        rdkit: Rdkit | None = load_rdkit("Drawings of molecules need")
+    except ZooError:
+        rdkit = None
+    columns = max(1, min(len(smiles), max(4, math.ceil(math.sqrt(len(smiles))))))
+    rows = max(-(-len(smiles) // columns), 1)
+    sheet = Image.new("RGB", (columns * _SIDE, rows * _SIDE), "white")
+    for number, text in enumerate(smiles):
+        image = (rdkit.drawn(text, _SIDE) if rdkit else None) or _as_text(text)
+        sheet.paste(image, (number % columns * _SIDE, number // columns * _SIDE))
+    return sheet
 
 
 def _as_text(smiles: str) -> Image.Image:

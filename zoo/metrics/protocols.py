@@ -408,7 +408,7 @@ _PROTOCOLS = (
         "attribute reached",
         "higher",
         f"Share of edits after which {_ATTRIBUTES} sees the value that was asked for: in each image each attribute is "
-        "given another of its values, all of these equally often; the shares of the attributes are averaged. Beside it, "
+        "given another of its values, all of these equally often; the shares of the attributes are averaged. Beside it "
         "the share of unedited copies in which it sees that value, and of real images in which it sees their own.",
         hub="accuracy",
     ),
@@ -417,7 +417,7 @@ _PROTOCOLS = (
         "attribute reached, worst attribute",
         "higher",
         f"Share of edits after which {_ATTRIBUTES} sees the value that was asked for, of the attribute with the lowest "
-        "share. Beside it, the share of unedited copies in which it sees that value, and of real images in which it "
+        "share. Beside it the share of unedited copies in which it sees that value, and of real images in which it "
         "sees their own.",
         hub="accuracy",
     ),

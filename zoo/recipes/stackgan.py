@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.optim import Adam
 
 from zoo.data.batch import ArrayBatches, to_float
-from zoo.data.source import ImageSet, Source
+from zoo.data.source import ImageSet, Source, check_least
 from zoo.errors import InputError
 from zoo.inference.words import numbered, padded, vocabulary_of, words_of
 from zoo.metrics.features import Features
@@ -74,8 +74,7 @@ def avatars(
     The checkpoint took 10,000 steps with the captions alone, then 4,000 with such texts, at learning rates that had
     fallen to 0.57 by then, and then the last 1,500: 62 minutes of one core of a CPU with bfloat16.
     """
-    images = data.images(size, channels, least=batch_size)
-    captions = _captions(images)
+    images, captions = _captioned(data, size, channels, batch_size)
     vocabulary, text = _numbers(captions)
     roles = {"target": images.x, "text": text}
     attributes, phrases = 0, None
@@ -161,8 +160,8 @@ def flowers(
     A step takes 0.7 s of processor time on one core of a CPU with bfloat16: a quarter of an hour for all. The metric
     still falls then, so more steps are better.
     """
-    images = data.images(size, 3, least=batch_size)
-    captions = _phrased(_captions(images))
+    images, captions = _captioned(data, size, 3, batch_size)
+    captions = _phrased(captions)
     vocabulary, text = _numbers(captions)
     said = _said(captions, _telling(captions))
     config: dict[str, Any] = {
@@ -283,6 +282,14 @@ def evaluate_flowers(
     drawn = model.generate(len(texts), seed=0, text=texts).tensor * 2 - 1
     rows += sample_distances(drawn[: len(train)], train, test, features, **row)
     return rows + compared(model, train_set, test_set, n=4_000).rows(**row)
+
+
+def _captioned(data: Source, size: int, channels: int, batch_size: int) -> tuple[ImageSet, Any]:
+    """Images to train on and their texts; that there are no texts is said before that images are too few."""
+    images = data.images(size, channels)
+    captions = _captions(images)
+    check_least(" and ".join(data.paths), len(images.x), batch_size, "images")
+    return images, captions
 
 
 def _captions(images: ImageSet) -> Any:

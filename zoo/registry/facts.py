@@ -124,8 +124,9 @@ class Condition:
                 if isinstance(value, str) and name.lower() == value.lower():
                     return choice
             guess, names = near(str(value), named), list(named)
+            cure = f"{guess} Choose" if guess else ": choose"
             some = ", ".join(names) if len(names) <= MANY else f"{len(names):,}, such as {names[0]} or {names[1]}"
-            raise InputError(f"{self.name} cannot be {value!r}{f'{guess} Choose' if guess else ': choose'} one of {some}.")
+            raise InputError(f"{self.name} cannot be {value!r}{cure} one of {some}.")
         if self.kind in ("integer", "number"):
             return self._check_number(value)
         if not isinstance(value, str):

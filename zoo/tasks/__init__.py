@@ -62,7 +62,7 @@ TASKS = {
             "edit",
             "zoo.tasks.edit:edit",
             (frozenset({"encode", "decode"}),),
-            "Attributes added to images or removed from them: those of examples, and those that the model names, if any.",
+            "Attributes added to images or removed from them: those of examples, or those that the model names.",
         ),
         Task(
             "compress",

@@ -136,6 +136,7 @@ def privacy(
     check(model, n)
     source = _source(data)
     size, channels = _format(model)
+    _warn_of_classes(model, source)
     train, test = (source.images(size, channels, split, LEAST) for split in ("train", "test"))
     return compared(model, train, test, n=n, seed=seed, batch_size=batch_size, progress=progress)
 
@@ -156,7 +157,8 @@ def compared(
     from zoo.metrics.detection import auroc
 
     check(model, n)
-    condition, without = _class_condition(model.entry, train, test)
+    labelled = train.labels is not None and test.labels is not None
+    condition, without = _class_condition(model.entry, train.classes if labelled else ())
     rng = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(train.x), generator=rng)
     given = None
@@ -231,21 +233,35 @@ def _format(model: Verbs) -> tuple[tuple[int, int], int]:
     return size, channels
 
 
-def _class_condition(entry: Entry | None, train: ImageSet, test: ImageSet) -> tuple[Condition | None, str]:
+def _warn_of_classes(model: Verbs, source: Source) -> None:
+    """Say before images are read, which takes minutes where there are many, that the data may be others."""
+    from zoo.data.places import some
+
+    choices = [condition for condition in (model.entry.conditions if model.entry else ()) if condition.choices]
+    classes = source.classes() if choices else ()
+    if classes and _class_condition(model.entry, classes)[0] is None:
+        theirs, ours = some(list(classes), 5), some([str(choice) for choice in choices[0].choices], 5)
+        source.warn(
+            f"{source.name} has the classes {theirs}, and {choices[0].name} of {name_of(model)} is one of {ours}: if "
+            "it was trained on other data, the figures say nothing."
+        )
+
+
+def _class_condition(entry: Entry | None, classes: Sequence[str]) -> tuple[Condition | None, str]:
     """The condition that takes the classes of the data, or why there is none.
 
     Raises:
         InputError: for another condition that must be given.
     """
     choices = [condition for condition in (entry.conditions if entry else ()) if condition.choices]
-    fitting = [one for one in choices if {*map(str, one.choices)} == {*train.classes}]
+    fitting = [one for one in choices if {*map(str, one.choices)} == {*classes}]
     chosen = fitting[0] if fitting else None
     for condition in entry.conditions if entry else ():
         if condition.required and condition is not chosen:
             raise InputError(f"No sample can be drawn without {condition.name}, which the data do not have.")
     if not choices:
         return None, "the model takes no class"
-    if train.labels is None or test.labels is None:
+    if not classes:
         return None, "the data have no classes"
     if chosen is None:
         return None, f"the model's {choices[0].name} is not what the classes of the data are"

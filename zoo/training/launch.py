@@ -106,7 +106,8 @@ def train(
             defaults = plan["settings"]
         all_settings = {**defaults, **chosen}
         source = Source(places, strict=strict, warn=lambda text: say(f"Warning: {printable(text)}"))
-        extractor = features_of(function, features, say)
+        notes: list[str] = []
+        extractor = features_of(function, features, notes.append)
         if chosen and not saved:
             check_settings(function, name, defaults, chosen, extractor, runtime)
         with fitting(name, chosen):
@@ -123,6 +124,8 @@ def train(
                 say=say,
                 tick=progress or _nothing,
             )
+            for note in notes:  # not before: what is wrong with the data comes alone
+                say(note)
             done = run.train(minutes, stop_on_collapse)
     end = "Done" if done else "Stopped" if run.failed else f"Stopped: {run.stopping},"
     say(f"{end} at step {run.step:,}. See {folder / 'report.html'}")
