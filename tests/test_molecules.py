@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 from click.testing import Result
-from PIL import Image
 from conftest import Registry, broken_rules
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torch import Tensor
 
 import zoo
