@@ -73,7 +73,8 @@ class DenoiseAE(Model):
         steps = [patch << level for level in range(len(widths))]
         radius = sum(4 * blocks * step for step in steps[:-1]) + (2 * blocks + 1) * steps[-1] + 2 * patch
         self.receptive_radius = radius
-        self.cell, self.cells = steps[-1], (radius + 1) // steps[-1] - 1  # the patch, and how many to each side it sees
+        # Where it looks for colour: in patches of the coarsest resolution, as many to each side as that radius holds.
+        self.cell, self.cells = steps[-1], (radius + 1) // steps[-1] - 1
 
     def forward(self, x: Tensor) -> Tensor:
         """Images ``(N, channels, H, W)``, in [-1, 1] before the noise came, to clean ones of that shape.
