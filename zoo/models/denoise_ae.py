@@ -96,7 +96,7 @@ class DenoiseAE(Model):
     def _grey(self, x: Tensor) -> Tensor:
         """Where nothing in the field of view is in colour, bool ``(N, 1, H, W)``: there the answer is grey, too.
 
-        That of a whole image would be farther than the receptive radius, and tiles would not equal the whole.
+        To look at the whole image would be to look farther than the receptive radius: tiles would not equal the whole.
         """
         colour = F.max_pool2d((x - x[:, :1]).abs().amax(1, keepdim=True), self.cell)
         colour = F.max_pool2d(colour, 2 * self.cells + 1, 1, self.cells)
