@@ -202,6 +202,29 @@ def test_texts_and_numbers(toys: Registry) -> None:
             model.generate(1, **wrong)
 
 
+def test_words_that_are_nearly_choices() -> None:
+    colour = space(Condition("color", "choice", ("black", "gray", "roses")))
+    assert [int(colour.check(word)) for word in ("Gray", "BLACK")] == [1, 0]
+    for word, guess in (("grey", "gray"), ("GREY", "gray"), ("rose", "roses")):
+        with pytest.raises(InputError, match=f"color cannot be '{word}'; did you mean {guess}.* Choose one of black, "):
+            colour.check(word)
+    with pytest.raises(InputError, match="color cannot be 'teal': choose one of black, gray, roses"):
+        colour.check("teal")
+
+
+def test_samples_without_a_value(zoo_command: Command, tmp_path: Path) -> None:
+    model = zoo.load("cdcgan")
+    left_out, asked = model.generate(3, seed=0).numpy(), model.generate(3, seed=0, digit=7).numpy()
+    some = model.generate(3, seed=0, digit=[None, "as it is", 7]).numpy()
+    np.testing.assert_allclose(some, np.concatenate([left_out[:2], asked[2:]]), atol=1e-5)
+    assert space(Condition("digit", "choice", (1, 2))).each("As it is", 2) == [None, None]
+    for wrong in (None, "as it is"):
+        with pytest.raises(InputError, match="digit cannot be"):
+            space(Condition("digit", "choice", (1, 2), default=1)).each([wrong, 1], 2)
+    made = zoo_command("generate", "cdcgan", "-n", 1, "-c", "digit=as it is", "-o", tmp_path / "a.png")
+    assert made.exit_code == 0, made.stderr
+
+
 @pytest.mark.parametrize("kind", CONDITION_KINDS)
 def test_random_values_pass_their_own_check(kind: str) -> None:
     each = space(condition(kind))

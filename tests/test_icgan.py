@@ -117,6 +117,7 @@ def test_edits_are_measured_by_the_value_that_was_asked_for() -> None:
         assert [row.protocol for row in rows] == kinds
         assert all(protocols.protocol(row.protocol) and row.baselines["real"] == 1 for row in rows)
         assert rows[1].settings["attribute"] in WORDS
+        assert [row.baselines["unedited"] for row in rows] == [0, 0, 1, 1], "no copy has the value that is asked for"
         return [row.value for row in rows]
 
     assert measured(change=True, keep=True) == [1, 1, 1, 1]

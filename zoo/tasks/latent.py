@@ -222,7 +222,10 @@ def project(
     """
     import torch
 
+    from zoo.model import Model
+
     steps, restarts, prior = check_projection(model, steps, restarts, prior, seed)
+    assert isinstance(model, Model)
     images = Images.of(image)
     if len(images) != 1:
         raise InputError(f"One image is projected, not {len(images)}: project each by itself.")
