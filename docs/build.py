@@ -5,6 +5,7 @@ Images are drawn at fixed seeds, or from the files in examples/, and never chose
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from zoo.metrics import wording
 from zoo.metrics.protocols import BASELINES
 from zoo.registry.datasets import caution
 from zoo.registry.facts import Condition, Entry, Metric
-from zoo.registry.index import registry
+from zoo.registry.index import code_of, registry
 from zoo.tasks.anomaly import overlay, score
 from zoo.tasks.latent import interpolate
 
@@ -251,6 +252,7 @@ def page(entries: list[Entry]) -> str:
             f"- Recipe: `{entry.recipe}`; [`zoo train {entry.name}`](training.md) runs it",
             f"- Measured by: `{entry.evaluate}`; [`zoo evaluate {entry.name}`](training.md#evaluate) runs it",
             f"- Network: `{entry.builder}` with {', '.join(f'`{k}={v}`' for k, v in entry.config.items())}\n",
+            f"How it was trained, in the words of the recipe:\n\n{inspect.getdoc(code_of(entry.recipe, entry))}\n",
         ]
     return "\n".join(parts)
 

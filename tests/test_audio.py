@@ -348,6 +348,16 @@ def test_windows_fade_into_each_other() -> None:
     assert made.arrays[0][0, -1] > made.arrays[0][0, 0]
 
 
+def test_what_is_longer_than_a_window_goes_through_in_windows() -> None:
+    for length, expected in ((300, [300]), (301, [300, 300]), (900, [300] * 4)):
+        sound = Audio([np.linspace(-1, 1, length, dtype=np.float32)[None]], RATE)
+        subject = processor(channels=1, window=300)
+        prepared = subject.prepare(sound)
+        lengths = [array.shape[1] for array in prepared.arrays]
+        assert (lengths, prepared.lengths, subject.lengths(sound)) == (expected, (300,), (300,))
+        assert np.allclose(subject.restore(prepared.arrays, prepared).arrays[0], sound.arrays[0], atol=1e-6)
+
+
 def test_a_network_may_raise_the_rate() -> None:
     low, high = Format(kind="audio", rate=8_000), Format(kind="audio", rate=16_000)
     for sound in (tone(0.25, 8_000), tone(0.25, 32_000)):

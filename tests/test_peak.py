@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,16 @@ def test_the_peak_is_what_lives_at_once() -> None:
     with torch.device("meta"):
         network = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 1), torch.nn.Conv2d(8, 4, 1), torch.nn.Conv2d(4, 1, 1))
     assert peak(network, (1, 1, 100, 100), {}) in range(4 * 12 * 100 * 100, 4 * 14 * 100 * 100)
+
+
+@pytest.mark.parametrize("kind", [torch.nn.LSTM, torch.nn.GRU, torch.nn.RNN])
+def test_the_peak_of_recurrent_layers_is_known_without_their_time_steps(kind: Any) -> None:
+    with torch.device("meta"):
+        layer = kind(8, 16, 2, batch_first=True, bidirectional=True)
+    begin = time.process_time()
+    most = peak(lambda x: layer(x)[0], (1, 1_000_000, 8), {})
+    assert time.process_time() - begin < 2
+    assert most > 4 * 1_000_000 * (8 + 32)
 
 
 @pytest.mark.parametrize(("free", "expected"), [(1 << 60, [6]), (400 * MB, [1] * 6), (900 * MB, [2, 2, 2])])

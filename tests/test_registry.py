@@ -122,6 +122,11 @@ BAD = [
         [{"metric": "a", "value": 1, "baselines": {"real": "x"}}],
         "number 1: baselines: real: expected a number, got 'x'",
     ),
+    (
+        "toy.checkpoints.x4.input",
+        {"kind": "audio", "rate": 8000, "multiple": 64, "window": 100},
+        "input: window: 100 is not divisible by 64, multiple",
+    ),
     ("toy.checkpoints.x4.evaluate", "somewhere", "evaluate: expected module:function"),
     ("toy.checkpoints.x4.example", "../x", "example: expected the name of a folder in examples/"),
     ("toy.checkpoints.x4.extractors", {"lose": "a"}, "extractors: lose: unknown key; did you mean loss?"),

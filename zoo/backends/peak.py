@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -15,6 +16,26 @@ from torch.utils._pytree import tree_leaves
 # at 384 x 384 pixels or more, was 0.6 (srgan, which is rewritten), 1.3 (sd-vae), 1.8 (taesd) and 2.1 times as much
 # (cyclegan).
 OVERHEAD = 2.1
+
+
+RECURRENT = (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
+
+
+class _Recurrent(TorchFunctionMode):
+    """Takes a recurrent layer as one operation.
+
+    On the meta device torch goes through its time steps one by one, in Python: minutes for minutes of sound.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func not in RECURRENT or not isinstance(args[2], list):  # which a packed sequence has in another place
+            return func(*args, **(kwargs or {}))
+        x, state, weights, *_, bidirectional, _ = args
+        states = state if isinstance(state, tuple) else (state,)
+        gates = x.new_empty(*x.shape[:-1], len(weights[0]))  # of all time steps at once
+        output = x.new_empty(*x.shape[:-1], states[0].shape[-1] * (2 if bidirectional else 1))
+        del gates
+        return output, *states
 
 
 class _Living(TorchDispatchMode):
@@ -49,7 +70,7 @@ def peak(run: Callable[..., Tensor], shape: tuple[int, ...], conditions: Mapping
         shape: of its first argument.
         conditions: numpy arrays, or what a network takes else, as its keywords.
     """
-    with _Living() as living:
+    with _Living() as living, _Recurrent():
         on_meta = {
             name: torch.from_numpy(value).to("meta") if hasattr(value, "dtype") else value
             for name, value in conditions.items()

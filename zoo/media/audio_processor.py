@@ -26,8 +26,8 @@ class AudioProcessor(Processor[Audio]):
     a network for mono of its own, so that stereo stays stereo; a network for more channels than a sound has, or fewer,
     gets each channel repeated, and the mean of its answer is taken. A network that takes any length gets the sound,
     mirrored at its end until ``multiple`` divides it; one of fixed length gets windows that overlap by a quarter and
-    are cross-faded. The result has the rate, length and channels of the sound; where a network raises the rate, its
-    own.
+    are cross-faded, as does one with a ``window`` where a sound is longer than that. The result has the rate, length
+    and channels of the sound; where a network raises the rate, its own.
 
     Raises:
         RegistryError: where the rate of the output is no multiple of that of the input.
@@ -58,12 +58,17 @@ class AudioProcessor(Processor[Audio]):
         """Arrays ``(channels, time)`` at the network's rate: those of each channel, and of each window of it."""
         array = self._at_rate(sample).arrays[0]
         groups = self._groups(array)
-        length = self.input.length
+        length = self._window(array.shape[1])
         if not length:
             return Prepared(sample, [_longer(group, self.input.multiple) for group in groups], (array.shape[1],))
         starts = _starts(array.shape[1], length)
         windows = [_to_length(group[:, start : start + length], length) for group in groups for start in starts]
         return Prepared(sample, windows, (length,))
+
+    def _window(self, length: int) -> int | None:
+        """The length of the windows that a sound of some length goes through in; None where it goes as a whole."""
+        window = self.input.window
+        return self.input.length or (window if window and length > window else None)
 
     def _at_rate(self, samples: Audio) -> Audio:
         return samples.resampled(self.rate)
@@ -101,16 +106,16 @@ class AudioProcessor(Processor[Audio]):
 
     def _joined(self, outputs: Sequence[Array], length: int) -> list[Array]:
         """The answer for each group of channels, without padding, its windows cross-faded."""
-        scale = self.result_rate // self.rate
-        if not self.input.length:
+        scale, window = self.result_rate // self.rate, self._window(length)
+        if not window:
             return [output[:, : length * scale] for output in outputs]
-        starts = _starts(length, self.input.length)
-        size = self.input.length * scale
+        starts = _starts(length, window)
+        size = window * scale
         fade = np.minimum(np.arange(1, size + 1), np.arange(size, 0, -1)).astype(np.float32)
         fade = np.minimum(fade / (size // 4 + 1), 1)
         groups = []
         for first in range(0, len(outputs), len(starts)):
-            total = np.zeros((len(outputs[first]), max(length, self.input.length) * scale), np.float32)
+            total = np.zeros((len(outputs[first]), max(length, window) * scale), np.float32)
             weight = np.zeros(total.shape[1], np.float32)
             for start, output in zip(starts, outputs[first : first + len(starts)], strict=True):
                 total[:, start * scale : start * scale + size] += output * fade
@@ -125,7 +130,7 @@ class AudioProcessor(Processor[Audio]):
     def lengths(self, sample: Audio) -> tuple[int, ...]:
         """Moments at the network's rate."""
         length = round(sample.arrays[0].shape[1] * self.rate / sample.rates[0]) or 1
-        return (self.input.length or length,)
+        return (self._window(length) or length,)
 
     @property
     def scales(self) -> tuple[int, ...]:

@@ -64,7 +64,7 @@ def flowers(
     without; at 1, where both are the same, 0.61.
 
     ``width`` is the number of channels of G's maps at full size; each level below has twice as many, up to ``most``.
-    ``sets`` are those of statistics, as in :class:`~zoo.models.biggan.TruncatedNorm`.
+    ``sets`` are those of statistics, as in ``zoo.models.biggan.TruncatedNorm``.
     """
     check_doubled("size", size)
     images = data.images(size, channels, least=batch_size)

@@ -156,7 +156,7 @@ def flowers(
     The checkpoint took its first 600 steps without, at constant learning rates.
 
     Augmentation leaves colours as they are, since captions name them: 93 % of the training photos are in the colour of
-    their caption by :mod:`zoo.metrics.petals`, 91 % when they are moved, and 72 % after ``color``.
+    their caption by ``zoo.metrics.petals``, 91 % when they are moved, and 72 % after ``color``.
 
     A step takes 0.7 s of processor time on one core of a CPU with bfloat16: a quarter of an hour for all. The metric
     still falls then, so more steps are better.

@@ -76,7 +76,7 @@ def avatars(
     latent: int = 48,
     couplings: int = 8,
     d_width: int = 48,
-    adversarial_weight: float = 0.03,
+    adversarial_weight: float = 0.01,
     augment: str = "",
     lr: float = 1e-3,
     batch_size: int = 32,

@@ -14,7 +14,7 @@ FORMATS = ("safetensors", "safetensors-fp16", "state-dict", "onnx")  # that a mo
 VERBS = ("generate", "reconstruct")
 FORMAT_KEYS = {  # what a format of each kind may say
     "image": ("channels", "size", "multiple", "scale"),
-    "audio": ("channels", "rate", "length", "multiple"),
+    "audio": ("channels", "rate", "length", "window", "multiple"),
     "video": ("channels", "size", "fps", "frames", "multiple", "scale"),
     "molecules": ("elements", "atoms", "valid"),
 }
@@ -46,6 +46,7 @@ class Format:
         scale: how many times larger the output is than the input.
         rate: of audio, in hertz.
         length: of audio, in samples for each channel; None for any length.
+        window: of audio of any length, in samples for each channel: what is longer goes through in windows.
         fps: of video, frames in a second; None for any.
         frames: of video, how many; None for any number.
         elements: of molecules, the symbols of the atoms there may be, in the order of the network's numbers.
@@ -60,6 +61,7 @@ class Format:
     scale: int = 1
     rate: int | None = None
     length: int | None = None
+    window: int | None = None
     fps: float | None = None
     frames: int | None = None
     elements: tuple[str, ...] | None = None

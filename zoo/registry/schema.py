@@ -70,12 +70,15 @@ def _format_of(facts: Facts, kind: str) -> Format:
         scale=facts.positive("scale", 1),
         rate=facts.positive("rate", None),
         length=facts.positive("length", None),
+        window=facts.positive("window", None),
         fps=facts.positive_number("fps", None),
         frames=facts.positive("frames", None),
         elements=facts.list_of("elements", (str,), ()) or None,
         atoms=facts.positive("atoms", None),
         valid=facts.get("valid", bool, None),
     )
+    if (parsed.window or 0) % parsed.multiple:
+        raise RegistryError(f"{facts.where}: window: {parsed.window} is not divisible by {parsed.multiple}, multiple.")
     for key in {"audio": ("rate",), "molecules": ("elements", "atoms")}.get(parsed.kind, ()):
         if getattr(parsed, key) is None:
             raise RegistryError(f"{facts.where}: the key {key!r} is missing: {parsed.kind} needs it.")
