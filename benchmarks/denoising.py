@@ -112,12 +112,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", help="The photos of CBSD68, to compare with CBM3D.")
     parser.add_argument("--every", type=int, default=1, help="Measure every Nth photo.")
+    parser.add_argument("--most", type=int, help="So many of these.")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = zoo.load(NAME)
     write("noises", noises(model), by="python -m benchmarks.denoising")
     if args.data:
-        photos = list(enumerate(Source([args.data]).photos(split="test")))[:: args.every]
+        photos = list(enumerate(Source([args.data]).photos(split="test")))[:: args.every][: args.most]
         write("denoising", beside(model, photos), by="python -m benchmarks.denoising")
 
 
