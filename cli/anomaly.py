@@ -70,6 +70,8 @@ def anomaly(
         limits = {"max_pixels": max_pixels}
     if threshold is not None and normal is not None:
         raise InputError("Give --threshold, or --normal to find one: one of the two.")
+    if normal is not None and not normal.exists():
+        raise InputError(f"--normal: {normal} does not exist: name a folder of normal images.")
     if output == "-":
         raise InputError("The scores go to the standard output: name a folder or a file for the maps.")
     out = Output.of(output, format, bits, "image") if output else Output(STANDARD, False, format, bits, Images)

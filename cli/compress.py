@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,10 @@ from .inputs import check_files
 from .names import PathType, keep_inputs
 from .output import Output, report
 from .verbs import model_options
+
+if TYPE_CHECKING:
+    from zoo.media.images import Images
+    from zoo.tasks.compressed import Header
 
 MOST = 1 << 30  # bytes of a compressed file
 
@@ -46,6 +50,7 @@ def compress(
     zoo compress conv-ae photos/ -o photos.zooc
     zoo decompress photos.zooc -o again/
     """  # noqa: D301 - click takes the character itself
+    from zoo.media.image_paths import READS
     from zoo.media.inputs import named_inputs
 
     if quality is not None and bits is not None:
@@ -57,6 +62,8 @@ def compress(
     check_files(photos)
     named = [one for path in photos for one in named_inputs("image", path)]
     keep_inputs([output], [path for _, path in named])
+    if output.suffix.lower() in READS:
+        raise InputError(f"{output}: compressed photos are not written as {output.suffix}: use .zooc.")
     model = ready(verb="reconstruct", **loading)
     from zoo.tasks.compress import compress as pack
     from zoo.tasks.compressed import read
@@ -74,12 +81,28 @@ def compress(
                 aside.write_bytes(content)
         except OSError as error:
             raise MediaError(f"{output} cannot be written: {error.strerror or error}.") from None
-    rate = 8 * len(content) / read(content)[0].pixels
+    header, _ = read(content)
+    _warn_of_sizes(name, images, header)
+    rate = 8 * len(content) / header.pixels
     if json_ and output != STANDARD:
         as_json({"output": str(output), "images": len(images), "bytes": len(content), "bits_per_pixel": rate})
     else:
         noun = "images" if len(images) > 1 else "image"
         say(f"{output}: {len(images)} {noun}, {len(content):,} bytes, {rate:.3f} bits a pixel")
+
+
+def _warn_of_sizes(name: str, images: Images, header: Header) -> None:
+    """Say that photos come back in another size than they had, if some do."""
+    pairs = [(array.shape[1:], photo) for array, photo in zip(images.arrays, header.photos, strict=True)]
+    if others := [(size, photo) for size, photo in pairs if size != photo.size]:
+        (height, width), first = others[0]
+        more = f" (the first of {len(others)} photos of other sizes)" if len(others) > 1 else ""
+        cropped = any(size[0] * photo.size[1] != size[1] * photo.size[0] for size, photo in others)
+        say(
+            f"Warning: {first.name}{more} has {width} x {height} pixels and comes back with {first.size[1]} x "
+            f"{first.size[0]}: {name} works at that size, to which photos are {'cropped at the sides and ' * cropped}"
+            "resized."
+        )
 
 
 @click.command()

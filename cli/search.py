@@ -51,8 +51,9 @@ def index(
 ) -> None:
     """Make an index of the files in folders, by their codes, for `zoo search`.
 
-    An index that is there is brought up to date: only files that are new or have changed are encoded, those that are
-    gone leave it, and one that has moved is known again. If a build breaks off, the same command goes on where it was.
+    An index that is there is brought up to date with the FOLDERs: only files that are new or have changed are encoded,
+    all that are not in the FOLDERs leave it, and one that has moved is known again. If a build breaks off, the same
+    command goes on where it was.
 
     \b
     zoo index conv-ae.flowers photos/ -o flowers.index
@@ -105,7 +106,8 @@ def _files(paths: Sequence[Path], entry: Entry, left_out: list[tuple[Path, str]]
 
 def _report(json_: bool, made: Index, output: Path, changes: Changes, left_out: list[tuple[Path, str]]) -> None:
     """Say what is in an index, and what has changed; which files failed is an error."""
-    sorts = {"new": changes.new, "changed": changes.changed, "moved": changes.moved, "gone": changes.gone}
+    sorts = {sort: getattr(changes, sort) for sort in ("new", "changed", "moved", "gone", "dropped")}
+    words = {"dropped": "no longer indexed"}
     if json_:
         facts = {
             "output": str(output),
@@ -122,15 +124,17 @@ def _report(json_: bool, made: Index, output: Path, changes: Changes, left_out: 
         }
         as_json(facts)
     else:
-        counts = [f"{len(files)} {sort}" for sort, files in sorts.items() if files]
+        counts = [f"{len(files)} {words.get(sort, sort)}" for sort, files in sorts.items() if files]
         counts += [f"left out {len(left_out)} file{'s' * (len(left_out) > 1)}"] if left_out else []
         say(f"{output}: {', '.join([f'{len(made):,} codes of {made.codes.shape[1]:,} numbers', *counts])}")
-        for sort in ("changed", "moved", "gone"):
+        for sort in ("changed", "moved", "gone", "dropped"):
             for file in list(sorts[sort])[:NAMED]:
                 was = f"{changes.moved[file]} -> " if sort == "moved" else ""
-                say(f"  {sort}: {was}{file}")
+                say(f"  {words.get(sort, sort)}: {was}{file}")
             if len(sorts[sort]) > NAMED:
-                say(f"  {sort}: {len(sorts[sort]) - NAMED} more, which --json names")
+                say(f"  {words.get(sort, sort)}: {len(sorts[sort]) - NAMED} more, which --json names")
+        if changes.dropped:
+            say("An index holds the files of the folders that are named with it: name all of them to have all in it.")
     if changes.failed:
         reasons = "".join(f"\n  {reason}" for reason in changes.failed)
         total = len(changes.failed) + len(changes.new) + len(changes.changed) + len(changes.moved) + changes.kept

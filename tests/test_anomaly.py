@@ -22,6 +22,7 @@ from zoo.errors import InputError, VerbError
 from zoo.metrics.detection import auroc, pca_patches
 from zoo.model import Model
 from zoo.models.anomaly_ae import AnomalyAE
+from zoo.tasks import tasks_of
 from zoo.tasks.anomaly import dissimilarity, overlay, peak, score, threshold_from, threshold_of
 
 Command = Callable[..., Result]
@@ -158,6 +159,9 @@ def test_what_cannot_be_scored(smoother: str, tiles: Path) -> None:
         score(zoo.load("doubler"), tiles)
     with pytest.raises(VerbError, match="in their own size"):
         score(zoo.load("dcgan"), tiles)
+    assert "anomaly" not in [task.name for task in tasks_of(zoo.info("context-encoder"))]
+    with pytest.raises(VerbError, match="context-encoder needs the condition mask with each image, so what it"):
+        score(zoo.load("context-encoder"), tiles)
 
 
 def test_the_command_says_and_shows(smoother: str, tiles: Path, tmp_path: Path, zoo_command: Command) -> None:
@@ -202,6 +206,7 @@ def test_one_bad_file_costs_no_other(smoother: str, tiles: Path, zoo_command: Co
         (["--threshold", "nan"], "threshold must be a number from 0 to 1, not nan"),
         (["--threshold", "0.5", "--normal", "{tiles}"], "one of the two"),
         (["--normal", "{empty}"], "holds no images"),
+        (["--normal", "nodir"], "--normal: nodir does not exist: name a folder of normal images."),
         (["--normal", "{tiles}"], "needs 10 normal images or more, not 3"),
         (["-o", "-"], "name a folder or a file for the maps"),
         (["-o", "one.png"], "takes one map, and these are 3 inputs: give a folder"),

@@ -126,9 +126,32 @@ def test_directions_are_differences_of_means() -> None:
     ("name", "options", "kind", "words"),
     [
         ("plain", {}, InputError, "Say what plain is to add or remove: it has bright, left"),
-        ("halved", {}, InputError, "Say what halved is to add or remove, or towards and away"),
-        ("plain", {"brght": 1}, UnknownNameError, "plain has no attribute 'brght'; did you mean bright"),
-        ("halved", {"bright": 1}, UnknownNameError, "halved has no attribute 'bright': give towards and away"),
+        (
+            "halved",
+            {},
+            InputError,
+            "Say what halved is to add or remove: it has no attributes of its own; give samples",
+        ),
+        ("plain", {"brght": 1}, UnknownNameError, "plain.toy has no attribute 'brght'; did you mean bright"),
+        (
+            "plain",
+            {"hat": 1},
+            UnknownNameError,
+            "plain.toy has no attribute 'hat': choose one of bright, left, or give",
+        ),
+        (
+            "halved",
+            {"hat": 1},
+            UnknownNameError,
+            r"halved.toy has no attribute 'hat': give samples with it and samples without it \(towards and away in "
+            r"Python, --towards and --from in the command\)\.$",
+        ),
+        (
+            "halved",
+            {"glasses": 1},
+            UnknownNameError,
+            "no attribute 'glasses': use vae.avatars, or give samples with it",
+        ),
         ("plain", {"bright": "much"}, InputError, "bright must be a number, such as 1 to add it or -1"),
         ("plain", {"bright": float("nan")}, InputError, "bright must be a number"),
         ("plain", {"bright": True}, InputError, "bright must be a number"),
@@ -346,11 +369,27 @@ def test_compress_and_decompress(zoo_command: Command, here: Path) -> None:
     assert np.allclose(zoo.Images.of("one.png").numpy(), zoo.Images.of("in/wave-0.png").numpy(), atol=0.03)
 
 
+def test_that_photos_come_back_in_another_size_is_said(zoo_command: Command, here: Path) -> None:
+    assert "Warning" not in zoo_command("compress", "plain", "in", "-o", "same.zooc").stderr
+    smooth(1, size=(16, 16)).save("in/large.png")
+    smooth(1, size=(16, 24)).save("in/wide.png")
+    for photo, words in (
+        ("in/large.png", "large has 16 x 16 pixels and comes back with 8 x 8: plain works at that size, to which"),
+        ("in/large.png", "to which photos are resized."),
+        ("in/wide.png", "wide has 24 x 16 pixels and comes back with 8 x 8"),
+        ("in/wide.png", "to which photos are cropped at the sides and resized."),
+        ("in", "large (the first of 2 photos of other sizes) has 16 x 16 pixels"),
+    ):
+        assert words in zoo_command("compress", "plain", photo, "-o", "a.zooc").stderr
+    assert "Warning" not in zoo_command("compress", "halved", "in/wide.png", "-o", "a.zooc").stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("compress", "plain", "in", "-o", "in"), "in is a folder: name a file in it"),
         (("compress", "plain", "in", "-o", "in/wave-0.png"), "is an input and would be overwritten"),
+        (("compress", "plain", "in", "-o", "a.png"), "a.png: compressed photos are not written as .png: use .zooc"),
         (("compress", "plain", "none.png", "-o", "a.zooc"), "none.png does not exist: name files or folders"),
         (("compress", "plain", "-", "-o", "a.zooc"), "- is no file: name files or folders"),
         (("compress", "plain", "in", "-o", "a.zooc", "--bits", 1, "--quality", 5), "give one of them"),

@@ -19,7 +19,7 @@ from torch import Tensor
 import zoo
 from zoo.data.masks import brush_strokes, central_square, random_square
 from zoo.data.source import Source
-from zoo.errors import InputError, RegistryError
+from zoo.errors import InputError, MediaError, RegistryError
 from zoo.model import Model
 from zoo.models.context_encoder import ContextEncoder, smooth_fill
 from zoo.recipes import context_encoder
@@ -122,21 +122,27 @@ def test_masks_that_cannot_be(filler: Model, tmp_path: Path, zoo_command: Comman
     Image.fromarray(photo(20, 30, 4) // 2).save(tmp_path / "faint.png")
     Image.fromarray(hole(30, 20)).save(tmp_path / "large.png")
     Image.fromarray(np.full((20, 30), 255, np.uint8)).save(tmp_path / "white.png")
+    (tmp_path / "noise.png").write_bytes(b"RIFF----WAVEfmt ")
     for file, mask, words in (
         ("photo", "large", "mask: it is 20 x 30 pixels and photo is 30 x 20: give it the size of the input."),
         ("photo", "white", "mask: all of photo is to be filled, and nothing of it is known: mark a part of it only."),
         ("faint", "", "mask: all of faint is to be filled, and nothing of it is known: mark a part of it only."),
+        ("photo", "noise", f"mask: {tmp_path}/noise.png: not an image, whatever the name says"),
         ("photo", "", "filler needs the condition mask, for photo is transparent nowhere: give a mask that is white"),
     ):
         conditions = {"mask": tmp_path / f"{mask}.png"} if mask else {}
-        with pytest.raises(InputError) as error:
+        with pytest.raises((InputError, MediaError)) as error:
             filler.reconstruct(tmp_path / f"{file}.png", **conditions)
         assert str(error.value).startswith(words)
         typed = ["-c", f"mask={tmp_path / mask}.png"] if mask else []
         made = zoo_command("reconstruct", "filler", tmp_path / f"{file}.png", "-o", tmp_path / "out.png", *typed)
         assert made.exit_code == 1
-        assert words.replace(file, str(tmp_path / f"{file}.png")) in made.stderr
+        assert made.stderr.startswith(f"Error: {words.replace(file, str(tmp_path / f'{file}.png'))}")
         assert not (tmp_path / "out.png").exists()
+    typed = ["-c", f"mask={tmp_path / 'none.png'}"]  # whatever the photo is
+    assert (
+        zoo_command("reconstruct", "filler", tmp_path / "photo.png", "-o", tmp_path / "out.png", *typed).exit_code == 2
+    )
 
 
 def test_transparency_is_for_aligned_masks(toys: Registry) -> None:

@@ -19,6 +19,7 @@ from zoo.models.blocks import timm_encoder
 from zoo.models.brain_gan import BrainGAN, ConditionalNorm
 from zoo.models.cdcgan import CDCGAN, chosen_class
 from zoo.models.cyclegan import CycleGAN
+from zoo.models.denoise_ae import DenoiseAE
 from zoo.models.esrgan import ESRGAN
 from zoo.models.gan import GAN
 from zoo.models.pix2pix import Pix2Pix
@@ -193,6 +194,26 @@ def test_cyclegan_over_its_input_starts_at_it() -> None:
     assert torch.equal(network(x), x)
     with pytest.raises(ValueError, match="as many channels out as in, not 1 and 3"):
         CycleGAN(1, out_channels=3, over_input=True)
+
+
+def test_denoise_ae_answers_grey_in_grey_and_leaves_colours_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    network = DenoiseAE(widths=(8, 12), blocks=1).eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    radius, edge = network.receptive_radius or 0, 120
+    x = torch.rand(3, 3, 64, 200) * 2 - 1
+    x[0], x[1, :, :, :edge] = x[0, :1], x[1, :1, :, :edge]  # grey, grey at the left, and in colour
+    with torch.inference_mode():
+        y, part = network(x), network(x[..., 40:])
+        monkeypatch.setattr(network, "_grey", lambda x: torch.zeros(1, dtype=torch.bool))
+        plain = network(x)
+    assert torch.equal(y[0], y[0, :1].expand(3, -1, -1))
+    assert not torch.allclose(plain[0], y[0], atol=0.1)
+    assert torch.equal(y[1, :, :, : edge - radius], y[1, :1, :, : edge - radius].expand(3, -1, -1))
+    assert torch.equal(y[1, :, :, edge:], plain[1, :, :, edge:])
+    assert torch.equal(y[2], plain[2])
+    assert torch.allclose(part[..., radius:], y[..., 40 + radius :], atol=1e-5), "a tile equals the whole"
 
 
 def test_cdcgan_takes_a_class_or_chooses_one() -> None:

@@ -27,7 +27,7 @@ from zoo.media.inputs import named_inputs
 from zoo.metrics.retrieval import retrieval_precision
 from zoo.registry import index as registry_index
 from zoo.tasks import neighbours, search
-from zoo.tasks.index_file import part_of
+from zoo.tasks.index_file import checksum, part_of
 from zoo.tasks.index_rows import state_of
 from zoo.tasks.search import Index
 
@@ -376,12 +376,30 @@ def test_a_damaged_index_is_said(name: str, model: Any, tmp_path: Path, monkeypa
     with safe_open(path, "numpy") as file:
         facts = file.metadata()
     for wrong in (arrays[name][:-1], arrays[name].astype(np.float64) * np.nan, arrays[name][None]):
-        save_file({**arrays, name: np.ascontiguousarray(wrong)}, path, facts)
+        crafted = {**arrays, name: np.ascontiguousarray(wrong)}
+        save_file(crafted, path, {**facts, "crc32": checksum(facts, crafted)})
         with pytest.raises(MediaError, match="cannot be read, it is damaged: delete it, and build it anew"):
             Index.load(path)
-    save_file(arrays, path, {**facts, "index": "0"})
-    with pytest.raises(InputError, match="another version of the zoo"):
+    save_file(arrays, path, {**facts, "index": "1"})  # which has no checksum
+    with pytest.raises(InputError, match="another version of the zoo: delete it, and build it anew with `zoo index`"):
         Index.load(path)
+
+
+def test_any_damage_of_an_index_is_seen(model: Any, tmp_path: Path, zoo_command: Command) -> None:
+    path, photo = tmp_path / "a.index", draw(tmp_path / "a.png", 0)
+    Index.build(model, grey(3), path=path)
+    content = path.read_bytes()
+    header = 8 + int.from_bytes(content[:8], "little")
+    for place in range(header, len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 1
+        path.write_bytes(bytes(damaged))
+        with pytest.raises(MediaError, match="it is damaged"):
+            Index.load(path)
+    path.write_bytes(content.replace(b'"cosine"', b'"kosine"'))
+    asked = zoo_command("search", path, photo)
+    assert asked.exit_code == 1
+    assert "it is damaged: delete it, and build it anew with `zoo index`." in asked.stderr
 
 
 def test_wrong_numbers_and_empty_indexes(model: Any) -> None:
@@ -431,6 +449,24 @@ def test_the_commands(toys: Registry, photos: Path, tmp_path: Path, zoo_command:
     assert result["hits"] == [
         {"name": "7", "file": str(photos / "7.png"), "distance": pytest.approx(0, abs=1e-4), "state": ""}
     ]
+
+
+def test_files_of_other_folders_are_not_called_gone(
+    toys: Registry, photos: Path, tmp_path: Path, zoo_command: Command
+) -> None:
+    path, other = tmp_path / "a.index", tmp_path / "other"
+    draw(other / "6.png", 6)
+    (other / "copy.png").write_bytes((photos / "0.png").read_bytes())
+    zoo_command("index", "tiny", photos, "-o", path)
+    (photos / "1.png").unlink()
+    made = zoo_command("index", "tiny", other, "-o", path)
+    assert made.stderr.splitlines()[0] == f"{path}: 2 codes of 5 numbers, 2 new, 1 gone, 5 no longer indexed"
+    assert f"  gone: {photos / '1.png'}\n" in made.stderr
+    assert f"  no longer indexed: {photos / '0.png'}\n" in made.stderr
+    assert "moved" not in made.stderr
+    facts = json.loads(zoo_command("index", "tiny", photos, "-o", path, "--json").stdout)
+    assert (facts["gone"], facts["moved"]) == ([], {})
+    assert sorted(facts["dropped"]) == [str(other / "6.png"), str(other / "copy.png")]
 
 
 def test_a_bad_file_is_named_at_the_end(toys: Registry, photos: Path, tmp_path: Path, zoo_command: Command) -> None:

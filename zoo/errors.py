@@ -42,6 +42,10 @@ class MediaError(ZooError):
     """An image file cannot be read, or an image cannot be written."""
 
 
+class ConditionError(MediaError):
+    """A file that is given as a condition cannot be read; its message begins with the name of the condition."""
+
+
 class WeightsError(ZooError):
     """Weights cannot be had, are corrupted, or do not fit the network."""
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from zoo.arrays import Array
-from zoo.errors import InputError, MediaError
+from zoo.errors import ConditionError, InputError, MediaError
 from zoo.inference.tiling import Window, cut
 from zoo.inference.words import numbered, padded
 from zoo.media.base import Prepared, Processor, Samples, processors
@@ -378,6 +378,8 @@ class Media(Space):
             samples = self.processor.read(value)
         except InputError as error:
             raise InputError(f"{self.condition.name}: {error}") from None
+        except MediaError as error:
+            raise ConditionError(f"{self.condition.name}: {error}") from None
         if not len(samples):
             raise InputError(f"{self.condition.name} holds no {samples.noun}.")
         return samples

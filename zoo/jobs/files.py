@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zoo.errors import InputError, ZooError, out_of_memory
+from zoo.errors import ConditionError, InputError, ZooError, out_of_memory
 from zoo.files import STANDARD
 from zoo.loading import load
 from zoo.registry.index import info, refusal
@@ -256,12 +256,13 @@ def said(error: BaseException) -> str:
 
 
 def kept(failed: list[str], job: Job, work: Callable[[], object]) -> bool:
-    """Whether work on a file was done; if not, why, is kept under its name."""
+    """Whether work on a file was done; if not, why, is kept under its name, or that of a condition."""
     try:
         work()
     except Exception as error:  # a decoder, a network, a disk: whatever it raises costs this file alone
         text, name = said(error), str(ZooError(job.name))
-        failed.append(text if name in text else f"{name}: {text}")
+        named = name in text or isinstance(error, ConditionError)
+        failed.append(text if named else f"{name}: {text}")
         return False
     return True
 

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.model import Model, Rewrites
@@ -69,7 +71,10 @@ class DenoiseAE(Model):
         # In pixels of the input: two 3x3 convolutions a block, down and up, a 3x3 convolution at both ends, and what a
         # pixel sees of its patch at the coarsest resolution.
         steps = [patch << level for level in range(len(widths))]
-        self.receptive_radius = sum(4 * blocks * step for step in steps[:-1]) + (2 * blocks + 1) * steps[-1] + 2 * patch
+        radius = sum(4 * blocks * step for step in steps[:-1]) + (2 * blocks + 1) * steps[-1] + 2 * patch
+        self.receptive_radius = radius
+        # Where it looks for colour: in patches of the coarsest resolution, as many to each side as that radius holds.
+        self.cell, self.cells = steps[-1], (radius + 1) // steps[-1] - 1
 
     def forward(self, x: Tensor) -> Tensor:
         """Images ``(N, channels, H, W)``, in [-1, 1] before the noise came, to clean ones of that shape.
@@ -85,5 +90,14 @@ class DenoiseAE(Model):
         maps = self.middle(maps)
         for finer, residual in self.up:
             maps = residual(finer(maps) + skips.pop())
-        images: Tensor = x - self.tail(maps + skips[0] if skips else maps)
-        return images
+        noise = self.tail(maps + skips[0] if skips else maps)
+        return x - torch.where(self._grey(x), noise.mean(1, keepdim=True), noise)
+
+    def _grey(self, x: Tensor) -> Tensor:
+        """Where nothing in the field of view is in colour, bool ``(N, 1, H, W)``: there the answer is grey, too.
+
+        To look at the whole image would be to look farther than the receptive radius: tiles would not equal the whole.
+        """
+        colour = F.max_pool2d((x - x[:, :1]).abs().amax(1, keepdim=True), self.cell)
+        colour = F.max_pool2d(colour, 2 * self.cells + 1, 1, self.cells)
+        return F.interpolate(colour, scale_factor=self.cell) == 0

@@ -23,7 +23,7 @@ class Task:
         function: ``module:function``, or a class.
         needs: what a model must have: all of one of these sets. The words are "latent" for latents that can be drawn,
             "encode" and "decode" for the methods, "reconstruct" for the verb, and "copy" for images that come back in
-            their own size and channels.
+            their own size and channels without a condition that must be given.
         summary: one line for users.
         constants: the arguments that a stanza may set.
     """
@@ -96,7 +96,8 @@ def abilities(entry: Entry) -> frozenset[str]:
     """What a model has, in the words of :attr:`Task.needs`, by its facts alone."""
     has = {"latent", "decode"} if "generate" in entry.verbs else set()
     has |= {"encode", "decode"} if entry.encoder else set()
-    has |= {"copy"} if "reconstruct" in entry.verbs and _alike(entry) else set()
+    alone = not any(condition.required for condition in entry.conditions)
+    has |= {"copy"} if "reconstruct" in entry.verbs and _alike(entry) and alone else set()
     return frozenset(has | ({"reconstruct"} & set(entry.verbs)))
 
 

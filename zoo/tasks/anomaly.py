@@ -78,7 +78,7 @@ def score(
         conditions: as declared in the registry; one value, or a list with one for each image.
 
     Raises:
-        VerbError: for a model that does not reconstruct, or not images of the same size.
+        VerbError: for a model that does not reconstruct, or not images of the same size, or needs a condition.
         InputError: for inputs that hold no images, fewer than ten normal ones, and a wrong threshold.
         ZooError: for a result that is not finite.
     """
@@ -111,10 +111,16 @@ def scorer_of(model: Verbs) -> Verbs:
     """What images are put through to score them: the model, or one that gives the maps of ``anomaly_map`` as images.
 
     Raises:
-        VerbError: for a model whose results cannot be laid over its inputs, or that runs without its ``anomaly_map``.
+        VerbError: for a model whose results cannot be laid over its inputs, that needs a condition, or that runs
+            without its ``anomaly_map``.
     """
     entry = model.entry
-    if entry and "copy" not in abilities(entry):
+    if entry and "copy" not in (able := abilities(entry)):
+        if "reconstruct" in able and (needed := [each.name for each in entry.conditions if each.required]):
+            raise VerbError(
+                f"{entry.model} needs the condition {needed[0]} with each image, so what it makes of images shows no "
+                "anomalies: use an autoencoder."
+            )
         raise VerbError(
             f"{entry.model} does not give images back in their own size and channels, so what it makes of them shows "
             "no anomalies: use an autoencoder."

@@ -12,10 +12,13 @@ from zoo.arrays import Array
 from zoo.errors import InputError, UnknownNameError, near
 from zoo.inference.codes import check_encoder, codes_of, name_of
 from zoo.inference.verbs import Verbs
+from zoo.registry.index import registry
 from zoo.tasks.codes import decode_codes, encode_samples
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+EXAMPLES = "samples with it and samples without it (towards and away in Python, --towards and --from in the command)"
 
 
 def edit(
@@ -65,8 +68,8 @@ def edit(
     if (towards is None) != (away is None):
         raise InputError("Give both towards and away: samples with what is to be added, and samples without it.")
     if towards is None and not amounts:
-        some = f": it has {', '.join(known)}" if known else ", or towards and away: it has no attributes of its own"
-        raise InputError(f"Say what {name_of(model)} is to add or remove{some}.")
+        some = f"it has {', '.join(known)}" if known else f"it has no attributes of its own; give {EXAMPLES}"
+        raise InputError(f"Say what {name_of(model)} is to add or remove: {some}.")
     way: Any = 0
     for name, amount in amounts.items():
         way = way + amount * known[name]
@@ -160,5 +163,11 @@ def check_amount(name: str, value: Any) -> float:
 
 
 def _unknown(model: Verbs, name: str, known: Mapping[str, Array]) -> str:
-    cure = near(name, known) or (f": it has {', '.join(known)}." if known else ": give towards and away.")
-    return f"{name_of(model)} has no attribute {name!r}{cure}"
+    said = f"{model.entry.name if model.entry else name_of(model)} has no attribute {name!r}"
+    if meant := near(name, known):
+        return said + meant
+    own = {entry.name: entry.config.get("attributes") for entry in registry().entries.values()}
+    others = [entry for entry, names in own.items() if isinstance(names, (list, tuple)) and name in names]
+    cures = [f"use {' or '.join(others)}"] if others else []
+    cures += [f"choose one of {', '.join(known)}"] if known else []
+    return f"{said}: {', '.join([*cures, f'or give {EXAMPLES}' if cures else f'give {EXAMPLES}'])}."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import compress
 from pathlib import Path
@@ -20,7 +22,7 @@ from zoo.tasks.neighbours import Fit
 from zoo.weights.verify import read_header
 
 CURE = "delete it, and build it anew with `zoo index`"
-FORMAT = "1"  # of the file; another one is built anew
+FORMAT = "2"  # of the file; another one is built anew
 
 
 @dataclass(frozen=True)
@@ -89,12 +91,21 @@ def write(stored: Stored, path: Path) -> None:
         "codes": rows.codes,
         **(fit.arrays() if fit else {}),
     }
+    tensors = {name: np.ascontiguousarray(x) for name, x in tensors.items()}
     facts = {"index": FORMAT, "model": stored.model, "weights": stored.weights, "metric": stored.metric}
     try:
         with atomic_write(path) as aside:
-            save_file({name: np.ascontiguousarray(x) for name, x in tensors.items()}, aside, facts)
+            save_file(tensors, aside, {**facts, "crc32": checksum(facts, tensors)})
     except OSError as error:
         raise MediaError(f"{path} cannot be written: {error.strerror or error}.") from None
+
+
+def checksum(facts: Mapping[str, str], tensors: Mapping[str, npt.NDArray[Any]]) -> str:
+    """The crc32 of all that an index says of itself, but for ``crc32``, and of all its arrays: 8 hexadecimal digits."""
+    crc = zlib.crc32(json.dumps(sorted(item for item in facts.items() if item[0] != "crc32")).encode())
+    for name, x in sorted(tensors.items()):
+        crc = zlib.crc32(x.data, zlib.crc32(f"{name} {x.dtype} {x.shape}".encode(), crc))
+    return f"{crc:08x}"
 
 
 def part_of(path: str | os.PathLike[str]) -> Path:
@@ -142,6 +153,8 @@ def read(path: Path) -> Stored:
         raise InputError(f"{path} is an index of another version of the zoo: {CURE}.")
     try:
         arrays = load_file(path)
+        if facts["crc32"] != checksum(facts, arrays):
+            raise ValueError("crc32")
         if arrays["table"].ndim != 1:
             raise ValueError("table")
         names, files = json.loads(arrays["table"].tobytes())

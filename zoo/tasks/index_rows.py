@@ -13,6 +13,7 @@ import numpy as np
 
 from zoo.arrays import Array
 from zoo.errors import InputError
+from zoo.files import is_file
 from zoo.inference.verbs import Verbs
 from zoo.jobs.codes import Encoded, fingerprint, stamp
 from zoo.media.inputs import named_inputs
@@ -41,10 +42,11 @@ class Changes:
     """What :meth:`zoo.tasks.search.Index.update` did, by absolute paths.
 
     Attributes:
-        new: files that were encoded.
+        new: files that were not in it.
         changed: files that were encoded again, since they hold something else than before.
         moved: files that are where they were not before, by where they were.
-        gone: files that are no longer asked for, and left the index.
+        gone: files that are no longer there, and left the index.
+        dropped: files that are still there, and left the index since they are no longer asked for.
         kept: how many are as they were.
         failed: a line for each file that could not be encoded.
     """
@@ -53,6 +55,7 @@ class Changes:
     changed: list[str] = field(default_factory=list)
     moved: dict[str, str] = field(default_factory=dict)
     gone: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
     kept: int = 0
     failed: list[str] = field(default_factory=list)
 
@@ -83,17 +86,17 @@ def recognise(rows: Rows, wanted: Mapping[str, str], changes: Changes, others: b
     Args:
         rows: of an index.
         wanted: absolute path of each file that is to be in it, and its name.
-        changes: takes what has moved, what is gone, and how many are as they were.
+        changes: takes what has moved, is gone or dropped, what is a copy of that, and how many are as they were.
         others: whether the rows of other files stay.
 
     Returns:
         The rows, and the files that must be encoded, with whether each was in the index before.
     """
     place = {file: row for row, file in enumerate(rows.files) if file}
-    gone: dict[int, list[int]] = defaultdict(list)  # rows, by the size of their files
+    rest: dict[int, list[int]] = defaultdict(list)  # rows that nobody asks for, by the size of their files
     for file, row in place.items():
         if file not in wanted and not others:
-            gone[int(rows.stamps[row, 0])].append(row)
+            rest[int(rows.stamps[row, 0])].append(row)
     keep = np.array([not file or (others and file not in wanted) for file in rows.files], bool)
     names, files, stamps = list(rows.names), list(rows.files), rows.stamps.copy()
     todo: dict[str, bool] = {}
@@ -105,11 +108,15 @@ def recognise(rows: Rows, wanted: Mapping[str, str], changes: Changes, others: b
                 same = now == tuple(rows.stamps[old]) or same_content(rows, old, file)
                 new = old if same else None
             else:
-                candidates = gone.get(now[0], [])
+                candidates = rest.get(now[0], [])
                 new = next((row for row in candidates if same_content(rows, row, file)), None)
                 if new is not None:
                     candidates.remove(new)
-                    changes.moved[file] = files[new]
+                    if is_file(files[new]):  # a copy
+                        changes.new.append(file)
+                        changes.dropped.append(files[new])
+                    else:
+                        changes.moved[file] = files[new]
         except OSError:  # whoever reads the file says what it has
             new = None
         if new is None:
@@ -118,7 +125,8 @@ def recognise(rows: Rows, wanted: Mapping[str, str], changes: Changes, others: b
         keep[new] = True
         names[new], files[new], stamps[new] = name, file, now
         changes.kept += old is not None
-    changes.gone = [files[row] for group in gone.values() for row in group]
+    for file in (files[row] for group in rest.values() for row in group):
+        (changes.dropped if is_file(file) else changes.gone).append(file)
     if keep.all() and files == rows.files and names == rows.names and (stamps == rows.stamps).all():
         return rows, todo
     return Rows(names, files, stamps, rows.digests, rows.codes).take(keep), todo

@@ -85,7 +85,8 @@ class Index:
                 :meth:`zoo.Images.of` takes. Files are read as they are encoded, so folders may be larger than memory.
             names: of samples that come from no file; by default their numbers.
             path: where the index is saved. If it is there, it is brought up to date: files that are in it are not
-                encoded again. If a build into it broke off, this one goes on where that was.
+                encoded again, and those that ``source`` does not have leave it. If a build into it broke off, this one
+                goes on where that was.
             metric: as for :class:`Index`.
             batch_size: samples that go through the encoder at once.
             progress: whether to show a bar.
@@ -233,7 +234,7 @@ class Index:
         """Make it the index of just these files; only those that are new or changed are encoded.
 
         A file is as it was if its size and time are, or else its content. A new one with the content of one that is no
-        longer asked for has moved. Samples that came from no file stay.
+        longer there has moved. Other files leave the index. Samples that came from no file stay.
 
         Args:
             files: name and path of each.
