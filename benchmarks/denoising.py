@@ -40,8 +40,10 @@ def white(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return x + rng.normal(0, SIGMA / 255, x.shape)
 
 
-def alike(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return x + rng.normal(0, SIGMA / 255, x.shape[:2])[..., None]
+def grey(x: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+    """A photo without its colours, with white noise if ``rng`` is given."""
+    noise = 0 if rng is None else rng.normal(0, SIGMA / 255, x.shape[:2])
+    return np.repeat((x.mean(2) + noise)[..., None], 3, 2)
 
 
 def shot(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -69,10 +71,11 @@ def jpeg(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(Image.open(file)) / 255
 
 
-NOISES: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
+CHANGED = (grey, bayer)  # these do more than noise, and are compared with what they give without
+NOISES: dict[str, Callable[..., np.ndarray]] = {
     f"white noise of {SIGMA}, another in each channel": white,
     f"shot noise, {COUNTS} photons where it is white": shot,
-    f"white noise of {SIGMA}, the same in all channels, as in a grey photo": alike,
+    f"white noise of {SIGMA} in a grey photo": grey,
     "shot noise of a sensor behind a colour filter (Bayer), interpolated": bayer,
     "black and white pixels, 6 %": grains,
     "JPEG, quality 10": jpeg,
@@ -84,7 +87,7 @@ def noises(model: zoo.model.Model) -> str:
     photos = [array.transpose(1, 2, 0).astype(np.float64) for array in zoo.Images.of(PHOTOS).arrays]
     rows = []
     for name, add in NOISES.items():
-        true = [bayer(x, None) for x in photos] if add is bayer else photos
+        true = [add(x, None) for x in photos] if add in CHANGED else photos
         seen = [np.clip(add(x, np.random.default_rng(i)), 0, 1) for i, x in enumerate(photos)]
         images = zoo.Images.of([(x * 255).round().astype(np.uint8) for x in seen])
         ways = (images, model.reconstruct(images))
