@@ -25,7 +25,7 @@ from zoo.data.source import Source
 from zoo.metrics import wording
 from zoo.metrics.detection import auroc
 from zoo.metrics.features import Features
-from zoo.recipes.anomaly_ae import _class, _masks
+from zoo.recipes.anomaly_ae import folder_of, masks_of
 from zoo.tasks.anomaly import score
 
 NAME = "anomaly-ae.magnetic-tile"
@@ -84,9 +84,9 @@ def main() -> None:
     torch.set_num_threads(1)
     data = Source([args.data])
     train, test = data.photos(1), data.photos(1, split="test")
-    kinds = np.array([_class(name) for name, _ in test])
-    defective = ~np.isin(kinds, [_class(name) for name, _ in train])
-    masks = np.stack([mask.numpy() for mask in _masks(data, "masks", test, defective)])
+    kinds = np.array([folder_of(name) for name, _ in test])
+    defective = ~np.isin(kinds, [folder_of(name) for name, _ in train])
+    masks = np.stack([mask.numpy() for mask in masks_of(data, "masks", test, defective)])
     model = zoo.load(NAME)
     scores, maps, threshold = score(model, [x.permute(1, 2, 0).numpy() for _, x in test])
     draw(scores, np.concatenate(maps.arrays), kinds, defective, masks, threshold)

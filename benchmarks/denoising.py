@@ -29,7 +29,7 @@ from zoo.data.batch import to_float
 from zoo.data.degrade import gaussian_noise
 from zoo.data.source import Source
 from zoo.metrics.fidelity import psnr, rounded
-from zoo.recipes.denoise_ae import _denoised
+from zoo.recipes.denoise_ae import denoised
 
 PHOTOS = Path(__file__).parent.parent / "examples" / "landscapes"
 NAME, SIGMA = "denoise-ae.photos", 25
@@ -128,7 +128,7 @@ def beside(model: zoo.model.Model, photos: list[tuple[int, tuple[str, Tensor]]])
     """A table of ways to denoise some of the photos of a test set, each with its number in it."""
     ways: dict[str, Callable[[Tensor], Tensor]] = {
         "the noisy photo": lambda x: x,
-        NAME: lambda x: _denoised(model, x),
+        NAME: lambda x: denoised(model, x),
         f"CBM3D, bm3d {version('bm3d')}": cbm3d,
     }
     ratios: dict[str, list[float]] = {way: [] for way in ways}
