@@ -302,9 +302,9 @@ def tables() -> list[str]:
     return missed
 
 
-def write(name: str, made: str) -> None:
-    """Replace one of the parts of docs/performance.md that this program writes."""
-    begin, end = f"<!-- {name}, made by `make bench` -->", "<!-- end -->"
+def write(name: str, made: str, by: str = "make bench") -> None:
+    """Replace one of the parts of docs/performance.md that this program, or the one of ``by``, writes."""
+    begin, end = f"<!-- {name}, made by `{by}` -->", "<!-- end -->"
     path = Path(__file__).parent.parent / "docs" / "performance.md"
     before, _, rest = path.read_text("utf-8").partition(begin)
     path.write_text(f"{before}{begin}\n{made}\n{end}{rest.partition(end)[2]}", "utf-8")

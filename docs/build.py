@@ -89,10 +89,29 @@ def grid(rows: list[zoo.Images]) -> Image.Image:
 
 
 def spectrograms(rows: list[zoo.Audio], columns: int = 3) -> Image.Image:
-    """Sounds as spectrograms in rows, a few columns at a time."""
+    """Sounds as spectrograms in rows, a few columns at a time, with axes."""
+    sounds = [list(row) for row in rows]
+    groups = [[row[first : first + columns] for row in sounds] for first in range(0, len(sounds[0]), columns)]
+    return below([with_axes(group) for group in groups])
+
+
+def with_axes(rows: list[list[zoo.Audio]], left: int = 64, under: int = 28) -> Image.Image:
+    """Spectrograms of rows of sounds, with frequency at the left of each row, and seconds below each column."""
     images = [[sound.preview() for sound in row] for row in rows]
-    groups = [[row[first : first + columns] for row in images] for first in range(0, len(images[0]), columns)]
-    return below([grid([zoo.Images.of(row) for row in group]) for group in groups])
+    sheet = grid([zoo.Images.of(row) for row in images])
+    page = Image.new("RGB", (left + sheet.width, sheet.height + under), "white")
+    page.paste(sheet, (left, 0))
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(20)
+    width, height = images[0][0].size
+    for number, row in enumerate(rows):
+        top, most = number * (height + 2), row[0].rates[0] / 2000
+        for share, label, anchor in ((0, f"{most:g} kHz", "ra"), (0.5, f"{most / 2:g}", "rm"), (1, "0", "rd")):
+            pen.text((left - 8, top + share * height), label, "black", font, anchor)
+    for number, sound in enumerate(rows[0]):
+        start, seconds = left + number * (width + 2), sound.seconds[0]
+        for share, label, anchor in ((0, "0", "la"), (0.5, f"{seconds / 2:.2f}", "ma"), (1, f"{seconds:.2f} s", "ra")):
+            pen.text((start + 8 + share * (width - 16), sheet.height + 4), label, "black", font, anchor)
+    return page
 
 
 def below(sheets: list[Image.Image], gap: int = 8) -> Image.Image:
@@ -193,9 +212,10 @@ def caption(entry: Entry) -> str:
 
 
 def _results(entry: Entry) -> str:
-    folder = (
-        f"the {'spectrograms of the sounds' if entry.output.kind == 'audio' else 'images'} in examples/{entry.example}"
-    )
+    folder = f"the images in examples/{entry.example}"
+    if entry.output.kind == "audio":
+        axes = "time to the right, frequency upwards, the loudest lightest"
+        folder = f"the spectrograms of the sounds in examples/{entry.example} ({axes})"
     if entry.output.scale > 1:
         small = f"{folder}, {entry.output.scale} times smaller"
         return f"{small}, enlarged by bicubic interpolation and, in the middle, by the model; below as they were"

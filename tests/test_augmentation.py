@@ -47,8 +47,14 @@ def test_generated_images_help_a_classifier_that_has_few(tmp_path: Path, monkeyp
     assert helped.n == 160 and helped.value > helped.baselines["real_alone"] + 0.05
     assert helped.baselines["all_real"] > helped.baselines["real_alone"] + 0.05
     words = r"deviation over seeds [\d.]+ \(real alone [\d.]+, classical [\d.]+, all real [\d.]+\)"
-    assert re.fullmatch(words, helped.note)
+    assert re.fullmatch(rf"more than real alone, by (less|more) than the deviation; {words}", helped.note)
     assert all(protocol(row.protocol) and set(row.baselines) <= BASELINES.keys() for row in rows)
+
+
+def test_what_generated_images_add_in_words() -> None:
+    assert augmentation.verdict(-0.01, 0.02, "real_alone") == "no more than real alone"
+    assert augmentation.verdict(0.01, 0.02, "classical") == "more than classical, by less than the deviation"
+    assert augmentation.verdict(0.03, 0.02, "classical") == "more than classical, by more than the deviation"
 
 
 def test_sensitivity_and_specificity() -> None:

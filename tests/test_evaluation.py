@@ -524,6 +524,10 @@ def test_a_verdict_compares_identifiers_and_parameters(changed: dict[str, Any], 
 def test_figures_in_words() -> None:
     row = replace(ROW, dataset="fashion-mnist", n=10_000, baselines={"real": -0.00004, "l1_alone": 2.0})
     assert wording.in_one_line(row) == ("0.02 (real -0.00004, l1 alone 2), Fashion-MNIST test, 10,000 images, seed 0")
+    noted = replace(row, note="sandals are blurred, dark ones most")
+    assert wording.measured_on(noted) == (
+        "Fashion-MNIST test, 10,000 images, seed 0; sandals are blurred, dark ones most"
+    )
     psnr = Metric("psnr", 31.3, protocol="psnr-y-x4")
     assert (wording.name(psnr), wording.value(psnr), wording.better(psnr)) == ("PSNR", "31.3 dB", "higher")
     assert "4 times smaller" in wording.sentence(psnr)

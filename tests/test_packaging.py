@@ -18,6 +18,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from zoo.authoring.scaffold import KINDS
 from zoo.testing import RULES
@@ -121,6 +122,46 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     bin_folder = environment(tmp_path_factory.mktemp("installed") / "venv")
     install(bin_folder, *built.glob("*.whl"))
     return bin_folder
+
+
+def test_what_autoencoders_are_for(installed: Path, tmp_path: Path) -> None:
+    """Noise, holes, anomalies, search, compression: all commands in one process, far from the checkout."""
+    mask = Image.new("L", (128, 128))
+    mask.paste(255, (40, 40, 80, 80))
+    mask.save(tmp_path / "mask.png")
+    said = run(installed / "python", "-c", AUTOENCODERS, CHECKOUT / "examples", cwd=tmp_path)
+    assert "daisy-10437929963.jpg" in said
+    for name in ("clean.png", "clean.wav", "filled.png", "maps", "flowers.index", "flowers.zooc", "again"):
+        assert (tmp_path / name).exists(), name
+    assert len(list((tmp_path / "again").glob("*.png"))) == 8
+
+
+AUTOENCODERS = """
+import sys
+from pathlib import Path
+
+from click.testing import CliRunner
+
+import zoo
+from zoo.cli import main
+
+examples = Path(sys.argv[1])
+assert examples.parent not in Path(zoo.__file__).parents
+flowers = examples / "flowers"
+for command in (
+    ["reconstruct", "denoise-ae", examples / "noisy" / "tulips-3143110904-noise-25.png", "-o", "clean.png"],
+    ["reconstruct", "audio-ae", examples / "speech" / "0_george_00-noise-5-170338-A.wav", "-o", "clean.wav"],
+    ["reconstruct", "context-encoder", flowers / "roses-5050969148.jpg", "-c", "mask=mask.png", "-o", "filled.png"],
+    ["anomaly", "anomaly-ae", examples / "surfaces", "-o", "maps/"],
+    ["index", "conv-ae.flowers", flowers, "-o", "flowers.index"],
+    ["search", "flowers.index", flowers / "daisy-10437929963.jpg", "-k", "2"],
+    ["compress", "conv-ae.flowers", flowers, "-o", "flowers.zooc"],
+    ["decompress", "flowers.zooc", "-o", "again/"],
+):
+    done = CliRunner().invoke(main, list(map(str, command)))
+    assert done.exit_code == (3 if command[0] == "anomaly" else 0), (command, done.output, done.exception)
+    print(done.output)
+"""
 
 
 def install(bin_folder: Path, *targets: object) -> None:

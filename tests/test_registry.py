@@ -304,6 +304,11 @@ def test_a_card_is_written_row_by_row(tmp_path: Path) -> None:
     assert again.metrics[1] == rows[0]
     better = replace(rows[0], value=0.0, n=20)
     assert merged(again.metrics, [better]) == [again.metrics[0], better], "of the same protocol, data set and split"
+    noted = replace(rows[0], note="dark ones are blurred")
+    assert merged([noted], [better]) == [replace(better, note=noted.note)], "of the same weights"
+    other = replace(better, weights="87654321")
+    assert merged([noted], [other]) == [other], "what was said of the old weights"
+    assert merged([noted], [replace(better, note="new")])[0].note == "new"
 
 
 def test_listing_reads_no_card(zoo_command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:

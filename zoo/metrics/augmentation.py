@@ -162,17 +162,29 @@ def augmentation_study(
     rows = []
     for i, metric in enumerate(("sensitivity", "specificity")):
         others = ", ".join(f"{name.replace('_', ' ')} {deviations[name][i]:.4f}" for name in beside)
+        says = {
+            name: verdict(means[name][i] - means[other][i], max(deviations[name][i], deviations[other][i]), other)
+            for name, other in (("generated", "real_alone"), ("generated and classical", "classical"))
+        }
         rows += [
             Metric(
                 metric,
                 round(means[name][i], 4),
-                f"deviation over seeds {deviations[name][i]:.4f} ({others})",
+                f"{says[name]}; deviation over seeds {deviations[name][i]:.4f} ({others})",
                 protocol=f"augmentation-{metric}",
                 n=seeds * generated * classes,
                 baselines={key: round(means[key][i], 4) for key in beside},
                 settings={"augmentation": name},
                 **row,
             )
-            for name in ("generated", "generated and classical")
+            for name in says
         ]
     return rows
+
+
+def verdict(more: float, deviation: float, than: str) -> str:
+    """Whether generated images add to a figure, in words: ``more than classical, by less than the deviation``."""
+    than = than.replace("_", " ")
+    if more <= 0:
+        return f"no more than {than}"
+    return f"more than {than}, by {'less' if more < deviation else 'more'} than the deviation"

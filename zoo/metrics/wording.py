@@ -46,16 +46,15 @@ def ahead(row: Metric) -> list[str]:
 
 
 def measured_on(row: Metric) -> str:
-    """Which images were measured: ``Fashion-MNIST test, 10,000 images, seed 0``."""
+    """Which images were measured, and the note: ``Fashion-MNIST test, 10,000 images, seed 0; sandals are blurred``."""
     known, measure = datasets().get(row.dataset), protocol(row.protocol)
     parts = [
         " ".join(filter(None, (known.name if known else row.dataset, row.split))),
         f"{row.n:,} {measure.noun if measure else 'images'}" if row.n else "",
         f"seed {row.seed}" if row.seed is not None else "",
         *(f"{key.replace('_', ' ')} {setting}" for key, setting in row.settings.items()),
-        row.note if measure else "",
     ]
-    return ", ".join(filter(None, parts))
+    return "; ".join(filter(None, (", ".join(filter(None, parts)), row.note if measure else "")))
 
 
 def in_one_line(row: Metric) -> str:

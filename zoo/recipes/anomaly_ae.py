@@ -118,8 +118,8 @@ def evaluate(
     assert model.entry and model.entry.input
     channels = model.entry.input.channels or 3
     train, test = data.photos(channels), data.photos(channels, split="test")
-    good = {normal} if normal else {_class(name) for name, _ in train}
-    kinds = np.array([_class(name) for name, _ in test])
+    good = {normal} if normal else {folder_of(name) for name, _ in train}
+    kinds = np.array([folder_of(name) for name, _ in test])
     defective = ~np.isin(kinds, sorted(good))
     if defective.all() or not defective.any():
         raise InputError(
@@ -135,7 +135,7 @@ def evaluate(
             others[f"{extractor.id.replace('-', '_')}_patches"] = nearest_patches(known, new, extractor)
     for name, each in others.items():
         ways[name] = (np.array([float(x.max()) for x in each]), each)
-    wanted = _masks(data, masks, test, defective)
+    wanted = masks_of(data, masks, test, defective)
     rows = []
     for kind in ("", *sorted(set(kinds[defective].tolist()))):
         chosen = np.flatnonzero((kinds == kind) | ~defective if kind else np.ones(len(kinds), bool))
@@ -167,11 +167,11 @@ def _row(protocol: str, values: dict[str, float], row: dict[str, Any]) -> Metric
     return Metric(protocol, values[""], protocol=protocol, baselines=baselines, **row)
 
 
-def _class(name: str) -> str:
+def folder_of(name: str) -> str:
     return name.rpartition("/")[0]
 
 
-def _masks(
+def masks_of(
     data: Source, folder: str, test: Sequence[tuple[str, torch.Tensor]], defective: np.ndarray
 ) -> list[torch.Tensor]:
     """The mask ``(H, W)`` of each test image; none if there is no such folder.

@@ -101,7 +101,7 @@ def evaluate(model: Model, data: Source) -> list[Metric]:
         for number, (_, photo) in enumerate(images):
             target = to_float(photo)[None]
             x = gaussian_noise(target, sigma, number)
-            for way, image in (("", _denoised(model, x)), ("input", x)):
+            for way, image in (("", denoised(model, x)), ("input", x)):
                 values[way].append(psnr(*((y + 1) * 127.5 for y in (rounded(image), target))))
         value, noisy_input = (round(float(np.mean(values[way])), 2) for way in ("", "input"))
         baselines = {"input": noisy_input}
@@ -111,7 +111,7 @@ def evaluate(model: Model, data: Source) -> list[Metric]:
     return rows
 
 
-def _denoised(model: Model, x: Tensor) -> Tensor:
+def denoised(model: Model, x: Tensor) -> Tensor:
     """What the network makes of an image ``(1, 3, H, W)`` of any size and range, mirrored until its size fits."""
     height, width = x.shape[2:]
     assert model.entry and model.entry.input

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -109,8 +109,16 @@ def row_of(figure: Metric) -> dict[str, Any]:
 
 
 def merged(old: Iterable[Metric], new: Iterable[Metric]) -> list[Metric]:
-    """Old rows with new ones in the place of those of the same protocol, data set, split and settings."""
-    rows = {_place(x): x for x in old} | {_place(x): x for x in new}
+    """Old rows with new ones in the place of those of the same protocol, data set, split and settings.
+
+    A new row without a note keeps that of the old one, as long as both are of the same weights.
+    """
+    rows = {_place(x): x for x in old}
+    for row in new:
+        before = rows.get(_place(row))
+        if before and row.weights and row.weights == before.weights:
+            row = replace(row, note=row.note or before.note)
+        rows[_place(row)] = row
     return list(rows.values())
 
 
