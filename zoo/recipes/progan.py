@@ -37,13 +37,13 @@ def avatars(
     size: int = 64,
     channels: int = 3,
     latent: int = 128,
-    width: int = 32,
-    widest: int = 128,
-    top: int = 16,
+    width: int = 48,
+    widest: int = 192,
+    top: int = 24,
     d_width: int = 24,
     d_top: int = 12,
-    growing: float = 0.4,
-    last_steps: int = 4_000,
+    growing: float = 0.35,
+    last_steps: int = 6_000,
     last_width: int = 48,
     r1: float = 1.0,
     r1_every: int = 8,
@@ -58,7 +58,7 @@ def avatars(
     fewer channels than G, since a step goes through D more often. ``growing`` is the share of the steps in which the
     networks grow.
 
-    In the ``last_steps``, a third of the steps at most, another D comes in beside the one that grew, which sees images
+    In the ``last_steps``, half of the steps at most, another D comes in beside the one that grew, which sees images
     through a network that has seen many, with convolutions of ``last_width`` channels and more. Alone it brought kernel
     distance to the training images from 7.6 to 0.97 in 1,375 steps, but skin, hair and grounds lost their colours.
 
@@ -71,8 +71,9 @@ def avatars(
     averages that the average is no generator any more: its samples were of one colour, while G's own were right. With
     0.006 that was so only where a new level came in.
 
-    The checkpoint was trained for 10,500 steps of a run of 14,000 without the last D, of which 5,600 grew, and then for
-    1,200 with it: about an hour of one core with AVX-512 and bfloat16.
+    The checkpoint was trained with ``width=32``, ``widest=128``, ``top=16``, ``growing=0.4`` and ``last_steps=4000``:
+    74 minutes of one core of a CPU with bfloat16. Kernel distance to the training images was 11.1 before the last D
+    came in, 1.28 after 1,600 steps with it, and 1.03 after 2,800, the least.
     """
     check_doubled("size", size)
     if growing > 1:
@@ -83,7 +84,7 @@ def avatars(
     widths, d_widths = ([min(widest, half << i) for i in reversed(range(levels))] for half in (width, d_width))
     config: dict[str, Any] = {"channels": channels, "latent": latent, "widths": [*widths, top]}
     g, d = ProGAN(**config), GrowingDiscriminator(channels, [*d_widths, d_top])
-    last_steps = min(last_steps, steps // 3)
+    last_steps = min(last_steps, steps // 2)
     schedule = constant_then_linear(steps, last_steps, again=0.4)
     last_d = last_discriminator(features, size, channels, last_width, 4e-4, last_steps)
     return Growing(

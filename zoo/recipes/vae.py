@@ -84,8 +84,12 @@ def avatars(
 ) -> Variational:
     """64 px, a code of 48 numbers, directions of the attributes that the data name; a thousand images are held out.
 
-    A flow fits the prior to codes that form clusters, and D sees samples through the feature extractor. 55 minutes on
-    one core of a CPU without AVX-512.
+    A flow fits the prior to codes that form clusters, and D sees samples at their pixels and through the feature
+    extractor. After 625 steps the error was 0.64 of PCA's and the kernel distance of samples 0.074 of a Gaussian's;
+    with an ``adversarial_weight`` of 0.03 it was 0.86 and 0.042; at the end, 0.29 and 0.043. With a D of patches that
+    saw samples through the extractor alone, 2,000 steps came to 0.46 and 0.10, and faces were soft.
+
+    48 minutes on one core of a CPU with bfloat16.
     """
     images = data.images(size, channels, least=2 * batch_size)
     config = {
