@@ -15,7 +15,7 @@ from zoo.errors import InputError
 from zoo.model import Model
 from zoo.models.biggan import BigGAN
 from zoo.models.biggan_deep import BigGANDeep
-from zoo.models.blocks import timm_encoder
+from zoo.models.blocks import Smoothing, timm_encoder
 from zoo.models.brain_gan import BrainGAN, ConditionalNorm
 from zoo.models.cdcgan import CDCGAN, chosen_class
 from zoo.models.cyclegan import CycleGAN
@@ -349,3 +349,16 @@ def test_a_network_of_timm_is_an_encoder_of_any_model(tmp_path: Path) -> None:
 def test_encoders_that_timm_does_not_have(name: str, words: str) -> None:
     with pytest.raises(InputError, match=re.escape(words)):
         timm_encoder(name)
+
+
+def test_smoothing_makes_areas_flat_and_keeps_edges() -> None:
+    torch.manual_seed(0)
+    drawn = torch.full((1, 3, 20, 24), -0.8)
+    drawn[..., 12:] = 0.6
+    uneven = drawn + 0.02 * torch.randn_like(drawn)
+    smooth = Smoothing(0.15)
+    assert smooth(uneven) is uneven, "what learns gets to see all"
+    even = smooth.eval()(uneven)
+    assert (even - drawn).abs().mean() < (uneven - drawn).abs().mean() / 3
+    assert torch.allclose(smooth(drawn), drawn, atol=1e-6)
+    assert even[0, :, :, 11].amax() < -0.7 and even[0, :, :, 12].amin() > 0.5

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import InputError, near
@@ -116,3 +117,40 @@ def timm_encoder(name: str, channels_in: int = 3, depths: Sequence[int] | None =
     if sorted(set(encoder.reductions)) != encoder.reductions:
         raise InputError(f"timm's {name} cannot be an encoder (its maps have one size): choose another network.")
     return encoder
+
+
+class Smoothing(nn.Module):
+    """Averages each pixel with neighbours of nearly its colour: areas become flat, and edges stay (a bilateral filter).
+
+    For images that are drawn: a network makes areas of one colour slightly uneven. It has an effect in evaluation mode
+    only, so that what learns gets to see all that a network makes. Tomasi, Manduchi, "Bilateral filtering for gray and
+    color images", 1998, https://doi.org/10.1109/ICCV.1998.710815
+
+    Args:
+        difference: standard deviation of the weights over the difference of colours, summed over channels.
+        radius: in pixels; the standard deviation of the weights over distances is as large.
+        passes: how many times.
+    """
+
+    def __init__(self, difference: float, radius: int = 3, passes: int = 2) -> None:
+        super().__init__()
+        self.difference, self.radius, self.passes = difference, radius, passes
+        near = range(-radius, radius + 1)
+        self.places = [(i, j) for i in near for j in near if i * i + j * j <= radius * radius]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images ``(N, C, H, W)`` to smooth ones; in training mode they stay as they are."""
+        for _ in range(0 if self.training else self.passes):
+            x = self._pass(x)
+        return x
+
+    def _pass(self, x: Tensor) -> Tensor:
+        r, (height, width) = self.radius, x.shape[2:]
+        padded = F.pad(x, (r, r, r, r), mode="replicate")
+        total, weights = torch.zeros_like(x), torch.zeros_like(x[:, :1])
+        for i, j in self.places:
+            other = padded[:, :, r + i : r + i + height, r + j : r + j + width]
+            apart = (other - x).abs().sum(1, keepdim=True) / self.difference
+            weight = torch.exp(-(apart.square() + (i * i + j * j) / r**2) / 2)
+            total, weights = total + weight * other, weights + weight
+        return total / weights

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from zoo.models.blocks import zeroed
+from zoo.models.blocks import Smoothing, zeroed
 from zoo.models.conv_ae import ConvAE
 
 
@@ -100,6 +100,8 @@ class VAE(ConvAE):
         blocks: residual blocks at the end of the decoder.
         reduction: how many times smaller than the images those of the linear path are.
         couplings: affine couplings of the flow between codes and prior; 0 for none.
+        smoothing: of images that are drawn, a difference of colours as :class:`~zoo.models.blocks.Smoothing` takes it;
+            0 for none.
         attributes: names of what can be added to images or removed from them, words that Python takes as keywords.
 
     Attributes:
@@ -123,6 +125,7 @@ class VAE(ConvAE):
         blocks: int = 2,
         reduction: int = 2,
         couplings: int = 0,
+        smoothing: float = 0.0,
         attributes: Sequence[str] = (),
     ) -> None:
         super().__init__(size, channels, latent, patch, widths, blocks, reduction)
@@ -137,6 +140,7 @@ class VAE(ConvAE):
         nn.init.zeros_(self.log_variance.weight)
         nn.init.constant_(self.log_variance.bias, -3)
         self.flow = Flow(latent, couplings) if couplings else None
+        self.smoothing = Smoothing(smoothing) if smoothing else None
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and logarithm of the variance of the posterior, ``(N, latent)`` each, for images as in :meth:`encode`.
@@ -163,4 +167,5 @@ class VAE(ConvAE):
 
     def decode_posterior(self, w: Tensor) -> Tensor:
         """What posteriors are of, ``(N, latent)``, to images: :meth:`decode` without the flow."""
-        return super().decode(w)
+        images = super().decode(w)
+        return self.smoothing(images) if self.smoothing else images

@@ -75,6 +75,7 @@ def avatars(
     channels: int = 3,
     latent: int = 48,
     couplings: int = 8,
+    smoothing: float = 0.15,
     d_width: int = 48,
     adversarial_weight: float = 0.01,
     augment: str = "",
@@ -89,6 +90,10 @@ def avatars(
     with an ``adversarial_weight`` of 0.03 it was 0.86 and 0.042; at the end, 0.29 and 0.043. With a D of patches that
     saw samples through the extractor alone, 2,000 steps came to 0.46 and 0.10, and faces were soft.
 
+    Areas of one colour come out slightly uneven, which feature extractors see at 224 px: real faces under noise of 2.5
+    of 255 are at a kernel distance of 0.28 from others. ``smoothing`` makes areas flat again: that of samples is 0.24
+    without, 0.12 with one pass and 0.09 with two.
+
     48 minutes on one core of a CPU with bfloat16.
     """
     images = data.images(size, channels, least=2 * batch_size)
@@ -101,6 +106,7 @@ def avatars(
         "blocks": 2,
         "reduction": 4,
         "couplings": couplings,
+        "smoothing": smoothing,
         "attributes": list(images.attribute_names),
     }
     return _variational(
