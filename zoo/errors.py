@@ -55,10 +55,10 @@ class ResearchOnly(UserWarning):
 
 
 def near(word: str, words: Iterable[str]) -> str:
-    """``; did you mean A or B?``, or nothing where no word is near; case does not matter."""
+    """``; did you mean A or B?``, or nothing where no word is near, as for a number; case does not matter."""
     from difflib import get_close_matches  # only when something is wrong: listing must start fast
 
-    names = {name.lower(): name for name in words}
+    names = {name.lower(): name for name in words if word.lower() != word.upper()}
     found = [names[name] for name in get_close_matches(word.lower(), names, n=3, cutoff=0.5)]
     return f"; did you mean {' or '.join(found)}?" if found else ""
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from zoo.errors import InputError, VerbError
 from zoo.files import is_file
+from zoo.registry import index
 from zoo.registry.facts import Entry
-from zoo.registry.index import search
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def check_able(entry: Entry, task: str) -> None:
     """
     if TASKS[task] in tasks_of(entry):
         return
-    able = [one for one in search() if TASKS[task] in tasks_of(one)]
+    able = [one for one in index.search() if TASKS[task] in tasks_of(one)]
     others = list(dict.fromkeys(one.model for one in able if is_file(one.embedded)))
     raise VerbError(f"{entry.model} cannot {task}: {', '.join(others) or 'no model'} can.")
 
