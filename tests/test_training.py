@@ -101,29 +101,30 @@ def tiny_flowers(base: Path, **more: Any) -> Objective:
     return tiny_generator(dcgan.flowers, base, latent=8, **more)
 
 
-def tiny_cdcgan(base: Path, steps: int = 12) -> Objective:
+def kinds(base: Path) -> Source:
+    """Images of two classes, in a folder each."""
     for name, bright in (("one", 0), ("two", 50)):
         folder(base / "kinds" / name, 16, bright=bright)
+    return Source([base / "kinds"])
+
+
+def tiny_cdcgan(base: Path, steps: int = 12) -> Objective:
     options: dict[str, Any] = {"size": 16, "width": 8, "d_width": 8, "latent": 8, "batch_size": 8, "steps": steps}
-    objective = cdcgan.mnist(Source([base / "kinds"]), RANDOM, **options)
+    objective = cdcgan.mnist(kinds(base), RANDOM, **options)
     objective.n_samples = 64
     return objective
 
 
 def tiny_brain_gan(base: Path, steps: int = 12) -> Objective:
-    for name, bright in (("one", 0), ("two", 50)):
-        folder(base / "kinds" / name, 16, bright=bright)
     options: dict[str, Any] = {"size": 16, "width": 4, "d_width": 4, "seen": 32, "latent": 8, "batch_size": 8}
-    objective = brain_gan.mri(Source([base / "kinds"]), RANDOM, steps=steps, **options)
+    objective = brain_gan.mri(kinds(base), RANDOM, steps=steps, **options)
     objective.n_samples = objective.batchnorm_samples = 64
     return objective
 
 
 def tiny_biggan(base: Path, steps: int = 12) -> Objective:
-    for name, bright in (("one", 0), ("two", 50)):
-        folder(base / "kinds" / name, 16, bright=bright)
     options: dict[str, Any] = {"size": 16, "width": 8, "d_width": 4, "seen": 32, "latent": 4, "batch_size": 8}
-    objective = biggan.flowers(Source([base / "kinds"]), RANDOM, steps=steps, **options)
+    objective = biggan.flowers(kinds(base), RANDOM, steps=steps, **options)
     objective.n_samples = objective.batchnorm_samples = 64
     return objective
 

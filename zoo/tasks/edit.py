@@ -68,7 +68,8 @@ def edit(
     if (towards is None) != (away is None):
         raise InputError("Give both towards and away: samples with what is to be added, and samples without it.")
     if towards is None and not amounts:
-        for name, value in conditions.items():
+        if conditions:
+            name, value = next(iter(conditions.items()))
             raise InputError(
                 f"{name} is a condition of {name_of(model)}, and no attribute to add or remove: `reconstruct` sets it, "
                 f"as in `zoo reconstruct {name_of(model)} INPUT -c {name}={value} -o OUTPUT`."
