@@ -18,51 +18,91 @@ from zoo.errors import ZooError
 
 from .console import say
 
-# As the help shows them. A command's module is imported when it is called: listing must start fast.
+# As the help shows them, with the first sentence of each command's own help. A command's module is imported when it is
+# called: `zoo --help` and listing must start fast.
 GROUPS = {
     "Find models": {
-        "list": "catalog:list_",
-        "info": "catalog:info_",
-        "licenses": "catalog:licenses_",
+        "list": ("catalog:list_", "Show the models and checkpoints whose name matches PATTERN, such as '*gan*'."),
+        "info": ("catalog:info_", "Show the network, weights, licence, data and metrics of a model or checkpoint."),
+        "licenses": ("catalog:licenses_", "Show the obligations from the licences of code, weights and data."),
     },
     "Use models": {
-        "generate": "verbs:generate",
-        "reconstruct": "verbs:reconstruct",
-        "interpolate": "tasks:interpolate",
-        "project": "tasks:project",
-        "edit": "tasks:edit",
-        "compress": "compress:compress",
-        "decompress": "compress:decompress",
-        "index": "search:index",
-        "search": "search:search",
-        "anomaly": "anomaly:anomaly",
+        "generate": (
+            "verbs:generate",
+            "Draw new samples: one grid if OUTPUT is a file, one file each if it is a folder.",
+        ),
+        "reconstruct": (
+            "verbs:reconstruct",
+            "Process images, sound or video with a model: files, folders, or - for the standard input.",
+        ),
+        "interpolate": (
+            "tasks:interpolate",
+            "Walk from one key to the next: seeds, images for a model with an encoder, or latents of `zoo project`.",
+        ),
+        "project": ("tasks:project", "Find the latent whose image is nearest to IMAGE."),
+        "edit": (
+            "tasks:edit",
+            "Add attributes to images, or remove them: 1 adds one, -1 removes it, other numbers do more or less.",
+        ),
+        "compress": (
+            "compress:compress",
+            "Put photos, files or folders, into one small file: the codes of an autoencoder, rounded.",
+        ),
+        "decompress": (
+            "compress:decompress",
+            "Get the photos out of a file of `zoo compress`: one image or grid, or a file each if OUTPUT is a folder.",
+        ),
+        "index": ("search:index", "Make an index of the files in folders, by their codes, for `zoo search`."),
+        "search": (
+            "search:search",
+            "Find what is nearest to each QUERY in an INDEX that `zoo index` made; distances are of codes.",
+        ),
+        "anomaly": ("anomaly:anomaly", "Say how far images are from what a model takes for normal, and show where."),
     },
     "Train and measure models": {
-        "train": "training:train",
-        "evaluate": "evaluation:evaluate",
-        "privacy": "privacy:privacy",
+        "train": ("training:train", "Train a model with the recipe of a checkpoint, on its data or your own."),
+        "evaluate": ("evaluation:evaluate", "Measure a model as its card says, and compare with the card."),
+        "privacy": ("privacy:privacy", "Say whether a generator gives away the images that it was trained on."),
     },
     "Keep weights": {
-        "download": "catalog:download",
-        "verify": "catalog:verify",
-        "cache": "catalog:cache",
-        "import": "interop:import_",
-        "export": "interop:export",
+        "download": (
+            "catalog:download",
+            "Download weights that are missing on this machine, or copy weights to a folder.",
+        ),
+        "verify": (
+            "catalog:verify",
+            "Compare the sha256 of all weights on this machine with the registry, without network.",
+        ),
+        "cache": ("catalog:cache", "Show or delete downloaded weights of the zoo in the Hub's cache."),
+        "import": ("interop:import_", "Convert weights of other code to a folder that local-dir: loads."),
+        "export": ("interop:export", "Write a model as a file for other code: the inverse of `zoo import`."),
     },
     "Add models": {
-        "new": "authoring:new",
-        "embed": "authoring:embed",
-        "check": "verbs:check",
-        "publish": "authoring:publish",
+        "new": (
+            "authoring:new",
+            "Write a plugin with a model called NAME: a package that can be installed and passes its tests.",
+        ),
+        "embed": ("authoring:embed", "Copy weights into the package of the model NAME."),
+        "check": (
+            "verbs:check",
+            "Test the rules that every model must keep: registry, shapes, seeds, batches, weights.",
+        ),
+        "publish": ("authoring:publish", "Upload weights to the Hugging Face Hub, with config.json and a model card."),
     },
     "Try models in a browser": {
-        "demo": "demo:demo",
+        "demo": (
+            "demo:demo",
+            "Serve a page to try models: all whose weights are on this machine, or those that are named.",
+        ),
     },
     "When something does not work": {
-        "doctor": "doctor:doctor",
+        "doctor": (
+            "doctor:doctor",
+            "Show versions, devices, caches, extras and plugins, and how to mend what is wrong.",
+        ),
     },
 }
-COMMANDS = {name: function for group in GROUPS.values() for name, function in group.items()}
+COMMANDS = {name: function for group in GROUPS.values() for name, (function, _) in group.items()}
 
 
 class _Commands(click.Group):
@@ -81,8 +121,7 @@ class _Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, group in GROUPS.items():
             with formatter.section(title):
-                commands = [(name, self.get_command(ctx, name)) for name in group]
-                formatter.write_dl([(name, command.get_short_help_str(200)) for name, command in commands if command])
+                formatter.write_dl([(name, text) for name, (_, text) in group.items()])
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         _open_streams()

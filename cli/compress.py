@@ -119,7 +119,7 @@ def decompress(
     bits: int | None,
     json_: bool,
 ) -> None:
-    """Get the photos out of a file of `zoo compress`: one image or grid, or one file each if OUTPUT is a folder."""
+    """Get the photos out of a file of `zoo compress`: one image or grid, or a file each if OUTPUT is a folder."""
     from zoo.tasks.compressed import read
 
     out = Output.of(output, format, bits, "image")

@@ -221,7 +221,7 @@ def edit(
     bits: int | None,
     json_: bool,
 ) -> None:
-    """Add attributes to images, or remove them: 1 adds one, -1 removes it, and other numbers do it more or less.
+    """Add attributes to images, or remove them: 1 adds one, -1 removes it, other numbers do more or less.
 
     The attributes of a model stand in `zoo info NAME`; others are learnt from images with and without.
 

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click import Context
 from click.testing import Result
 from conftest import Registry, sample_image
 from PIL import Image
+from zoo.cli import GROUPS, main
 
 import zoo
 from zoo.metrics import wording
@@ -35,6 +37,10 @@ def test_help_lists_all_commands(zoo_command: Command) -> None:
         assert zoo_command(command, "--help").exit_code == 0
     for command in ((), ("train",), ("evaluate",)):  # examples keep their lines
         assert "\n  zoo " in zoo_command(*command, "--help").output
+    for group in GROUPS.values():  # without importing any of them: `zoo --help` must start fast
+        for command, (_, line) in group.items():
+            found = main.get_command(Context(main), command)
+            assert found and line == found.get_short_help_str(200)
     assert zoo_command("--version").output == f"zoo, version {zoo.__version__}\n"
 
 

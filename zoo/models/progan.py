@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.model import Generator
+from zoo.models.blocks import Smoothing
 
 
 def spread(weight: Tensor) -> Tensor:
@@ -112,6 +113,8 @@ class ProGAN(Generator):
         widths: channels of the maps at 4x4, 8x8, and so on; their number says how large images are.
         grown: levels that the network has grown by above 4x4; a fraction is the share of the newest in the colours.
             None for all. Images of a network that is not grown yet are enlarged to their size.
+        smoothing: of images that are drawn, a difference of colours as :class:`~zoo.models.blocks.Smoothing` takes it;
+            0 for none.
 
     Attributes:
         size: height and width of the images, ``4 * 2 ** (len(widths) - 1)``.
@@ -127,6 +130,7 @@ class ProGAN(Generator):
         latent: int = 512,
         widths: Sequence[int] = (512, 512, 512, 512, 256, 128, 64),
         grown: float | None = None,
+        smoothing: float = 0.0,
     ) -> None:
         super().__init__()
         if not widths:
@@ -143,6 +147,7 @@ class ProGAN(Generator):
                 nn.ModuleList([EqualizedConv2d(wide, narrow, resample="up"), EqualizedConv2d(narrow, narrow)])
             )
         self.to_rgb = nn.ModuleList(EqualizedConv2d(width, channels, 1) for width in widths)
+        self.smoothing = Smoothing(smoothing) if smoothing else nn.Identity()
 
     def decode(self, z: Tensor) -> Tensor:
         """Latents ``(N, latent)`` to images ``(N, channels, size, size)``, in [-1, 1] for the most part."""
@@ -157,4 +162,6 @@ class ProGAN(Generator):
         rgb: Tensor = self.to_rgb[last](x)
         if self.grown < last:
             rgb = torch.lerp(F.interpolate(self.to_rgb[last - 1](below), scale_factor=2.0), rgb, 1 - last + self.grown)
-        return F.interpolate(rgb, (self.size, self.size)) if rgb.shape[-1] < self.size else rgb
+        rgb = F.interpolate(rgb, (self.size, self.size)) if rgb.shape[-1] < self.size else rgb
+        smooth: Tensor = self.smoothing(rgb)
+        return smooth

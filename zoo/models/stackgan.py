@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.model import Generator
-from zoo.models.blocks import ConditionalNorm
+from zoo.models.blocks import ConditionalNorm, Smoothing
 from zoo.models.progan import enlarging_conv
 
 LONGEST = 64  # words of a text that the network holds
@@ -96,6 +96,8 @@ class StackGAN(Generator):
         width: channels of Stage I's maps at half the size; each level below has twice as many.
         refined: channels of Stage II's maps at a quarter of the size; each level above has half as many.
         blocks: residual blocks of Stage II.
+        smoothing: of images that are drawn, a difference of colours as :class:`~zoo.models.blocks.Smoothing` takes it;
+            0 for none.
 
     Attributes:
         latent_shape: ``(latent + condition,)``, the noise and the draw of the augmentation.
@@ -116,6 +118,7 @@ class StackGAN(Generator):
         width: int = 32,
         refined: int = 64,
         blocks: int = 2,
+        smoothing: float = 0.0,
     ) -> None:
         super().__init__()
         if size < 16 or size & (size - 1):
@@ -143,6 +146,7 @@ class StackGAN(Generator):
         self.join = ConditionalNorm(refined, condition)
         self.up = nn.Sequential(*(Up(refined >> i, refined >> (i + 1)) for i in range(2)))
         self.to_image = nn.Conv2d(refined // 4, channels, 3, padding=1)
+        self.smoothing = Smoothing(smoothing) if smoothing else nn.Identity()
 
     def hold(self, texts: Tensor) -> None:
         """Keep some of the texts ``(M, T)`` of the training data, from the first to the last, for the noise to choose.
@@ -174,7 +178,7 @@ class StackGAN(Generator):
         x = self.down(sketch.detach())  # as in the paper, where Stage I is finished before Stage II is trained
         for block in self.blocks:
             x = block(x, second)
-        return sketch, torch.tanh(self.to_image(self.up(F.relu(self.join(x, second)))))
+        return sketch, self.smoothing(torch.tanh(self.to_image(self.up(F.relu(self.join(x, second))))))
 
     def decode(self, z: Tensor, text: Tensor | None = None, stage: Tensor | None = None) -> Tensor:
         """Latents ``(N, latent + condition)`` to images ``(N, channels, size, size)`` in [-1, 1].

@@ -140,7 +140,7 @@ class VAE(ConvAE):
         nn.init.zeros_(self.log_variance.weight)
         nn.init.constant_(self.log_variance.bias, -3)
         self.flow = Flow(latent, couplings) if couplings else None
-        self.smoothing = Smoothing(smoothing) if smoothing else None
+        self.smoothing = Smoothing(smoothing) if smoothing else nn.Identity()
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and logarithm of the variance of the posterior, ``(N, latent)`` each, for images as in :meth:`encode`.
@@ -167,5 +167,5 @@ class VAE(ConvAE):
 
     def decode_posterior(self, w: Tensor) -> Tensor:
         """What posteriors are of, ``(N, latent)``, to images: :meth:`decode` without the flow."""
-        images = super().decode(w)
-        return self.smoothing(images) if self.smoothing else images
+        images: Tensor = self.smoothing(super().decode(w))
+        return images
