@@ -62,7 +62,10 @@ GROUPS = {
     "Train and measure models": {
         "train": ("training:train", "Train a model with the recipe of a checkpoint, on its data or your own."),
         "evaluate": ("evaluation:evaluate", "Measure a model as its card says, and compare with the card."),
-        "privacy": ("privacy:privacy", "Say whether a generator gives away the images that it was trained on."),
+        "privacy": (
+            "privacy:privacy",
+            "Say whether a generator of images or molecules gives away what it was trained on.",
+        ),
     },
     "Keep weights": {
         "download": (

@@ -31,7 +31,7 @@ FOUND = 3  # exit code
 @click.option("--data", multiple=True, required=True, metavar="DATA [DATA]", help=DATA_HELP)
 @click.option("-n", "n", type=int, default=10_000, show_default=True, help="Number of samples.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the samples, and of the images compared.")
-@click.option("-o", "--output", type=click.Path(), help="An image: samples, below each the nearest training image.")
+@click.option("-o", "--output", type=click.Path(), help="An image: samples, below each what is nearest in DATA.")
 @click.option("--batch-size", type=int, default=64, show_default=True, help="How many at once, if memory holds them.")
 @click.option("--weights", type=PathType(), help="A folder or file with the weights.")
 @click.option("--device", default="cpu", show_default=True, help="Such as cpu, cuda, cuda:1 or mps.")
@@ -50,13 +50,14 @@ def privacy(
     strict: bool,
     json_: bool,
 ) -> None:
-    """Say whether a generator gives away the images that it was trained on.
+    """Say whether a generator of images or molecules gives away what it was trained on.
 
     DATA are what it was trained on, with a split test that it was not trained on. Exits with 3 if it remembers.
 
     \b
     zoo privacy cdcgan --data mnist.npz
     zoo privacy local-dir:runs/mine --data faces/ -o nearest.png
+    zoo privacy molgan --data qm9/ -o nearest.png
     """  # noqa: D301 - click takes the character itself
     from zoo.errors import check_count, check_natural
 
@@ -82,8 +83,9 @@ def privacy(
             click.echo(line)
     if result.remembers:
         say(
-            f"Warning: {name} remembers images that it was trained on. If they show people or secrets, give away "
-            "neither its weights nor its samples; train with more images, with augmentation, or for a shorter time."
+            f"Warning: {name} remembers {result.shown.noun} that it was trained on. If they show people or secrets, "
+            f"give away neither its weights nor its samples; train with more {result.shown.noun}, with augmentation, "
+            "or for a shorter time."
         )
         raise click.exceptions.Exit(FOUND)
 
@@ -107,19 +109,20 @@ def _facts(name: str, result: Privacy, output: str | None) -> dict[str, Any]:
 
 def _words(name: str, result: Privacy, data: str) -> list[str]:
     """The three figures for somebody who answers for data, and not for networks."""
-    images = f"{result.images:,}"
+    images, many = f"{result.images:,}", result.shown.noun
+    one = many.removesuffix("s")
     lines = [
-        f"{result.samples:,} samples of {name} beside {images} images of {data} that it was trained on, and {images} "
+        f"{result.samples:,} samples of {name} beside {images} {many} of {data} that it was trained on, and {images} "
         "that it was not trained on.",
         "",
         f"Copies: {result.distance_ratio:.3f}",
-        "  The distance of a sample to the nearest training image, as a share of that to the nearest other image.",
+        f"  The distance of a sample to the nearest training {one}, as a share of that to the nearest other {one}.",
         "  1: it is no more like what it was trained on than like anything else; 0: all samples are copies. As it "
         "should be: 0.95 to 1.05.",
         f"Membership: {result.membership_auroc:.3f}",
-        "  How often somebody who has the samples guesses rightly which of two images was trained on.",
+        f"  How often somebody who has the samples guesses rightly which of two {many} was trained on.",
         f"  0.5: no better than by a coin; 1: always. As it should be: 0.5 within 0.02 (chance alone moves "
-        f"it by up to {result.chance:.3f} with {images} images).",
+        f"it by up to {result.chance:.3f} with {images} {many}).",
     ]
     if result.utility is None:
         lines += ["Use in place of the data: not measured", f"  {result.without[0].upper()}{result.without[1:]}."]
@@ -131,5 +134,5 @@ def _words(name: str, result: Privacy, data: str) -> list[str]:
             "  1: samples do as well as the data. As it should be: 0.97 or more.",
         ]
     if not result.remembers:
-        lines += ["", f"Nothing here says that {name} remembers the images that it was trained on."]
+        lines += ["", f"Nothing here says that {name} remembers the {many} that it was trained on."]
     return lines

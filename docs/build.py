@@ -272,10 +272,11 @@ def nearest(entry: Entry) -> list[str]:
     """Samples beside training images: drawn by `zoo privacy`, since it takes the data."""
     if not (GALLERY / f"{entry.name}.nearest.png").is_file():
         return []
+    things = "molecules" if entry.output.kind == "molecules" else "images"
     return [
-        f"![Samples of {entry.name} and the training images nearest to them](gallery/{entry.name}.nearest.png)\n",
-        "In turn a row of samples and the nearest training images below them, of the first 32 samples; those images "
-        f"are of {entry.data.name if entry.data else 'the data'}: "
+        f"![Samples of {entry.name} and the training {things} nearest to them](gallery/{entry.name}.nearest.png)\n",
+        f"In turn a row of samples and the nearest training {things} below them, of the first 32 samples; those "
+        f"{things} are of {entry.data.name if entry.data else 'the data'}: "
         f"[`zoo privacy {entry.name} --data DATA -o nearest.png`](guide.md#privacy).\n",
     ]
 

@@ -27,8 +27,11 @@ from zoo.media.molecules_processor import MoleculesProcessor
 from zoo.media.rdkit import load_rdkit
 from zoo.media.smiles import Graph, is_valid, parse, write
 from zoo.metrics.molecules import canonical, properties, shares, wasserstein
+from zoo.metrics.protocols import protocol
 from zoo.model import Generator, Model
+from zoo.recipes import molgan
 from zoo.registry.facts import Format
+from zoo.tasks.privacy import privacy
 from zoo.training.graphs import RelationalDiscriminator, Valences, batch_discrepancy
 
 MANY = [
@@ -452,6 +455,46 @@ def test_a_model_that_makes_nothing_valid_says_so(careless: None, monkeypatch: p
     monkeypatch.setattr(model, "draw", lambda rng: -np.ones(1, np.float32))
     with pytest.raises(ZooError, match="careless made 3 of 3 samples invalid 100 times in a row: train it longer"):
         model.generate(3, seed=0)
+
+
+def test_molecules_that_are_remembered(careless: None, tmp_path: Path, zoo_command: Callable[..., Result]) -> None:
+    own, others = set(zoo.load("careless").generate(40, seed=1).smiles), ["c1ccccc1", "C#N", "CC(=O)N"]
+    for split, smiles in (("train", own), ("test", others)):
+        (tmp_path / "data" / split).mkdir(parents=True)
+        (tmp_path / "data" / split / "a.smi").write_text("\n".join([*smiles] * 60))
+    result = privacy(zoo.load("careless"), tmp_path / "data", n=100)
+    assert (result.distance_ratio, result.membership_auroc, result.accuracy) == (0, 1, None)
+    assert result.shown.smiles == result.nearest.smiles  # type: ignore[attr-defined]
+    assert all(protocol(row.protocol) for row in result.rows())
+    options = ("privacy", "careless", "--data", tmp_path / "data", "-n", 100)
+    done = zoo_command(*options, "-o", tmp_path / "near.png")
+    assert done.exit_code == 3
+    assert "100 samples of careless beside 120 molecules of data that it was trained on" in done.stdout
+    assert "Copies: 0.000\n  The distance of a sample to the nearest training molecule," in done.stdout
+    assert "Molecules have no classes." in done.stdout
+    assert "Warning: careless remembers molecules that it was trained on." in done.stderr
+    with Image.open(tmp_path / "near.png") as image:
+        assert image.size == (8 * 200, 8 * 200)
+    (tmp_path / "data" / "train").rename(tmp_path / "data" / "old")
+    (tmp_path / "data" / "test").rename(tmp_path / "data" / "train")
+    (tmp_path / "data" / "old").rename(tmp_path / "data" / "test")
+    assert zoo_command(*options).exit_code == 0
+
+
+def test_figures_of_a_generator_of_molecules(tmp_path: Path) -> None:
+    """On data that are as its own samples."""
+    model = zoo.load("molgan")
+    smiles = canonical(model.generate(240, seed=5))
+    for split, some in (("train", smiles[:120]), ("test", smiles[120:])):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "a.smi").write_text("\n".join(some))
+    rows = {row.metric: row for row in molgan.evaluate(model, Source([tmp_path]), n=100)}  # type: ignore[arg-type]
+    assert all(protocol(row.protocol) and row.n == 100 for row in rows.values())
+    assert rows["valid"].value > 0.6
+    assert rows["novel"].value > 0.5
+    assert rows["wasserstein-logp"].value < 1
+    assert rows["nearest-distance-ratio"].value == pytest.approx(1, abs=0.1)
+    assert rows["membership-auroc"].value == pytest.approx(0.5, abs=0.1)
 
 
 def test_only_molecules_of_known_valences_are_promised_to_be_valid() -> None:

@@ -21,7 +21,7 @@ from zoo.data.source import Source
 from zoo.errors import InputError, VerbError
 from zoo.metrics.protocols import protocol
 from zoo.model import Generator
-from zoo.tasks.privacy import LEAST, compared, nearest, privacy
+from zoo.tasks.privacy import LEAST, compared, euclidean, nearest, privacy, tanimoto
 
 Command = Callable[..., Result]
 GREY = {"output": {"kind": "image", "channels": 1, "size": [12, 12]}}
@@ -150,15 +150,18 @@ def test_large_images_are_compared_at_32_px(toys: Registry) -> None:
     one = ImageSet(torch.from_numpy(pixels).permute(0, 3, 1, 2), None, (), [])
     result = compared(zoo.load("large"), one, one, n=LEAST)
     assert result.distance_ratio == pytest.approx(1, abs=1e-6)
-    assert result.sheet().arrays[0].shape == (3, 48, 72)
-    assert len(result.sheet()) == 64
+    sheet = zoo.Images.of(result.sheet())
+    assert sheet.arrays[0].shape == (3, 48, 72)
+    assert len(sheet) == 64
 
 
 def test_the_nearest_is_found() -> None:
     a = torch.rand(7, 1, 4, 4)
-    distances, rows = nearest(a[[3, 5]] + 0.001, a)
+    distances, rows = nearest(a[[3, 5]] + 0.001, a, euclidean)
     assert rows.tolist() == [3, 5]
     assert distances == pytest.approx([0.004, 0.004], abs=1e-3)
+    bits = torch.tensor([[1, 1, 0, 0], [0, 1, 1, 1]], dtype=torch.uint8)
+    assert tanimoto(bits, bits).tolist() == [[0, 0.75], [0.75, 0]]
 
 
 def test_rows_of_a_card_have_protocols(toys: Registry, data: Path) -> None:
@@ -172,7 +175,7 @@ def test_rows_of_a_card_have_protocols(toys: Registry, data: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"x_test": None, "y_test": None}, "spots has no images that were not trained on: give data with the splits"),
+        ({"x_test": None, "y_test": None}, "spots has nothing that was not trained on: give data with the splits"),
         ({"x_test": 20, "y_test": 20}, "holds 20 images and at least 100 are needed: add images"),
         ({"x_train": 99, "y_train": 99}, "holds 99 images and at least 100 are needed: add images"),
     ],
@@ -217,7 +220,7 @@ def test_what_cannot_be_measured(toys: Registry, data: Path) -> None:
         privacy(honest, [])
     assert honest.entry
     honest.entry = replace(honest.entry, output=replace(honest.entry.output, kind="audio"))
-    with pytest.raises(InputError, match="makes audio: only images can be compared so"):
+    with pytest.raises(InputError, match="makes audio: only images and molecules can be compared so"):
         privacy(honest, data)
     honest.entry = replace(honest.entry, output=replace(honest.entry.output, kind="image", size=None))
     with pytest.raises(InputError, match="does not say in its registry which size"):

@@ -22,7 +22,7 @@ from PIL import Image
 from zoo.data import places
 from zoo.data import source as source_module
 from zoo.data.batch import batch_indices, to_float
-from zoo.data.degrade import downscale
+from zoo.data.degrade import downscale, noisy
 from zoo.data.source import Source, doubts
 from zoo.errors import InputError, MediaError
 from zoo.media import image_decode
@@ -902,3 +902,18 @@ def test_sounds_are_read_from_folders_and_zips(tmp_path: Path) -> None:
     warnings: list[str] = []
     assert len(Source([place], warn=warnings.append).sounds(8000)[0]) == 2
     assert "1 of 3 sounds cannot be read" in warnings[0]
+
+
+def test_noise_for_training() -> None:
+    torch.manual_seed(0)
+    target = torch.rand(64, 3, 16, 16) * 2 - 1
+    batch = noisy({"target": target}, most=50, in_file=0.5)
+    levels = (batch["input"] - target).std((1, 2, 3)) * 127.5
+    assert torch.equal(batch["target"], target)
+    assert 0 < levels.min() < 8 < 40 < levels.max() < 55
+    values = (batch["input"] + 1) * 127.5
+    in_files = (values - values.round()).abs().amax((1, 2, 3)) < 1e-3
+    assert 0.3 < in_files.float().mean() < 0.7
+    grey = noisy({"target": target}, most=50, in_file=0.5, grey=1)
+    assert torch.allclose(grey["target"], target.mean(1, keepdim=True).expand_as(target))
+    assert torch.equal(grey["input"], grey["input"][:, :1].expand_as(target)), "one noise for all channels"

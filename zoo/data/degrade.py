@@ -49,16 +49,23 @@ def gaussian_noise(x: Tensor, sigma: float, seed: int) -> Tensor:
     return x + torch.from_numpy(noise) * (sigma / 127.5)
 
 
-def noisy(batch: Batch, most: float, in_file: float) -> Batch:
+def noisy(batch: Batch, most: float, in_file: float, grey: float = 0.0) -> Batch:
     """A batch whose ``input`` is its ``target`` with noise, drawn from torch's random state.
 
     Args:
         batch: with images ``(N, C, H, W)`` in [-1, 1] as ``target``.
         most: largest standard deviation of the noise, as for :func:`gaussian_noise`; each image has one of its own.
         in_file: share of the images that are clipped and rounded to 8 bits, as a file holds them.
+        grey: share of the images that lose their colours, ``target``, too, and have the same noise in each channel.
     """
     target = batch["target"]
     n = len(target)
-    x = target + torch.randn_like(target) * (torch.rand(n, 1, 1, 1) * (most / 127.5))
-    filed = torch.rand(n, 1, 1, 1) < in_file
-    return {**batch, "input": torch.where(filed, to_float(((x + 1) * 127.5).round().clamp(0, 255)), x)}
+    noise = torch.randn_like(target) * (torch.rand(n, 1, 1, 1) * (most / 127.5))
+    filed, without = (torch.rand(n, 1, 1, 1) < share for share in (in_file, grey))
+    target = torch.where(without, target.mean(1, keepdim=True), target)
+    x = target + torch.where(without, noise[:, :1], noise)
+    return {
+        **batch,
+        "target": target,
+        "input": torch.where(filed, to_float(((x + 1) * 127.5).round().clamp(0, 255)), x),
+    }

@@ -156,10 +156,10 @@ class Source:
         """A number of all that was read so far, to tell other data by."""
         return self._seen.hexdigest()
 
-    def has(self, split: str) -> bool:
+    def has(self, split: str, kind: Kind = IMAGES) -> bool:
         """Whether a part of the data has this name: without splits, the answer is no, and each is all of them."""
         try:
-            return all(open_place(path, split).split for path in self.paths)
+            return all(open_place(path, split, kind).split for path in self.paths)
         except NoSplitError:
             return False
 

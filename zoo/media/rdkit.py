@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image
 
+from zoo.arrays import Array
 from zoo.errors import InputError, MediaError, ZooError
 from zoo.media.smiles import Graph
 
@@ -17,13 +18,14 @@ class Rdkit:
 
     def __init__(self) -> None:
         from rdkit import Chem, rdBase
-        from rdkit.Chem import QED, Crippen, Draw, rdDepictor
+        from rdkit.Chem import QED, Crippen, Draw, rdDepictor, rdFingerprintGenerator
 
         self.chem: Any = Chem
         self.draw: Any = Draw
         self.depict: Any = rdDepictor
         self.log_p: Any = getattr(Crippen, "MolLogP")  # noqa: B009 - its stubs lack it
         self.qed: Any = QED.qed
+        self.morgan: Any = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=1024)
         self.quiet = rdBase.BlockLogs
 
     def mol(self, smiles: str) -> Any:
@@ -50,6 +52,11 @@ class Rdkit:
         """The logP (Wildman and Crippen 1999) and QED (Bickerton et al. 2012) of a molecule that can be."""
         mol = self.mol(smiles)
         return float(self.log_p(mol)), float(self.qed(mol))
+
+    def fingerprint(self, smiles: str) -> Array:
+        """The Morgan fingerprint of a molecule that can be, 1024 values of 0 or 1."""
+        bits: Array = self.morgan.GetFingerprintAsNumPy(self.mol(smiles))
+        return bits
 
     def drawn(self, smiles: str, side: int) -> Image.Image | None:
         """A drawing of ``side`` pixels, of what cannot be, too; None if there is none."""

@@ -37,6 +37,16 @@ def properties(smiles: Sequence[str]) -> Array:
     return np.array([rdkit.properties(one) for one in smiles]).reshape(-1, 2)
 
 
+def fingerprints(smiles: Sequence[str]) -> Array:
+    """Which atoms with which neighbours valid molecules have: Morgan fingerprints, uint8 ``(N, 1024)`` of 0 and 1.
+
+    Of neighbourhoods up to two bonds from an atom: Rogers, Hahn, "Extended-Connectivity Fingerprints", 2010,
+    https://doi.org/10.1021/ci100050t
+    """
+    rdkit = load_rdkit("To compare molecules needs")
+    return np.array([rdkit.fingerprint(one) for one in smiles], np.uint8)
+
+
 def wasserstein(a: Array, b: Array) -> float:
     """The 1-Wasserstein distance of two sets of numbers: the area between their distribution functions."""
     both = np.sort(np.concatenate([a, b]))

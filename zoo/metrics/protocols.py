@@ -95,6 +95,7 @@ _NEAR = (
     "2019), over {{features}}, in float32, all images rounded to 8 bits and resized to {{size}} px (bilinear, "
     "antialiased), as many generated images as real ones."
 )
+_TANIMOTO = "Tanimoto distance of Morgan fingerprints (radius 2, 1024 bits, RDKit)"
 _ATTRIBUTES = "a small convolutional classifier of attributes that was trained on the training split"
 _STUDY = (
     "by a small convolutional classifier that was trained on 100 images of each class of the training split, others "
@@ -196,6 +197,17 @@ _PROTOCOLS = (
         "dB",
         "psnr",
         {"channel": "RGB", "bits": 8},
+    ),
+    Protocol(
+        r"psnr-grey-noise(?P<sigma>\d+)",
+        "PSNR of grey photos at noise of {sigma}",
+        "higher",
+        "Peak signal to noise ratio (8 bits) of photos without their colours (Y' of BT.601) with white Gaussian noise "
+        "of standard deviation {sigma} (of 255), not clipped, from numpy's default_rng with the photo's number by name "
+        "as seed, the same in all channels, averaged over photos.",
+        "dB",
+        "psnr",
+        {"channel": "grey", "bits": 8},
     ),
     Protocol(
         r"si-sdr-snr(?P<snr>\d+)",
@@ -377,6 +389,22 @@ _PROTOCOLS = (
         "Area under the ROC curve of guessing which of 10,000 training and 10,000 test images were trained on, by "
         "Euclidean distance to the nearest generated image, pixels averaged to 32 px at most: 0.5 where nothing is "
         "remembered, 1 where all is.",
+    ),
+    Protocol(
+        "nearest-distance-ratio-tanimoto",
+        "distance to training over held-out molecules",
+        "higher",
+        f"Mean {_TANIMOTO} of generated molecules to the nearest of 10,000 training molecules over that to the nearest "
+        "of as many test molecules: 1 where nothing is remembered, 0 for copies.",
+        noun="molecules",
+    ),
+    Protocol(
+        "membership-auroc-tanimoto",
+        "AUROC of membership inference",
+        "lower",
+        f"Area under the ROC curve of guessing which of 10,000 training and 10,000 test molecules were trained on, by "
+        f"{_TANIMOTO} to the nearest generated molecule: 0.5 where nothing is remembered, 1 where all is.",
+        noun="molecules",
     ),
     Protocol(
         "attribute-reached",

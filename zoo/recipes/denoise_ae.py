@@ -9,7 +9,7 @@ Every 20th photo is held out, to choose the best weights by; CBSD68 is only meas
 from __future__ import annotations
 
 from functools import partial
-from itertools import compress
+from itertools import compress, product
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ from zoo.training.terms import L1
 from zoo.training.translation import Translation
 
 LEVELS = (15, 25, 50)  # of the noise that figures are given for
+GREY = torch.tensor([0.299, 0.587, 0.114])  # of red, green and blue, as ITU-R BT.601 has it
 
 
 def photos(
@@ -42,14 +43,16 @@ def photos(
     blocks: int = 2,
     sigma: float = 55.0,
     in_file: float = 0.25,
+    grey: float = 0.1,
     patch: int = 96,
     lr: float = 1e-3,
     batch_size: int = 8,
-    steps: int = 8_000,
+    steps: int = 10_000,
 ) -> Translation:
     """Noise of standard deviation 0 to ``sigma`` (of 255); a share ``in_file`` of it is clipped as in files.
 
-    42 minutes on one core of a CPU with AVX-512.
+    A share ``grey`` of the patches has no colours, and the same noise in each channel: without them the network takes
+    noise that channels share for texture, and of a noise of 25 in grey photos, 20.47 dB, it left 20.62 dB.
     """
     torch.manual_seed(0)
     config: dict[str, Any] = {"channels": 3, "widths": [width, 2 * width, 3 * width], "blocks": blocks}
@@ -61,7 +64,7 @@ def photos(
         patch=patch,
         sizes=(1.0,),
         recolour=False,
-        augment=partial(noisy, most=sigma, in_file=in_file),
+        augment=partial(noisy, most=sigma, in_file=in_file, grey=grey),
     )
     return Translation(
         config,
@@ -89,25 +92,25 @@ def _noisy_photo(photo: Tensor, number: int) -> Batch:
 
 @torch.inference_mode()
 def evaluate(model: Model, data: Source) -> list[Metric]:
-    """PSNR of photos under unclipped noise of three levels, beside that of the noisy photos.
+    """PSNR of photos under unclipped noise of three levels, beside that of the noisy photos; in colour, and in grey.
 
     Data without splits are a test set, as CBSD68 is.
     """
     assert model.entry
     images = data.photos(split="test")
     rows = []
-    for sigma in LEVELS:
+    for colours, sigma in product(("rgb", "grey"), LEVELS):
         values: dict[str, list[float]] = {"": [], "input": []}
         for number, (_, photo) in enumerate(images):
             target = to_float(photo)[None]
-            x = gaussian_noise(target, sigma, number)
+            if colours == "grey":
+                target = (target * GREY[:, None, None]).sum(1, keepdim=True)
+            x, target = (y.expand(-1, 3, -1, -1) for y in (gaussian_noise(target, sigma, number), target))
             for way, image in (("", denoised(model, x)), ("input", x)):
                 values[way].append(psnr(*((y + 1) * 127.5 for y in (rounded(image), target))))
         value, noisy_input = (round(float(np.mean(values[way])), 2) for way in ("", "input"))
-        baselines = {"input": noisy_input}
-        rows.append(
-            Metric("psnr", value, protocol=f"psnr-rgb-noise{sigma}", split="test", n=len(images), baselines=baselines)
-        )
+        row: dict[str, Any] = {"split": "test", "n": len(images), "baselines": {"input": noisy_input}}
+        rows.append(Metric("psnr", value, protocol=f"psnr-{colours}-noise{sigma}", **row))
     return rows
 
 

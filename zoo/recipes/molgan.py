@@ -26,6 +26,7 @@ from zoo.metrics.molecules import canonical, properties, shares, wasserstein
 from zoo.model import Generator
 from zoo.models.molgan import MolGAN
 from zoo.registry.facts import Format, Metric
+from zoo.tasks.privacy import compared_molecules
 from zoo.training.graphs import GraphGeneration, RelationalDiscriminator
 from zoo.training.objective import TrainableNetwork
 from zoo.training.schedules import constant_then_linear
@@ -111,7 +112,7 @@ def independent_molecules(smiles: Sequence[str], format: Format, n: int) -> Mole
 
 
 def evaluate(model: Generator, data: Source, *, n: int = 10_000) -> list[Metric]:
-    """Valid, different and new ones of all that the network draws, and how logP and QED are distributed."""
+    """Valid, different and new ones of all that is drawn; how logP and QED are distributed; and privacy."""
     assert model.entry
     train, test = (canonical(Molecules(data.molecules(split))) for split in ("train", "test"))
     raw = model.generate(latents=model.latents(n, seed=0), batch_size=500)
@@ -134,6 +135,8 @@ def evaluate(model: Generator, data: Source, *, n: int = 10_000) -> list[Metric]
         values = {key: round(wasserstein(x[:, place], reference[:, place]), 4) for key, x in measured.items() if len(x)}
         if "" in values:
             rows.append(_metric(name, values, **row))
+    if row["split"] == "test":
+        rows += compared_molecules(model, train, test, n=n).rows(split="test", seed=0)
     return rows
 
 

@@ -1,10 +1,10 @@
-"""Privacy: whether a generator makes images of its own, or gives back those that it was trained on."""
+"""Privacy: whether a generator makes samples of its own, or gives back those that it was trained on."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from zoo.errors import InputError, VerbError
 from zoo.inference.codes import name_of
 from zoo.inference.verbs import Verbs
+from zoo.media.base import Samples
 from zoo.media.images import Images
 from zoo.registry.facts import Condition, Entry, Metric
 from zoo.tasks.codes import generates
@@ -21,22 +22,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from zoo.data.source import ImageSet, Source
+    from zoo.media.molecules import Molecules
 
-LEAST = 100  # images of each sort: fewer say nothing
-MOST = 10_000  # images of each split that are compared
+LEAST = 100  # of each sort: fewer say nothing
+MOST = 10_000  # of each split that are compared
 SIDE = 32  # pixels that larger images are averaged to before they are compared
-SHOWN = 32  # samples that are shown beside the nearest training image
-CLOSE = 0.95  # below this, samples are nearer to training images than to others
-TOLD_APART = 0.52  # above this AUROC, samples tell which images were trained on
+SHOWN = 32  # samples that are shown beside what is nearest in the training data
+CLOSE = 0.95  # below this, samples are nearer to training data than to others
+TOLD_APART = 0.52  # above this AUROC, samples tell what was trained on
 
 
 @dataclass(frozen=True)
 class Privacy:
-    """A result of :func:`privacy`.
+    """A result of :func:`privacy`, of images or molecules.
 
     Attributes:
         samples: how many samples of the model were looked at.
-        images: how many training images were compared, and as many held-out ones.
+        images: how many training images or molecules were compared, and as many held-out ones.
         distance_ratio: mean distance of samples to the nearest training image over that to the nearest held-out one; 1
             where nothing is remembered, less where samples are like training images.
         membership_auroc: chance that of a training image and a held-out one the first is nearer to a sample: 0.5 where
@@ -56,8 +58,8 @@ class Privacy:
     accuracy: float | None
     real_accuracy: float | None
     without: str
-    shown: Images
-    nearest: Images
+    shown: Samples
+    nearest: Samples
 
     @property
     def utility(self) -> float | None:
@@ -75,15 +77,14 @@ class Privacy:
         told = self.membership_auroc > max(TOLD_APART, 0.5 + self.chance)
         return told or self.distance_ratio < CLOSE
 
-    def sheet(self, columns: int = 8) -> Images:
-        """Samples in rows, and below each row the training images that are nearest; ``save`` has eight in a row."""
+    def sheet(self, columns: int = 8) -> Samples:
+        """Samples in rows, and below each row what is nearest in the training data; ``save`` has eight in a row."""
         rows = [
-            array
+            some[first : first + columns]
             for first in range(0, len(self.shown), columns)
-            for images in (self.shown, self.nearest)
-            for array in images.arrays[first : first + columns]
+            for some in (self.shown, self.nearest)
         ]
-        return Images(rows)
+        return type(self.shown).concat(rows)
 
     def rows(self, **row: Any) -> list[Metric]:
         """The figures as rows of a card.
@@ -92,7 +93,11 @@ class Privacy:
             row: other facts of the rows, such as ``split``.
         """
         figures = {"nearest-distance-ratio": self.distance_ratio, "membership-auroc": self.membership_auroc}
-        rows = [Metric(name, round(value, 4), protocol=name, n=self.samples, **row) for name, value in figures.items()]
+        by = "-tanimoto" if self.shown.kind == "molecules" else ""
+        rows = [
+            Metric(name, round(value, 4), protocol=f"{name}{by}", n=self.samples, **row)
+            for name, value in figures.items()
+        ]
         if self.accuracy is not None and self.real_accuracy is not None:
             name, real = "synthetic-accuracy", {"real": round(self.real_accuracy, 4)}
             rows.insert(0, Metric(name, round(self.accuracy, 4), protocol=name, n=self.samples, baselines=real, **row))
@@ -110,17 +115,19 @@ def privacy(
 ) -> Privacy:
     """Whether a generator of images gives away those that it was trained on, and whether its samples can replace them.
 
-    Images are compared by the Euclidean distance of their pixels, larger ones averaged to 32 px on a side. As many
-    training images as held-out ones are compared, since among more images the nearest is nearer. The distance of a
-    training image to the nearest sample as a guess of who was trained on is the attack of Chen et al., "GAN-Leaks",
-    2020, https://arxiv.org/abs/1909.03935; training on samples and testing on real images is from Esteban et al. 2017,
+    Images are compared by the Euclidean distance of their pixels, larger ones averaged to 32 px on a side. Molecules
+    are compared by the Tanimoto distance of their Morgan fingerprints, as
+    :func:`~zoo.metrics.molecules.fingerprints` has them, and have no third figure. As many training images as held-out
+    ones are compared, since among more images the nearest is nearer. The distance of a training image to the nearest
+    sample as a guess of who was trained on is the attack of Chen et al., "GAN-Leaks", 2020,
+    https://arxiv.org/abs/1909.03935; training on samples and testing on real images is from Esteban et al. 2017,
     https://arxiv.org/abs/1706.02633.
 
     >>> result = privacy(zoo.load("cdcgan"), "mnist.npz")
     >>> result.distance_ratio, result.membership_auroc, result.utility, result.remembers
 
     Args:
-        model: one that generates images.
+        model: one that generates images or molecules.
         data: what it was trained on, as ``zoo train`` takes it, with the splits train and test.
         n: samples that are looked at. Where the model has a condition whose choices are the classes of the data, the
             classes are drawn as often as the training images have them.
@@ -130,11 +137,16 @@ def privacy(
 
     Raises:
         VerbError: for a model that only reconstructs.
-        InputError: for samples that are no images, a condition that the data cannot fill, data without a test split,
-            and fewer than 100 images or samples.
+        InputError: for samples of another kind, a condition that the data cannot fill, data without a test split, and
+            fewer than 100 images or samples.
+        ZooError: for molecules if RDKit is not installed.
     """
     check(model, n)
-    source = _source(data)
+    molecules = bool(model.entry and model.entry.output.kind == "molecules")
+    source = _source(data, molecules)
+    if molecules:
+        known, new = (source.molecules(split, LEAST) for split in ("train", "test"))
+        return compared_molecules(model, known, new, n=n, seed=seed, batch_size=batch_size)
     size, channels = _format(model)
     _warn_of_classes(model, source)
     train, test = (source.images(size, channels, split, LEAST) for split in ("train", "test"))
@@ -154,8 +166,6 @@ def compared(
     """As :func:`privacy`, with images that were read already, of the size and channels of the model's."""
     import torch
 
-    from zoo.metrics.detection import auroc
-
     check(model, n)
     labelled = train.labels is not None and test.labels is not None
     condition, without = _class_condition(model.entry, train.classes if labelled else ())
@@ -168,8 +178,6 @@ def compared(
     known, new = _small(train.x), _small(test.x)
     m = min(len(known), len(new), MOST)
     members, others = known[order[:m]], new[torch.randperm(len(new), generator=rng)[:m]]
-    to_members, to_others = (float(nearest(samples, images)[0].mean()) for images in (members, others))
-    closeness = -torch.cat([nearest(images, samples)[0] for images in (members, others)])
     accuracy = real_accuracy = None
     if given is not None and train.labels is not None and test.labels is not None:
         k = min(n, len(order))
@@ -178,13 +186,44 @@ def compared(
     return Privacy(
         n,
         m,
-        to_members / to_others if to_others else 1.0,
-        auroc(closeness.numpy(), np.arange(2 * m) < m),
+        *_given_away(samples, members, others, euclidean),
         accuracy,
         real_accuracy,
         without,
         shown,
-        Images([x.numpy() / np.float32(255) for x in train.x[nearest(samples[:SHOWN], known)[1]]]),
+        Images([x.numpy() / np.float32(255) for x in train.x[nearest(samples[:SHOWN], known, euclidean)[1]]]),
+    )
+
+
+def compared_molecules(
+    model: Verbs, train: Sequence[str], test: Sequence[str], *, n: int = 10_000, seed: int = 0, batch_size: int = 64
+) -> Privacy:
+    """As :func:`privacy`, with molecules that were read already, as SMILES."""
+    import torch
+
+    from zoo.media.molecules import Molecules
+    from zoo.metrics.molecules import canonical, fingerprints
+
+    def those(smiles: Sequence[str]) -> tuple[Molecules, Tensor]:
+        some = Molecules(canonical(Molecules(smiles)))
+        return some, torch.from_numpy(fingerprints(some.smiles))
+
+    check(model, n)
+    generated, samples = those(model.generate(n, seed=seed, batch_size=batch_size).smiles)
+    (whole, known), (_, new) = those(train), those(test)
+    rng = np.random.default_rng(seed)
+    m = min(len(known), len(new), MOST)
+    members, others = (some[torch.from_numpy(rng.permutation(len(some))[:m])] for some in (known, new))
+    rows = nearest(samples[:SHOWN], known, tanimoto)[1].tolist()
+    return Privacy(
+        len(samples),
+        m,
+        *_given_away(samples, members, others, tanimoto),
+        None,
+        None,
+        "molecules have no classes",
+        generated[:SHOWN],
+        Molecules([whole.smiles[row] for row in rows]),
     )
 
 
@@ -193,34 +232,59 @@ def check(model: Verbs, n: int) -> None:
     entry = model.entry
     if not generates(model):
         raise VerbError(f"{name_of(model)} only reconstructs and has no samples to compare: name one that generates.")
-    if entry and entry.output.kind != "image":
-        raise InputError(f"{name_of(model)} makes {entry.output.kind}: only images can be compared so.")
+    if entry and entry.output.kind not in ("image", "molecules"):
+        raise InputError(f"{name_of(model)} makes {entry.output.kind}: only images and molecules can be compared so.")
     if isinstance(n, bool) or not hasattr(n, "__index__") or n < LEAST:
         raise InputError(f"n must be a whole number from {LEAST}, not {n!r}: fewer samples say nothing.")
 
 
-def nearest(images: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
-    """Euclidean distance of each image to the nearest of others, and which that is: ``(N,)`` each.
+Distance = Callable[["Tensor", "Tensor"], "Tensor"]  # of each of (N, ...) to each of (M, ...), (N, M)
 
-    Args:
-        images: ``(N, C, H, W)``.
-        others: ``(M, C, H, W)``.
-    """
+
+def euclidean(images: Tensor, others: Tensor) -> Tensor:
+    """Distances of the values of images ``(N, C, H, W)`` to those of others ``(M, C, H, W)``."""
     import torch
 
-    found = [torch.cdist(some.flatten(1), others.flatten(1)).min(1) for some in images.split(500)]
+    return torch.cdist(images.flatten(1), others.flatten(1))
+
+
+def tanimoto(fingerprints: Tensor, others: Tensor) -> Tensor:
+    """Of fingerprints ``(N, bits)`` to others ``(M, bits)``: 1 less the share of their bits that both have."""
+    a, b = fingerprints.float(), others.float()
+    common = a @ b.T
+    return 1 - common / (a.sum(1)[:, None] + b.sum(1) - common)
+
+
+def nearest(samples: Tensor, others: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
+    """Distance of each sample to the nearest of others, and which that is: ``(N,)`` each."""
+    import torch
+
+    found = [distance(some, others).min(1) for some in samples.split(500)]
     return torch.cat([each.values for each in found]), torch.cat([each.indices for each in found])
 
 
-def _source(data: Any) -> Source:
+def _given_away(samples: Tensor, members: Tensor, others: Tensor, distance: Distance) -> tuple[float, float]:
+    """Distance of samples to members over that to others, and the AUROC of guessing the members by it."""
+    import torch
+
+    from zoo.metrics.detection import auroc
+
+    to_members, to_others = (float(nearest(samples, some, distance)[0].mean()) for some in (members, others))
+    closeness = -torch.cat([nearest(some, samples, distance)[0] for some in (members, others)])
+    told = auroc(closeness.numpy(), np.arange(len(closeness)) < len(members))
+    return to_members / to_others if to_others else 1.0, told
+
+
+def _source(data: Any, molecules: bool) -> Source:
     """The data, if they say what was trained on and what was not."""
+    from zoo.data.places import IMAGES, SMILES
     from zoo.data.source import Source
 
     places: Any = [data] if isinstance(data, (str, os.PathLike)) else data
     source = places if isinstance(places, Source) else Source(places)
-    if not (source.has("train") and source.has("test")):
+    if not all(source.has(split, SMILES if molecules else IMAGES) for split in ("train", "test")):
         raise InputError(
-            f"{source.name} has no images that were not trained on: give data with the splits train and test."
+            f"{source.name} has nothing that was not trained on: give data with the splits train and test."
         )
     return source
 

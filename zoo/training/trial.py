@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from zoo.data.places import check_memory
+from zoo.data.places import IMAGES, Kind, check_memory
 from zoo.data.source import ImageSet, Pairs, Size, Source
 from zoo.errors import InputError, ZooError
 from zoo.memory import free_memory
@@ -34,7 +34,7 @@ class Sample(Source):
     def __init__(self) -> None:
         self.paths, self.strict, self.warn, self.splits = [_NAME], False, lambda text: None, {}
 
-    def has(self, split: str) -> bool:
+    def has(self, split: str, kind: Kind = IMAGES) -> bool:
         return False
 
     def images(self, size: Size, channels: int = 3, split: str = "train", least: int = 1) -> ImageSet:
