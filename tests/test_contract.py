@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import math
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +19,8 @@ from slow_mutant import ImportTime
 import zoo
 from zoo.model import Model
 from zoo.registry.index import registry
-from zoo.testing import RULES, check, complaints, contract
+from zoo.testing import RULES, check, complaints, contract, declared
+from zoo.testing.harness import import_seconds as measured
 
 BUILT_IN = [name for name, entry in registry().entries.items() if entry.package == "zoo" and entry.embedded.is_file()]
 MUTANTS: dict[str, type[Model]] = {
@@ -25,6 +30,40 @@ MUTANTS: dict[str, type[Model]] = {
 }
 
 test_the_zoo_s_own_models_keep_the_contract = contract(*BUILT_IN)
+
+# What the rule import_time measures of each module by itself, after torch was read once for all.
+IMPORTS = """
+import os, sys, time
+from importlib import import_module
+import zoo.media.images, zoo.model
+for name in 2 * sys.argv[1:]:
+    if not os.fork():
+        before = time.process_time()
+        import_module(name)
+        print(name, time.process_time() - before, flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fast() -> Iterator[None]:
+    """One interpreter in place of one for each network, and no search of what was there before the first test."""
+    modules = {registry().entries[name].builder.partition(":")[0] for name in BUILT_IN}
+    done = subprocess.run([sys.executable, "-c", IMPORTS, *modules], capture_output=True, text=True, check=True)
+    seconds: dict[str, float] = {}
+    for line in done.stdout.splitlines():
+        module, taken = line.split()
+        seconds[module] = min(float(taken), seconds.get(module, math.inf))
+    assert seconds.keys() == modules
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            declared, "import_seconds", lambda module, enough: seconds.get(module) or measured(module, enough)
+        )
+        gc.collect()
+        gc.freeze()
+        yield
+        gc.unfreeze()
 
 
 @pytest.fixture(scope="module")
