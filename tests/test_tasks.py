@@ -392,6 +392,7 @@ def test_the_loss_sees_scales() -> None:
 def test_tasks_of_models(tiny: None) -> None:
     names = {name: [task.name for task in tasks_of(info(name))] for name in registry().models}
     assert names["dcgan"] == ["interpolate", "project", "privacy"]
+    assert names["molgan"] == ["interpolate", "privacy"], "a projection is of an image"
     assert {"interpolate", "project", "edit", "compress", "index", "anomaly"} <= set(names["tiny-vae"])
     assert (
         names["tiny"] == names["conv-ae"] == [name for name in names["tiny-vae"] if name not in ("project", "privacy")]

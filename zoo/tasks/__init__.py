@@ -24,8 +24,8 @@ class Task:
         name: as the command and the stanza of a checkpoint have it.
         function: ``module:function``, or a class.
         needs: what a model must have: all of one of these sets. The words are "latent" for latents that can be drawn,
-            "encode" and "decode" for the methods, "reconstruct" for the verb, and "copy" for images that come back in
-            their own size and channels without a condition that must be given.
+            "image" for what is made, "encode" and "decode" for the methods, "reconstruct" for the verb, and "copy" for
+            images that come back in their own size and channels without a condition that must be given.
         summary: one line for users.
         constants: the arguments that a stanza may set.
     """
@@ -48,13 +48,13 @@ TASKS = {
             "interpolate",
             "zoo.tasks.latent:interpolate",
             (frozenset({"latent"}), frozenset({"encode", "decode"})),
-            "Images on the way between latents, or between images where there is an encoder.",
+            "Samples on the way between latents, or between images where there is an encoder.",
             ("steps", "mode"),
         ),
         Task(
             "project",
             "zoo.tasks.latent:project",
-            (frozenset({"latent"}),),
+            (frozenset({"latent", "image"}),),
             "The latent whose image is nearest to a given image.",
             ("steps", "restarts", "prior"),
         ),
@@ -88,7 +88,7 @@ TASKS = {
             "privacy",
             "zoo.tasks.privacy:privacy",
             (frozenset({"latent"}),),
-            "Whether the model gives away images that it was trained on.",
+            "Whether the model gives away what it was trained on.",
         ),
     )
 }
@@ -97,6 +97,7 @@ TASKS = {
 def abilities(entry: Entry) -> frozenset[str]:
     """What a model has, in the words of :attr:`Task.needs`, by its facts alone."""
     has = {"latent", "decode"} if "generate" in entry.verbs else set()
+    has |= {"image"} if entry.output.kind == "image" else set()
     has |= {"encode", "decode"} if entry.encoder else set()
     alone = not any(condition.required for condition in entry.conditions)
     has |= {"copy"} if "reconstruct" in entry.verbs and _alike(entry) and alone else set()
