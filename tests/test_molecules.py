@@ -479,6 +479,8 @@ def test_molecules_that_are_remembered(careless: None, tmp_path: Path, zoo_comma
     (tmp_path / "data" / "test").rename(tmp_path / "data" / "train")
     (tmp_path / "data" / "old").rename(tmp_path / "data" / "test")
     assert zoo_command(*options).exit_code == 0
+    (tmp_path / "data" / "test" / "a.smi").write_text("\n".join(["CN(C)(C)C"] * 120))
+    assert "0 of 120 test molecules are valid: 100 at least are needed" in zoo_command(*options).stderr
 
 
 def test_figures_of_a_generator_of_molecules(tmp_path: Path) -> None:

@@ -204,13 +204,16 @@ def compared_molecules(
     from zoo.media.molecules import Molecules
     from zoo.metrics.molecules import canonical, fingerprints
 
-    def those(smiles: Sequence[str]) -> tuple[Molecules, Tensor]:
+    def those(smiles: Sequence[str], what: str) -> tuple[Molecules, Tensor]:
         some = Molecules(canonical(Molecules(smiles)))
+        if len(some) < LEAST:
+            raise InputError(f"{len(some)} of {len(smiles):,} {what} are valid: {LEAST} at least are needed.")
         return some, torch.from_numpy(fingerprints(some.smiles))
 
     check(model, n)
-    generated, samples = those(model.generate(n, seed=seed, batch_size=batch_size).smiles)
-    (whole, known), (_, new) = those(train), those(test)
+    made = model.generate(n, seed=seed, batch_size=batch_size).smiles
+    generated, samples = those(made, f"samples of {name_of(model)}")
+    (whole, known), (_, new) = those(train, "training molecules"), those(test, "test molecules")
     rng = np.random.default_rng(seed)
     m = min(len(known), len(new), MOST)
     members, others = (some[torch.from_numpy(rng.permutation(len(some))[:m])] for some in (known, new))
@@ -249,7 +252,7 @@ def euclidean(images: Tensor, others: Tensor) -> Tensor:
 
 
 def tanimoto(fingerprints: Tensor, others: Tensor) -> Tensor:
-    """Of fingerprints ``(N, bits)`` to others ``(M, bits)``: 1 less the share of their bits that both have."""
+    """Of fingerprints ``(N, bits)`` to others ``(M, bits)``: 1 less the share of the bits of either that both have."""
     a, b = fingerprints.float(), others.float()
     common = a @ b.T
     return 1 - common / (a.sum(1)[:, None] + b.sum(1) - common)
