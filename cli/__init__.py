@@ -95,7 +95,7 @@ GROUPS = {
     "Try models in a browser": {
         "demo": (
             "demo:demo",
-            "Serve a page to try models: all whose weights are on this machine, or those that are named.",
+            "Serve a page to try models: all whose weights are in the package or a plugin, or those that are named.",
         ),
     },
     "When something does not work": {

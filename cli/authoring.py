@@ -59,7 +59,9 @@ def embed(name: str, source: Path) -> None:
 )
 @click.option("--private", is_flag=True, help="Create the repository as private.")
 @click.option("--dry-run", is_flag=True, help="Write the folder that would be uploaded, and upload nothing.")
-@click.option("--to", "folder", type=PathType(), help="Folder to write; by default a temporary one.")
+@click.option(
+    "--to", "folder", type=PathType(), help="Folder to write: needed with --dry-run, else by default a temporary one."
+)
 def publish(
     source: str | None, repo: str | None, all_: bool, private: bool, dry_run: bool, folder: Path | None
 ) -> None:

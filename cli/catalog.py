@@ -108,7 +108,7 @@ def list_(pattern: str, verb: str | None, license: str | None, json_: bool) -> N
 def info_(name: str, speed: bool, json_: bool) -> None:
     """Show the network, weights, licence, data and metrics of a model or checkpoint.
 
-    NAME can also be local-dir:FOLDER or hf-hub:OWNER/REPO, as in all commands.
+    NAME can also be local-dir:FOLDER or hf-hub:OWNER/REPO, as in all commands that load a model.
     """
     from zoo.tasks import tasks_of
 

@@ -19,7 +19,9 @@ from .names import PathType
 @click.option("--open", "browser", is_flag=True, help="Open the page in a browser.")
 @click.option("--export", "folder", type=PathType(), help="Write what a Space on the Hub needs, and serve nothing.")
 def demo(names: tuple[str, ...], host: str | None, port: int | None, browser: bool, folder: Path | None) -> None:
-    """Serve a page to try models: all whose weights are on this machine, or those that are named. Ctrl-C ends it.
+    """Serve a page to try models: all whose weights are in the package or a plugin, or those that are named.
+
+    Ctrl-C ends it.
 
     \b
     zoo demo --open

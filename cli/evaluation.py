@@ -36,7 +36,7 @@ JUDGES_HELP = (
 @click.argument("name", shell_complete=complete_names)
 @click.argument("more", nargs=-1, metavar="", type=click.Path())
 @click.option("--data", multiple=True, required=True, metavar="DATA [DATA]", help=DATA_HELP)
-@click.option("--dataset", help="What the data are called on the card, such as fashion-mnist [default: their name].")
+@click.option("--dataset", help="What the data are called on the card [default: as there, else their own name].")
 @click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A setting of the figures; again for more.")
 @click.option("--features", "sources", multiple=True, help=JUDGES_HELP)
 @click.option("--device", default="cpu", show_default=True, help="Such as cpu, cuda, cuda:1 or mps.")

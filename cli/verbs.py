@@ -56,7 +56,7 @@ def model_options(command: Command, leave_out: Sequence[str] = ()) -> Command:
             "conditions",
             multiple=True,
             metavar="NAME=VALUE",
-            help="A condition: one value, one for each input (-c again, in order), or a folder whose file names match.",
+            help="A condition: one value; for several inputs also one each (-c again), or a folder of their names.",
         ),
         click.option(
             "--format",

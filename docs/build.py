@@ -263,7 +263,7 @@ def walk(entry: Entry) -> list[str]:
         return []
     return [
         f"![From samples of {entry.name} to others and back](gallery/{entry.name}.walk.webp)\n",
-        "From the samples of seeds 0 to 3 to those of 4 to 7 and back: "
+        "Four walks, from the samples of seeds 0 to 3 to those of 4 to 7 and back; the first of them is "
         f"[`zoo interpolate {entry.name} --seeds 0 4 0 --steps 20 -o walk.webp`](guide.md#interpolate).\n",
     ]
 

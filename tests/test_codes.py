@@ -417,6 +417,7 @@ def test_that_photos_come_back_in_another_size_is_said(zoo_command: Command, her
         (("edit", "plain", "in/wave-0.png"), "Say what plain is to add or remove"),
         (("edit", "plain", "in/wave-0.png", "-c", "brigth=1"), "did you mean bright"),
         (("edit", "plain", "none.png", "-c", "bright=1"), "none.png does not exist"),
+        (("edit", "plain", "in/wave-0.png", "-c", "bright=1", "-c", "bright=2"), "bright is given 2 times"),
         (("edit", "plain", "in", "--towards", "in"), "--towards, --from and --strength belong together"),
         (("edit", "plain", "in", "--strength", 1, "-c", "bright=1"), "belong together"),
         (("edit", "plain", "in/wave-0.png", "-c", "bright=1", "-o", "in/wave-0.png"), "would be overwritten"),

@@ -592,6 +592,7 @@ def test_projections_into_a_folder_and_to_the_standard_output(tiny: None, here: 
         (("molgan", "a.png", "-o", "mine.png"), "molgan gives molecules: a projection is of an image"),
         (("tiny-vae", "a.png", "--runtime", "onnx"), "No such option"),
         (("cdcgan", "a.png", "-c", "seed=3"), "cdcgan has no condition 'seed'"),
+        (("cdcgan", "a.png", "-c", "digit=3", "-c", "digit=4"), "digit is given 2 times, for one input: give it once"),
     ],
 )
 def test_what_project_refuses(

@@ -53,7 +53,9 @@ def values_of(entry: Entry | None, texts: Mapping[str, Sequence[str]], names: Se
     declared = {condition.name: condition for condition in entry.conditions} if entry else {}
     values: dict[str, Any] = {}
     for name, typed in texts.items():
-        if name not in declared:  # which the verbs refuse
+        if name not in declared:  # an attribute of an edit; others are refused by the verbs
+            if len(typed) > 1:
+                raise InputError(f"{name} is given {len(typed)} times: give it once.")
             values[name] = typed[0]
             continue
         values[name] = _value(space(declared[name]), typed, names)
@@ -80,6 +82,8 @@ def _value(each: Space, texts: Sequence[str], names: Sequence[str]) -> Any:
 
 
 def _as_many(each: Space, values: list[Any], n: int) -> list[Any]:
+    if len(values) != n and n == 1:
+        raise InputError(f"{each.condition.name} is given {len(values)} times, for one input: give it once.")
     if len(values) != n:
         raise InputError(
             f"{each.condition.name} has {len(values)} values for {n} inputs: give one, one for each, or a folder whose "

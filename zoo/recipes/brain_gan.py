@@ -48,9 +48,9 @@ def mri(
     """64 px, or any power of two from 8; grey, or with ``channels=3`` in colour. Half an hour on one busy core.
 
     D sees images through a network that has seen many and at its pixels, with the class projected in each of its
-    scores: after 280 steps of 32, samples show heads. Real and fake images are mirrored and moved, and lose a square,
-    before D sees them: so few it would learn by heart. Heads look to either side in the data, so mirrored ones are
-    among them.
+    scores: after 280 steps with batches of 32, samples show heads. Real and fake images are mirrored and moved, and
+    lose a square, before D sees them, since D would learn so few by heart. Heads look to either side in the data, so
+    mirrored ones are among them.
 
     ``width`` is the number of channels of G's maps at full size; each level below has twice as many, up to 224.
     """

@@ -89,7 +89,7 @@ def flowers(
     batch_size: int = 32,
     steps: int = 10_000,
 ) -> Generation:
-    """64 px from 2,000 photos, which D sees through differentiable augmentation: so few it would learn by heart.
+    """64 px from 2,000 photos, which D sees through differentiable augmentation: it would learn so few by heart.
 
     D looks at the whole image, through a network that has seen many and at its pixels. With one that judged patches
     alone, at half the learning rate, samples were a lattice of petals: kernel distance had come to 2.6 in 2,000 steps,

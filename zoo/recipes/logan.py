@@ -60,10 +60,10 @@ def logos(
     ``last_steps`` before them, another D comes in beside the first, which sees images through a network that has seen
     many.
 
-    The checkpoint was trained without that: for 4,800 steps of 6,000, with a latent of 100 numbers. To fit into 4 MB,
-    it was cut to the 58 directions that move the first maps most, by singular values, at the same variance; then came
-    1,800 steps for colours. In the end the weights of the colours in the first layer were raised by a quarter, which
-    raised the share of samples in the right colour from 91.7 to 93.3 % of 600.
+    The checkpoint was trained without the other D, for 4,800 steps of 6,000, with a latent of 100 numbers. To fit into
+    4 MB, it was cut to the 58 directions that move the first maps most, by singular values, at the same variance; then
+    came 1,800 steps for colours, where the recipe has 1,300. In the end the weights of the colours in the first layer
+    were raised by a quarter, which raised the share of samples in the right colour from 91.7 to 93.3 % of 600.
     """
     many, one = data.domains(size, 3)
     torch.manual_seed(0)

@@ -86,9 +86,9 @@ def avatars(
     """64 px, a code of 48 numbers, directions of the attributes that the data name; a thousand images are held out.
 
     A flow fits the prior to codes that form clusters, and D sees samples at their pixels and through the feature
-    extractor. After 625 steps the error was 0.64 of PCA's and the kernel distance of samples 0.074 of a Gaussian's;
-    with an ``adversarial_weight`` of 0.03 it was 0.86 and 0.042; at the end, 0.29 and 0.043. With a D of patches that
-    saw samples through the extractor alone, 2,000 steps came to 0.46 and 0.10, and faces were soft.
+    extractor. After 625 steps the error was 0.64 of PCA's and the kernel distance of samples 0.074 of a Gaussian's, and
+    at the end 0.29 and 0.043; with an ``adversarial_weight`` of 0.03, 0.86 and 0.042 after 625 steps. With a D of
+    patches that saw samples through the extractor alone, 2,000 steps came to 0.46 and 0.10, and faces were soft.
 
     Areas of one colour come out slightly uneven, which feature extractors see at 224 px: real faces under noise of 2.5
     of 255 are at a kernel distance of 0.28 from others. ``smoothing`` makes areas flat again: that of samples is 0.24

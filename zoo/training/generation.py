@@ -47,7 +47,7 @@ def last_discriminator(
 class Generation(Objective):
     """G against D: samples from noise (Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661).
 
-    A step has the five parts of the lecture: noise, what G makes of it, a mix of real and fake, an update of D on the
+    A step has five parts: noise, what G makes of it, a mix of real and fake, an update of D on the
     mix, an update of G through D, which is frozen.
 
     Args:
