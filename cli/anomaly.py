@@ -11,7 +11,7 @@ import click
 
 from zoo.errors import InputError, MediaError, ZooError, check_count
 from zoo.files import STANDARD
-from zoo.jobs.conditions import files_in, parse_pairs
+from zoo.jobs.conditions import files_in, keywords, parse_pairs
 from zoo.jobs.files import Job, Work, ready, results
 
 from .catalog import as_json, complete_names
@@ -93,7 +93,8 @@ def anomaly(
     names = [label for label, _ in sources]
     work = with_conditions(model, Work({}, {}, batch_size, True, format, bits, limits), texts, names, "forward")
     if normal is not None:
-        threshold = threshold_from(model, normal, batch_size=batch_size)
+        given = keywords(work.conditions)
+        threshold = threshold_from(model, normal, batch_size=batch_size, max_pixels=max_pixels, **given)
     elif threshold is None:
         threshold = threshold_for(model)
     failed: list[str] = []

@@ -126,6 +126,8 @@ def test_a_threshold_comes_of_normal_images(smoother: str, tiles: Path) -> None:
     model, normal = zoo.load(smoother), [tile(seed, False) for seed in range(10, 22)]
     result = score(model, tiles, normal=normal)
     assert result.threshold == threshold_from(model, normal)
+    with pytest.raises(InputError, match="mouth has a value for each image, and normal images have none: give one"):
+        threshold_from(model, normal, mouth=["smile"] * 12)
     assert result.anomalous is not None
     assert result.anomalous.tolist() == [False, True, False]
     assert score(model, tiles, threshold=1.0).anomalous.tolist() == [False] * 3

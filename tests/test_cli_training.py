@@ -162,6 +162,10 @@ def test_two_places_follow_data(zoo_command: Command, tmp_path: Path) -> None:
             "few/run lies in few, so its sample grids would be trained",
         ),
         (["conv-ae", "--data", "few", "--out", "held"], "held holds a model already, which the run would overwrite"),
+        (
+            ["conv-ae", "--data", "few", "--out", "logged"],
+            "logged holds a model already, which the run would overwrite",
+        ),
         (["conv-ae", "--data", "few", "--out", "bad/000.png"], "bad/000.png is not a folder that you may write to"),
     ],
 )
@@ -173,6 +177,8 @@ def test_bad_input_gets_one_sentence(
     folder(tmp_path / "bad", 140)
     (tmp_path / "bad" / "000.png").write_bytes(b"no image")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "logged").mkdir()
+    (tmp_path / "logged" / "log.jsonl").touch()
     (tmp_path / "held").mkdir()
     (tmp_path / "held" / "model.safetensors").touch()
     made = zoo_command("train", *arguments)

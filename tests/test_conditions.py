@@ -154,6 +154,10 @@ def test_what_does_not_fit_its_input_is_refused(holes: Model) -> None:
         ({"mask": half(20, 30), "points": [1, 2, 3]}, r"points must be points \(K, 2\)"),
         ({"mask": half(20, 30), "points": "a,b"}, "points is a JSON file, or points such as '3,5 7,9'"),
         ({"mask": [half(20, 30)] * 2}, "mask has 2 values for 1 samples"),
+        (
+            {"mask": half(20, 30).astype(np.uint8)},
+            "mask is 1 of 255 where it is brightest: make what is to be",
+        ),
         ({"mask": "no/such/file.png"}, "mask: "),
     ):
         with pytest.raises((InputError, zoo.ZooError), match=words):
@@ -210,6 +214,16 @@ def test_words_that_are_nearly_choices() -> None:
             colour.check(word)
     with pytest.raises(InputError, match="color cannot be 'teal': choose one of black, gray, roses"):
         colour.check("teal")
+
+
+def test_a_whole_number_has_no_fraction() -> None:
+    number = Condition("n", "integer")
+    assert [number.check(value) for value in (3, "3", 3.0, np.float32(3))] == [3, 3, 3, 3]
+    for wrong in (3.7, np.float32(2.9), True, "3.7", np.nan):
+        with pytest.raises(InputError, match="n must be a whole number, not"):
+            number.check(wrong)
+    with pytest.raises(InputError, match="x must be a number, not True"):
+        Condition("x", "number").check(True)
 
 
 def test_samples_without_a_value(zoo_command: Command, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from zoo.metrics.protocols import protocol
 from zoo.model import Generator, Model
 from zoo.recipes import molgan
 from zoo.registry.facts import Format
+from zoo.tasks.latent import interpolate
 from zoo.tasks.privacy import privacy
 from zoo.training.graphs import RelationalDiscriminator, Valences, batch_discrepancy
 
@@ -442,6 +443,13 @@ def test_invalid_molecules_are_drawn_again(careless: None, tmp_path: Path, zoo_c
     done = zoo_command("generate", "careless", "-n", 20, "--seed", 1, "-o", tmp_path / "m.smi")
     assert done.stderr == f"{tmp_path}/m.smi: 20 molecules, seed 1, drawn {molecules.drawn}\n"
     assert Molecules.of(tmp_path / "m.smi").smiles == molecules.smiles
+
+
+def test_a_walk_begins_at_the_molecules_of_its_seeds(careless: None) -> None:
+    model = zoo.load("careless")
+    seeds = [1, 2, 3, 4, 5]
+    walk = interpolate(model, seeds=seeds, steps=1)
+    assert walk.smiles == [model.generate(1, seed=seed).smiles[0] for seed in seeds]
 
 
 def test_the_same_molecules_come_without_rdkit(careless: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,11 @@ def test_reconstruct_gives_the_same_images(tmp_path: Path, zoo_command: Command,
     ("call", "words"),
     [
         (lambda: zoo.load("dcgan", runtime="tensorrt"), "runtime cannot be 'tensorrt': choose torch or onnx"),
-        (lambda: zoo.load("cdcgan", runtime="onnx").generate(1), "cdcgan needs the condition digit"),
+        (lambda: zoo.load("cdcgan", runtime="onnx").generate(1), "cdcgan needs the condition digit in ONNX Runtime"),
+        (
+            lambda: zoo.load("icgan", runtime="onnx").reconstruct(np.zeros((64, 64, 3))),
+            "needs the condition skin in ONNX",
+        ),
         (lambda: zoo.load("dcgan", runtime="onnx").generate(1, digit=1), "dcgan has no condition 'digit'"),
     ],
 )

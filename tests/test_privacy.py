@@ -90,6 +90,7 @@ def test_a_generator_of_its_own_images_gives_nothing_away(toys: Registry, data: 
     assert result.accuracy > 0.95
     assert 0.95 < result.utility < 1.05
     assert not result.without
+    assert privacy(zoo.load("honest"), data, n=100, seed=10**30).samples == 100
     again = privacy(zoo.load("honest"), [data], n=600)
     assert (again.distance_ratio, again.membership_auroc) == (result.distance_ratio, result.membership_auroc)
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
@@ -539,6 +540,17 @@ def test_a_folder_on_zoo_path(mine: Path, monkeypatch: pytest.MonkeyPatch) -> No
         assert "ramp" in list_models()
     assert info("ramp").package == "mine"
     assert zoo.load("ramp").generate(2, seed=0).numpy().shape == (2, 1, 4, 4)
+
+
+def test_threads_share_a_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that reads it, and the one that asks meanwhile."""
+    registry.cache_clear()
+    with ThreadPoolExecutor(8) as pool:
+        found = [*pool.map(lambda _: id(registry()), range(8))]
+    assert len(set(found)) == 1
+    for call in (zoo.info, zoo.list_models):
+        with pytest.raises(InputError, match="is a text, such as"):
+            call(None)  # type: ignore[operator]
 
 
 def test_register_a_folder_a_mapping_or_yaml(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

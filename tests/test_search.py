@@ -131,6 +131,8 @@ def test_whitened_distances(toys: Registry) -> None:
     assert white.metric == "mahalanobis", "as the stanza says"
     assert np.isfinite([hit.distance for hit in white.query(grey(2), 4)[0]]).all(), "with one direction only"
     assert Index.build(zoo.load("white"), grey(4), metric="cosine").metric == "cosine"
+    with pytest.raises(InputError, match="Mahalanobis distances need images that differ: add some"):
+        Index.build(zoo.load("tiny"), grey(1), metric="mahalanobis").query(grey(1))
     with pytest.raises(InputError, match="metric cannot be 'manhattan': choose one of euclidean, cosine, mahalanobis"):
         Index(zoo.load("tiny"), metric="manhattan")
 

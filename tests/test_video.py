@@ -92,6 +92,13 @@ def test_each_frame_keeps_its_time(tmp_path: Path, kind: str) -> None:
         assert made[4] == pytest.approx(0.04, abs=1e-3)
 
 
+@pytest.mark.parametrize("fps", [0, -5, float("nan"), True])
+def test_rates_that_cannot_be(tmp_path: Path, fps: float) -> None:
+    with pytest.raises(InputError, match="fps is a number of frames in a second, up to 1,000, not"):
+        Video.write(frames(3), tmp_path / "a.gif", fps)
+    assert not (tmp_path / "a.gif").exists()
+
+
 @pytest.mark.parametrize(("fps", "count"), [(30, 30), (60, 60), (240, 240)])
 def test_rounding_of_times_does_not_add_up(tmp_path: Path, fps: int, count: int) -> None:
     Video.write(frames(count, 12, 12), tmp_path / "a.gif", fps)

@@ -45,6 +45,8 @@ class OnnxModel(Verbs):
             self.receptive_radius = facts["reach"]
             self.latent_shape = tuple(facts["latent_shape"]) if facts["latent_shape"] else None
 
+    why_required = " in ONNX Runtime, where none is left to the network"
+
     def required_conditions(self, call: str) -> set[str]:
         """Inputs of the file beside the first."""
         return {one.name for one in self.sessions[call].get_inputs()[1:]}

@@ -495,6 +495,11 @@ class Mask(Image):
         return arrays
 
     def _values(self, array: Array) -> Array:
+        if -1 < array.max() < 0:
+            raise InputError(
+                f"{self.condition.name} is {(array.max() + 1) * 127.5:.3g} of 255 where it is brightest: make what is "
+                "to be filled white, 255."
+            )
         return (array >= 0).astype(np.float32)
 
     def _pixels(self, rng: np.random.Generator, n: int, shape: tuple[int, int]) -> Any:

@@ -77,6 +77,8 @@ class Verbs:
         """Bytes that are free where the network computes."""
         return free_memory()
 
+    why_required = ""  # said of a condition that only required_conditions asks for
+
     def required_conditions(self, call: str) -> set[str]:
         """Conditions without which a method of the network cannot be called."""
         return set()
@@ -354,7 +356,10 @@ class Verbs:
                 chosen[name] = space(replace(each.condition, required=needed)), value
             elif needed and not each.condition.transparency:
                 choices = ", ".join(map(str, each.condition.choices))
-                raise InputError(f"{self._name} needs the condition {name}{f': one of {choices}' if choices else ''}.")
+                given = self.why_required if not each.condition.required else ""
+                raise InputError(
+                    f"{self._name} needs the condition {name}{given}{f': one of {choices}' if choices else ''}."
+                )
         return chosen
 
     def _with_masks(

@@ -85,8 +85,7 @@ class Video(Samples):
         """
         if isinstance(source, Video):
             return source
-        if fps is not None and (isinstance(fps, bool) or not isinstance(fps, (int, float)) or not 0 < fps <= 1000):
-            raise InputError(f"fps is a number of frames in a second, up to 1,000, not {fps!r}.")
+        _check_fps(fps)
         items = list(_read(source, fps))
         names = [name for name, _ in items]
         return cls([clip for _, clip in items], names if all(names) else None)
@@ -166,6 +165,7 @@ class Video(Samples):
             ZooError: for MP4, MOV and WebM if PyAV is not installed.
         """
         check_output(path)
+        _check_fps(fps)
         timed = (
             Frame(frame.array, 1 / fps if fps else frame.seconds)
             if isinstance(frame, Frame)
@@ -255,6 +255,11 @@ def checked(frames: Iterable[Frame], what: str) -> Iterator[Frame]:
                 "as it comes (reconstruct_to in Python), or cut the clip into shorter ones."
             )
         yield frame
+
+
+def _check_fps(fps: float | None) -> None:
+    if fps is not None and (isinstance(fps, bool) or not isinstance(fps, (int, float)) or not 0 < fps <= 1000):
+        raise InputError(f"fps is a number of frames in a second, up to 1,000, not {fps!r}.")
 
 
 def _read(source: Any, fps: float | None, item: str = "") -> Iterator[tuple[str, Clip]]:

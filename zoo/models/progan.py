@@ -113,8 +113,8 @@ class ProGAN(Generator):
         widths: channels of the maps at 4x4, 8x8, and so on; their number says how large images are.
         grown: levels that the network has grown by above 4x4; a fraction is the share of the newest in the colours.
             None for all. Images of a network that is not grown yet are enlarged to their size.
-        smoothing: of images that are drawn, a difference of colours as :class:`~zoo.models.blocks.Smoothing` takes it;
-            0 for none.
+        smoothing: of images that are drawn, a difference of colours as :class:`~zoo.models.blocks.Smoothing` takes it,
+            which they go through once; 0 for none.
 
     Attributes:
         size: height and width of the images, ``4 * 2 ** (len(widths) - 1)``.
@@ -147,7 +147,7 @@ class ProGAN(Generator):
                 nn.ModuleList([EqualizedConv2d(wide, narrow, resample="up"), EqualizedConv2d(narrow, narrow)])
             )
         self.to_rgb = nn.ModuleList(EqualizedConv2d(width, channels, 1) for width in widths)
-        self.smoothing = Smoothing(smoothing) if smoothing else nn.Identity()
+        self.smoothing = Smoothing(smoothing, passes=1) if smoothing else nn.Identity()
 
     def decode(self, z: Tensor) -> Tensor:
         """Latents ``(N, latent)`` to images ``(N, channels, size, size)``, in [-1, 1] for the most part."""

@@ -96,8 +96,8 @@ class StackGAN(Generator):
         width: channels of Stage I's maps at half the size; each level below has twice as many.
         refined: channels of Stage II's maps at a quarter of the size; each level above has half as many.
         blocks: residual blocks of Stage II.
-        smoothing: of images that are drawn, a difference of colours as :class:`~zoo.models.blocks.Smoothing` takes it;
-            0 for none.
+        smoothing: of images that are drawn, a difference of colours as :class:`~zoo.models.blocks.Smoothing` takes it,
+            which they go through once; 0 for none.
 
     Attributes:
         latent_shape: ``(latent + condition,)``, the noise and the draw of the augmentation.
@@ -146,7 +146,7 @@ class StackGAN(Generator):
         self.join = ConditionalNorm(refined, condition)
         self.up = nn.Sequential(*(Up(refined >> i, refined >> (i + 1)) for i in range(2)))
         self.to_image = nn.Conv2d(refined // 4, channels, 3, padding=1)
-        self.smoothing = Smoothing(smoothing) if smoothing else nn.Identity()
+        self.smoothing = Smoothing(smoothing, passes=1) if smoothing else nn.Identity()
 
     def hold(self, texts: Tensor) -> None:
         """Keep some of the texts ``(M, T)`` of the training data, from the first to the last, for the noise to choose.

@@ -139,7 +139,8 @@ class Condition:
         to_number, word = (int, "a whole number") if self.kind == "integer" else (float, "a number")
         try:
             number = to_number(value)
-            if not math.isfinite(number):
+            cut = to_number is int and not isinstance(value, str) and number != value
+            if not math.isfinite(number) or cut or isinstance(value, bool):
                 raise ValueError
         except (TypeError, ValueError, OverflowError):
             raise InputError(f"{self.name} must be {word}, not {value!r}.") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -67,7 +68,10 @@ class Registry:
 
         Raises:
             UnknownNameError: with the nearest names.
+        InputError: for what is no text.
         """
+        if not isinstance(name, str):
+            raise InputError(f"The name of a model is a text, such as 'dcgan', not {name!r}.")
         model, dot, checkpoint = name.partition(".")
         model = self.aliases.get(model, model)
         if model not in self.models:
@@ -81,9 +85,7 @@ class Registry:
         return self.entries[f"{model}.{checkpoint}"]
 
 
-@cache
-def registry() -> Registry:
-    """All models there are. A plugin or folder that is broken costs a warning, never the others."""
+def _read_all() -> Registry:
     index = Registry()
     path, folder = own_registry()
     index.add(read(path, "zoo", folder))
@@ -105,6 +107,24 @@ def registry() -> Registry:
         said = printable(", ".join(sorted(unknown)))
         warnings.warn(f"{PLUGINS_VARIABLE} names {said}: {there}.", stacklevel=2)
     return index
+
+
+class _Once:
+    """All models there are, read by whichever thread asks first, until ``cache_clear()``.
+
+    A plugin or folder that is broken costs a warning, never the others.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._read = threading.RLock(), cache(_read_all)
+        self.cache_clear = self._read.cache_clear
+
+    def __call__(self) -> Registry:
+        with self._lock:
+            return self._read()
+
+
+registry = _Once()
 
 
 def _normal(name: str) -> str:
@@ -161,6 +181,8 @@ def list_models(pattern: str = "*", *, verb: str | None = None, license: str | N
 
 def search(pattern: str = "*", *, verb: str | None = None, license: str | None = None) -> list[Entry]:
     """The entries that match, with the arguments of :func:`list_models`."""
+    if not isinstance(pattern, str):
+        raise InputError(f"A pattern is a text, such as '*gan*', not {pattern!r}.")
     if verb is not None and verb not in VERBS:
         raise InputError(f"There is no verb {verb!r}: choose generate or reconstruct.")
     return [

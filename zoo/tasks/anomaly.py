@@ -72,7 +72,7 @@ def score(
         inputs: anything that :meth:`zoo.Images.of` takes; of any sizes, if the model takes any.
         threshold: a number from 0 to 1; by default that of ``normal``, or else the one that the checkpoint has.
         normal: normal images, ten or more, of anything that :meth:`zoo.Images.of` takes: the threshold becomes the
-            score that 99 % of them do not exceed. They must not have been trained on.
+            score that 99 % of them do not exceed, with the same conditions. They must not have been trained on.
         batch_size: images that go through the network at once.
         progress: whether to show a bar.
         conditions: as declared in the registry; one value, or a list with one for each image.
@@ -86,11 +86,11 @@ def score(
     check_threshold(threshold)
     if threshold is not None and normal is not None:
         raise InputError("Give a threshold, or normal images to find one from: one of the two.")
-    images = Images.of(inputs)
+    images = model.processors()[0].read(inputs)
     if not len(images):
         raise InputError("There are no images to score.")
     if normal is not None:
-        threshold = threshold_from(model, normal, batch_size=batch_size, progress=progress)
+        threshold = threshold_from(model, normal, batch_size=batch_size, progress=progress, **conditions)
     elif threshold is None:
         threshold = threshold_for(model)
     scores, maps = _compared(model, images, batch_size, progress, conditions)
@@ -210,15 +210,34 @@ def _mean(x: Tensor, side: int = WINDOW) -> Tensor:
     return x
 
 
-def threshold_from(model: Verbs, normal: Any, *, batch_size: int = 16, progress: bool = False) -> float:
+def threshold_from(
+    model: Verbs,
+    normal: Any,
+    *,
+    batch_size: int = 16,
+    progress: bool = False,
+    max_pixels: int | None = None,
+    **conditions: Any,
+) -> float:
     """:func:`threshold_of` the scores of normal images: anything that :meth:`zoo.Images.of` takes.
 
+    Args:
+        model: one that reconstructs images in their own size.
+        normal: the images.
+        batch_size: images that go through the network at once.
+        progress: whether to show a bar.
+        max_pixels: of an image, as for :meth:`zoo.Images.of`.
+        conditions: as declared in the registry, one value of each.
+
     Raises:
-        InputError: for fewer than ten.
+        InputError: for fewer than ten, and a condition with a value for each image.
     """
-    images = Images.of(normal)
+    for name, value in conditions.items():
+        if isinstance(value, list):
+            raise InputError(f"{name} has a value for each image, and normal images have none: give one for all.")
+    images = model.processors()[0].read(normal, **({} if max_pixels is None else {"max_pixels": max_pixels}))
     _check_enough(len(images))
-    return threshold_of(_compared(model, images, batch_size, progress, {})[0])
+    return threshold_of(_compared(model, images, batch_size, progress, conditions)[0])
 
 
 def threshold_of(scores: Sequence[float] | npt.NDArray[np.float64]) -> float:

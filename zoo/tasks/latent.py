@@ -166,7 +166,18 @@ def _of_seeds(model: Verbs, seeds: Any) -> Array:
     seeds = list(seeds) if hasattr(seeds, "__iter__") else [seeds]
     for seed in seeds:
         check_natural("A seed", seed)
-    return np.stack([model.draw(np.random.default_rng((int(seed), 0))) for seed in seeds] or [np.empty(0, np.float32)])
+    return np.stack([_of_seed(model, int(seed)) for seed in seeds] or [np.empty(0, np.float32)])
+
+
+def _of_seed(model: Verbs, seed: int) -> Array:
+    """The latent of the first sample of ``generate(seed=seed)``, which draws again where a sample is invalid."""
+    rng, (_, writer) = np.random.default_rng((seed, 0)), model.processors()
+    z = model.draw(rng)
+    if writer.selects:
+        model.generate(1, seed=seed)  # refuses a model that makes nothing valid
+        while not writer.accepts(model.generate(latents=z[None])):
+            z = model.draw(rng)
+    return z
 
 
 @dataclass(frozen=True)

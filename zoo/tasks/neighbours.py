@@ -204,7 +204,9 @@ def _whitening(codes: Array) -> tuple[Array, Array]:
     mean = codes.mean(0, keepdims=True, dtype=np.float64)
     centred = codes - mean.astype(np.float32)
     variances, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64) / max(1, len(codes) - 1))
-    floor = EPSILON * max(float(variances.mean()), 1e-30)
+    if len(codes) and variances.mean() <= 1e-20:
+        raise InputError("Mahalanobis distances need images that differ: add some, or choose euclidean or cosine.")
+    floor = EPSILON * float(variances.mean())
     return mean.astype(np.float32), (vectors / np.sqrt(np.maximum(variances, 0) + floor)).astype(np.float32)
 
 

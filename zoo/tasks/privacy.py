@@ -169,7 +169,7 @@ def compared(
     check(model, n)
     labelled = train.labels is not None and test.labels is not None
     condition, without = _class_condition(model.entry, train.classes if labelled else ())
-    rng = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed % 2**63)  # of any length, as for generate
     order = torch.randperm(len(train.x), generator=rng)
     given = None
     if condition is not None and train.labels is not None:

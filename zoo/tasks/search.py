@@ -104,6 +104,8 @@ class Index:
             index._change(Rows())
             index.add(source, names=names, batch_size=batch_size)
         else:
+            if names is not None:
+                raise InputError("Files have names: leave out `names`.")
             work = partial(encode, model=model, work=Work(batch_size=batch_size))
             for line in index.update(files, work, path, progress=progress).failed:
                 warn(f"left out: {line}")

@@ -46,6 +46,7 @@ except ImportError:  # Windows
 
 STATE_FILE = "state.pt"
 KEPT = ("step", "best", "best_step", "seconds", "log", "sums")  # of a run, through a break
+WRITTEN = (WEIGHTS_FILE, CONFIG_FILE, SAMPLES_FILE, "samples", "log.jsonl", "report.html")
 PARTS = ("plan", "alarms", "networks", "averages", "objective")  # what else is saved
 Say = Callable[[str], None]
 
@@ -66,7 +67,7 @@ def open_folder(out: Path, resume: bool) -> dict[str, Any] | None:
     if not resume:
         if (out / STATE_FILE).exists():
             raise InputError(f"{out} holds a run already: `--resume {out}` goes on with it; or choose another --out.")
-        if any((out / name).exists() for name in (WEIGHTS_FILE, CONFIG_FILE, SAMPLES_FILE, "samples")):
+        if any((out / name).exists() for name in WRITTEN):
             raise InputError(f"{out} holds a model already, which the run would overwrite: choose another --out.")
     elif not (out / STATE_FILE).exists():
         raise InputError(f"{out} holds no run that could be resumed: name the folder of a run, or begin with --out.")
