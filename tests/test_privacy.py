@@ -80,7 +80,9 @@ def add_parrot(toys: Registry, data: Path) -> None:
 
 def test_a_generator_of_its_own_images_gives_nothing_away(toys: Registry, data: Path) -> None:
     toys.add("honest", Honest(), verbs=["generate"], conditions=SIDES, checkpoint=GREY)
+    before = torch.random.get_rng_state()
     result = privacy(zoo.load("honest"), data, n=600)
+    assert torch.equal(torch.random.get_rng_state(), before)
     assert (result.samples, result.images) == (600, 300)
     assert 0.9 < result.distance_ratio < 1.1
     assert abs(result.membership_auroc - 0.5) < result.chance

@@ -375,6 +375,9 @@ def _small(images: Tensor) -> Tensor:
 
 def _accuracy(x: Tensor, y: Tensor, test: Tensor, labels: Tensor) -> float:
     """Share of test images that a classifier names rightly which was trained on other images."""
+    import torch
+
     from zoo.metrics.classifier import accuracy, train_classifier
 
-    return accuracy(train_classifier(x, y), test, labels)
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers go on as they would
+        return accuracy(train_classifier(x, y), test, labels)
