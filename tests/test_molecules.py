@@ -207,6 +207,11 @@ def test_files(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == ["a b\tc.smi", "ethanol.smi"]
     molecules.save(tmp_path / "drawings", format="png")
     assert sorted(path.suffix for path in (tmp_path / "drawings").iterdir()) == [".png", ".png"]
+    for name, kind in (("m.jpeg", "jpeg"), ("m.tif", "tiff"), ("m.smiles", "smi")):
+        molecules.save(tmp_path / name, format=kind)
+        assert (tmp_path / name).is_file()
+    with pytest.raises(InputError, match=r"m\.smi, and the format is sdf: give m\.sdf"):
+        molecules.save(tmp_path / "m.smi", format="sdf")
     wrong = Molecules(["C(C)(C)(C)(C)C"], ["five bonds"])
     assert wrong.valid == [False]
     with pytest.raises(InputError, match=r"five bonds, .* cannot be: its valences are wrong: write \.smi"):

@@ -36,7 +36,8 @@ MOLECULES = FileKind(
     lambda head: False,  # text has no mark at its beginning
     "SMILES as .smi, or .sdf",
 )
-WRITES = (".smi", ".smiles", ".sdf", *IMAGES)
+_KINDS = {".smi": "SMILES", ".smiles": "SMILES", ".sdf": "SDF", **IMAGES}
+WRITES = tuple(_KINDS)
 
 
 class Molecules(Samples):
@@ -180,8 +181,9 @@ class Molecules(Samples):
         if bits not in (None, 8):
             raise InputError(f"{path}: molecules have no bits: leave them out.")
         folder = check_target(path, WRITES, cls.noun)
-        suffix = cls.ending(format) if folder or format else Path(path).suffix.lower()
-        if not folder and suffix != Path(path).suffix.lower():
+        typed = Path(path).suffix.lower()
+        suffix = cls.ending(format) if folder or format else typed
+        if not folder and _KINDS[suffix] != _KINDS[typed]:
             raise InputError(f"{path}, and the format is {format}: give {Path(path).stem}{suffix}.")
         if suffix not in (".smi", ".smiles"):
             load_rdkit("SDF needs" if suffix == ".sdf" else "Drawings of molecules need")
