@@ -66,11 +66,16 @@ def test_new_refuses(
     assert not (tmp_path / "new").exists()
 
 
-def test_new_names_a_class_for_every_name(zoo_command: Command, tmp_path: Path) -> None:
-    made = zoo_command("new", "3d-gan", "--verb", "reconstruct", "--to", str(tmp_path / "x"))
+@pytest.mark.parametrize(
+    ("name", "cls"), [("3d-gan", "Model3dGan"), ("none", "ModelNone"), ("starry-night", "StarryNight")]
+)
+def test_new_names_a_class_for_every_name(zoo_command: Command, tmp_path: Path, name: str, cls: str) -> None:
+    made = zoo_command("new", name, "--verb", "reconstruct", "--to", str(tmp_path / "x"))
     assert made.exit_code == 0, made.stderr
     assert f"cd {tmp_path / 'x'}" in made.stdout
-    assert "class Model3dGan(Model):" in (tmp_path / "x" / "zoo_3d_gan" / "network.py").read_text()
+    package = f"zoo_{name.replace('-', '_')}"
+    assert f"class {cls}(Model):" in (tmp_path / "x" / package / "network.py").read_text()
+    assert f"\n  builder: {package}.network:{cls}\n" in (tmp_path / "x" / package / "registry.yaml").read_text()
 
 
 def test_what_an_author_reads_on_the_way(starry: Path, zoo_command: Command, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import keyword
+import re
 from pathlib import Path
 from typing import Any
 
@@ -133,13 +135,12 @@ def create(name: str, kind: str = "generator", folder: Path | None = None) -> Pa
 
 def _class_name(name: str) -> str:
     joined = "".join(part.capitalize() for part in name.split("-"))
-    return joined if joined[0].isalpha() else f"Model{joined}"
+    return joined if joined.isidentifier() and not keyword.iskeyword(joined) else f"Model{joined}"
 
 
 def _renamed(text: str, words: dict[str, str]) -> str:
-    for word, other in words.items():  # the longer ones come first
-        text = text.replace(word, other)
-    return text
+    """All words in one pass, for the new ones may have old ones in them; the longer ones come first."""
+    return re.sub("|".join(map(re.escape, words)), lambda match: words[match[0]], text)
 
 
 def _first_weights(code: str, cls: str) -> bytes:
