@@ -27,6 +27,8 @@ from zoo.interop.recognise import all_keywords, foreign_names
 from zoo.model import Autoencoder, Generator
 from zoo.networks import build
 from zoo.registry.facts import Format
+from zoo.registry.index import info
+from zoo.weights import folder
 
 Command = Callable[..., Result]
 PARITY = Path(__file__).parent / "parity"
@@ -452,6 +454,19 @@ def test_a_folder_with_content_is_kept(tmp_path: Path) -> None:
     path = saved(tmp_path, theirs("dcgan", SMALLEST))
     with pytest.raises(InputError, match="is not an empty folder"):
         convert([path], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("target", "form"),
+    [("model.safetensors", "state-dict"), ("model.safetensors", "onnx"), ("config.json", "safetensors")],
+)
+def test_an_export_keeps_what_it_reads(tmp_path: Path, zoo_command: Command, target: str, form: str) -> None:
+    folder.export(info("dcgan"), info("dcgan").embedded, tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    done = zoo_command("export", f"local-dir:{tmp_path}/run", "-o", tmp_path / "run" / target, "--format", form)
+    assert done.exit_code == 2
+    assert f"{target} is an input and would be overwritten: choose another output." in done.stderr
+    assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
 
 
 def test_export_of_what_we_train(tmp_path: Path, zoo_command: Command) -> None:

@@ -23,6 +23,7 @@ from zoo.networks import build, check_finite, halved, read_state
 from zoo.registry.facts import FORMATS, Entry, Origin, with_choices
 from zoo.registry.index import info
 from zoo.registry.values import bounded
+from zoo.weights.folder import CONFIG_FILE
 from zoo.weights.folder import export as put
 from zoo.weights.resolve import find
 from zoo.weights.verify import sha256_of
@@ -149,7 +150,8 @@ def export(name: str, target: Path, form: str = "safetensors", layout: str | Non
         What was written.
 
     Raises:
-        InputError: for a form or layout that does not exist, or a layout whose code has no such network.
+        InputError: for a form or layout that does not exist, a layout whose code has no such network, or a target that
+            is read.
         WeightsError: if the weights cannot be had.
     """
     if form not in FORMATS:
@@ -159,6 +161,7 @@ def export(name: str, target: Path, form: str = "safetensors", layout: str | Non
             raise InputError("An ONNX file has no layout: leave out --layout.")
         from zoo.backends.onnx_export import export as write
 
+        _keep([target], find(name)[1])
         return write(load(name), target)
     entry, path = find(name)
     state = read_state(path)
@@ -168,10 +171,10 @@ def export(name: str, target: Path, form: str = "safetensors", layout: str | Non
         state, parts = _renamed(entry, state, chosen), chosen.parts
     if form == "safetensors-fp16":
         state = halved(state)
-    written = []
-    for part in parts:
+    files = [target.with_name(f"{target.stem}-{part.rstrip('.')}{target.suffix}") if part else target for part in parts]
+    _keep(files, path)
+    for part, file in zip(parts, files, strict=True):
         mine = {key.removeprefix(part): value for key, value in state.items() if key.startswith(part)}
-        file = target.with_name(f"{target.stem}-{part.rstrip('.')}{target.suffix}") if part else target
         # In memory first: on a full disk, what torch and safetensors raise is no OSError.
         content = BytesIO()
         if form == "state-dict":
@@ -183,8 +186,15 @@ def export(name: str, target: Path, form: str = "safetensors", layout: str | Non
                 aside.write_bytes(content.getbuffer())
         except OSError as error:
             raise WeightsError(f"{file} cannot be written: {error.strerror or error}.") from None
-        written.append(file)
-    return written
+    return files
+
+
+def _keep(targets: Sequence[Path], weights: Path) -> None:
+    """Refuse to write over weights, and over what stands beside them and says what they are."""
+    for source in (weights, weights.with_name(CONFIG_FILE)):
+        for target in targets:
+            if source.exists() and target.exists() and target.samefile(source):
+                raise InputError(f"{target} is an input and would be overwritten: choose another output.")
 
 
 def _renamed(entry: Entry, state: State, layout: Layout) -> State:
