@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import click
 from zoo.errors import InputError
 from zoo.registry.facts import VERBS
 from zoo.registry.index import registry
+from zoo.registry.values import REPO
 
 from .catalog import complete_names
 from .names import PathType
@@ -71,6 +73,10 @@ def publish(
     """
     if all_ == bool(source):
         raise InputError("Name a checkpoint or the folder of a run, or give --all.")
+    if all_ and repo:
+        raise InputError("--all uploads each checkpoint to its own repository: leave out --repo.")
+    if repo and not re.fullmatch(REPO, repo):
+        raise InputError(f"{repo!r} is no name of a repository: use OWNER/NAME.")
     if source and not repo and not dry_run:
         raise InputError("Name the repository with --repo OWNER/NAME, or upload nothing with --dry-run.")
     if dry_run and not folder:

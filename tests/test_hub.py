@@ -29,6 +29,7 @@ from zoo.registry.facts import Data
 from zoo.registry.index import info, registry
 from zoo.registry.licenses import commercial
 from zoo.registry.schema import to_config
+from zoo.weights import folder
 
 NAME = "generative-zoo/dcgan-fashion-mnist"
 GOOD = save({"gain": torch.ones(300_000)})  # 1.2 MB
@@ -361,6 +362,8 @@ def test_a_dry_run_writes_what_would_be_uploaded(zoo_command: Any, tmp_path: Pat
         (["conv-ae.flowers"], "Name the repository with --repo OWNER/NAME, or upload nothing with --dry-run."),
         (["conv-ae.flowers", "--dry-run"], "Name the folder to write with --to."),
         ([], "Name a checkpoint or the folder of a run, or give --all."),
+        (["--all", "--repo", "me/x"], "--all uploads each checkpoint to its own repository: leave out --repo."),
+        (["conv-ae", "--repo", "x", "--dry-run", "--to", "x"], "'x' is no name of a repository: use OWNER/NAME."),
     ):
         refused = zoo_command("publish", *arguments)
         assert refused.exit_code == 2
@@ -369,6 +372,19 @@ def test_a_dry_run_writes_what_would_be_uploaded(zoo_command: Any, tmp_path: Pat
     assert everything.exit_code == 0, everything.stderr
     embedded = [entry for entry in registry().entries.values() if entry.embedded.is_file()]
     assert len(list((tmp_path / "all").glob("*/README.md"))) == len(embedded)
+
+
+def test_a_checkpoint_and_a_folder_of_its_name_are_told_apart(
+    zoo_command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder.export(info("dcgan.flowers"), info("dcgan.flowers").embedded, tmp_path / "dcgan.flowers")
+    Path("dcgan.flowers/samples.png").write_bytes(b"of the run")
+    for source, own in (("dcgan.flowers", False), ("local-dir:dcgan.flowers", True)):
+        made = zoo_command("publish", source, "--dry-run", "--to", f"{own}")
+        assert made.exit_code == 0, made.stderr
+        assert (Path(f"{own}/samples.png").read_bytes() == b"of the run") is own
+        assert Path(f"{own}/nearest.png").exists() is not own
 
 
 def test_licences(zoo_command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 
 import yaml
 
-from zoo.errors import InputError, WeightsError
+from zoo.errors import InputError, UnknownNameError, WeightsError
 from zoo.metrics import wording
 from zoo.metrics.protocols import protocol
 from zoo.registry.datasets import caution, datasets
 from zoo.registry.facts import Entry, Metric
-from zoo.registry.index import code_of, registry
+from zoo.registry.index import code_of, info, registry
 from zoo.registry.licenses import commercial, terms
 from zoo.weights.folder import SAMPLES_FILE, WEIGHTS_FILE, export
 from zoo.weights.resolve import find
@@ -47,7 +47,7 @@ def prepare(source: str, folder: Path, repo: str) -> Entry:
     """Write what a repository holds: the weights, ``config.json``, the card, and samples where there are some.
 
     Args:
-        source: a name as :func:`zoo.load` takes it, or the folder of a run.
+        source: a name as :func:`zoo.load` takes it, or the folder of a run; a name that the registry has comes first.
         folder: a new folder, or an empty one.
         repo: ``owner/name`` of the repository, for the card.
 
@@ -58,12 +58,11 @@ def prepare(source: str, folder: Path, repo: str) -> Entry:
         InputError: if the folder holds something.
         WeightsError: if the weights cannot be had, or the folder not be written.
     """
-    run = Path(source)
-    entry, path = find(f"local-dir:{source}" if ":" not in source and run.is_dir() else source)
+    entry, path = find(f"local-dir:{source}" if _is_folder(source) else source)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not an empty folder: choose another.")
     export(entry, path, folder)
-    sheets = _sheets(entry, run)
+    sheets = _sheets(entry, path.parent)
     try:
         for name, path in sheets.items():
             shutil.copy(path, folder / name)
@@ -73,12 +72,23 @@ def prepare(source: str, folder: Path, repo: str) -> Entry:
     return entry
 
 
+def _is_folder(source: str) -> bool:
+    """Whether a source without a prefix is the folder of a run."""
+    if ":" in source or not Path(source).is_dir():
+        return False
+    try:
+        info(source)
+    except UnknownNameError:
+        return True
+    return False
+
+
 def _sheets(entry: Entry, run: Path) -> dict[str, Path]:
     """What the best weights of a run make; of a checkpoint in a checkout of the zoo the sheets of the gallery."""
-    if (run / SAMPLES_FILE).is_file():
-        return {SAMPLES_FILE: run / SAMPLES_FILE}
     drawn = entry.folder.parent / "docs" / "gallery" / entry.name
     sheets = {SAMPLES_FILE: Path(f"{drawn}.png"), NEAREST_FILE: Path(f"{drawn}.nearest.png")}
+    if entry.source:
+        sheets = {SAMPLES_FILE: run / SAMPLES_FILE}
     return {name: path for name, path in sheets.items() if path.is_file()}
 
 
