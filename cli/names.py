@@ -127,15 +127,19 @@ def results_in(folder: Path) -> set[Path]:
 
 
 def keep_inputs(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
-    """Refuse to write over what is read, by whatever name.
+    """Refuse to write over what is read, by whatever name; of a folder that is all files in it.
 
     Raises:
         InputError: naming the first.
     """
-    read = {_identity(path) for path in inputs} - {None}
-    for target in targets:
-        if target != STANDARD and _identity(target) in read:
-            raise InputError(f"{target} is an input and would be overwritten: choose another output.")
+    from zoo.media.image_paths import files_below
+
+    there = {_identity(target): target for target in targets}
+    there.pop(None, None)
+    for given in inputs if there else ():
+        for path in (given, *(files_below(given) if os.path.isdir(given) else ())):  # noqa: PTH112 - of any text
+            if target := there.get(_identity(path)):
+                raise InputError(f"{target} is an input and would be overwritten: choose another output.")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

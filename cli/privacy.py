@@ -15,9 +15,9 @@ from zoo.training.launch import train_extra
 
 from .catalog import as_json, complete_names
 from .console import say
-from .names import PathType
+from .names import PathType, keep_inputs
 from .output import Output
-from .training import DATA_HELP, source_of
+from .training import DATA_HELP, places_of, source_of
 
 if TYPE_CHECKING:
     from zoo.tasks.privacy import Privacy
@@ -66,6 +66,8 @@ def privacy(
     out = Output.of(output, None, None, "image") if output else None
     if out and (out.folder or out.standard):
         raise InputError(f"{output} is no file: name one image, such as nearest.png.")
+    if out:
+        keep_inputs([out.path], [Path(place) for place in places_of(data, more)])
     with train_extra():
         from zoo.loading import load
         from zoo.tasks import privacy as task

@@ -267,6 +267,10 @@ def test_the_command_says_it_in_words(toys: Registry, data: Path, tmp_path: Path
         ),
         (["honest", "--data", "nowhere.npz"], "nowhere.npz"),
         (["honest", "--data", "{data}", "-o", "folder/"], "folder/ is no file: name one image, such as nearest.png"),
+        (
+            ["honest", "--data", "{data.parent}/images", "-o", "{data.parent}/images/train/0.png"],
+            "train/0.png is an input and would be overwritten",
+        ),
         (["honest", "--data", "{data}", "--seed", "-1"], "seed must be a whole number from 0"),
         (["doubler", "--data", "{data}"], "doubler only reconstructs and has no samples to compare"),
     ],
@@ -275,6 +279,8 @@ def test_what_the_command_refuses(
     toys: Registry, data: Path, zoo_command: Command, options: list[str], message: str
 ) -> None:
     toys.add("honest", Honest(), verbs=["generate"], checkpoint=GREY)
+    (data.parent / "images" / "train").mkdir(parents=True)
+    (data.parent / "images" / "train" / "0.png").write_bytes(b"an image")
     done = zoo_command("privacy", *(option.format(data=data) for option in options))
     assert done.exit_code == 2
     assert message in done.stderr

@@ -527,6 +527,7 @@ def test_a_walk_to_the_standard_output_and_to_the_default(tiny: None, here: Path
         (("tiny-vae", "a.png", "none.png"), "none.png does not exist"),
         (("tiny-vae", "a.png", "-"), "An interpolation reads no standard input"),
         (("tiny-vae", "a.png", "b.png", "-o", "b.png"), "b.png is an input and would be overwritten"),
+        (("tiny-vae", ".", "-o", "b.png"), "b.png is an input and would be overwritten"),
         (("tiny-vae", "a.png", "b.png", "--fps", 0), "fps must be a number from 0.1 to 100, not 0.0"),
         (("tiny-vae", "a.png", "b.png", "--bits", 16, "-o", "w.apng"), "w.apng: videos have 8 bits, not 16"),
         (("tiny-vae", "a.png", "b.png", "-o", "w.xyz"), ".xyz is no image format"),
