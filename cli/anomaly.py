@@ -18,7 +18,7 @@ from .catalog import as_json, complete_names
 from .console import say, table
 from .inputs import is_film, progress_bar, sources_of
 from .names import PathType, forget, keep_inputs, remember, settle
-from .output import Output
+from .output import Output, records_of, said_of
 from .verbs import model_options, with_conditions
 
 FOUND = 3  # exit code
@@ -87,7 +87,8 @@ def anomaly(
         if len(sources) > 1:
             raise InputError(f"{out.path} takes one map, and these are {len(sources)} inputs: give a folder.")
         targets = {sources[0][1]: out.path}
-    keep_inputs([*targets.values()], [path for _, path in sources] + files_in(texts))
+    read = [path for _, path in sources] + ([normal] if normal else []) + files_in(texts)
+    keep_inputs([*targets.values()], read)
     model = ready(verb="reconstruct", **loading)
     scorer = scorer_of(model)
     names = [label for label, _ in sources]
@@ -137,9 +138,9 @@ def _report(
     """The scores, and what could not be scored."""
     if failed and not rows:
         raise MediaError(failed[0])
+    others = records_of(left_out)
     if json_:
-        more = [{"file": str(path), "reason": reason} for path, reason in left_out]
-        as_json({"threshold": threshold, "failed": failed, "left_out": more, "results": rows})
+        as_json({"threshold": threshold, "failed": failed, "left_out": others, "results": rows})
     else:
         words = {True: "anomalous", False: "normal", None: ""}
         cells = [[row["input"], f"{row['score']:.4f}", words[row["anomalous"]], row["map"] or ""] for row in rows]
@@ -149,6 +150,8 @@ def _report(
         else:
             anomalous = sum(row["anomalous"] for row in rows)
             say(f"{anomalous} of {len(rows)} {'is' if anomalous == 1 else 'are'} above the threshold, {threshold:g}.")
+        if others:
+            say(f"Note: {said_of(others)}")
     if failed:
         reasons = "".join(f"\n  {reason}" for reason in failed)
         raise ZooError(f"{len(failed)} of {len(failed) + len(rows)} inputs failed, the rest is scored:{reasons}")

@@ -16,9 +16,9 @@ from zoo.jobs.files import ready
 
 from .catalog import as_json, complete_names
 from .console import say
-from .inputs import check_files
+from .inputs import check_files, files_of, model_of
 from .names import PathType, keep_inputs
-from .output import Output, report
+from .output import Output, records_of, report, said_of
 from .verbs import model_options
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ def compress(
     zoo decompress photos.zooc -o again/
     """  # noqa: D301 - click takes the character itself
     from zoo.media.image_paths import READS
-    from zoo.media.inputs import named_inputs
 
     if quality is not None and bits is not None:
         raise InputError("--quality and --bits both say how large the file becomes: give one of them.")
@@ -60,7 +59,8 @@ def compress(
     if output == STANDARD and sys.stdout.isatty():
         raise InputError("The standard output is a terminal, which shows no compressed photos: redirect it.")
     check_files(photos)
-    named = [one for path in photos for one in named_inputs("image", path)]
+    left_out: list[tuple[Path, str]] = []
+    named = files_of("image", photos, left_out)
     keep_inputs([output], [path for _, path in named])
     if output.suffix.lower() in READS:
         raise InputError(f"{output}: compressed photos are not written as {output.suffix}: use .zooc.")
@@ -84,11 +84,14 @@ def compress(
     header, _ = read(content)
     _warn_of_sizes(name, images, header)
     rate = 8 * len(content) / header.pixels
+    others = records_of(left_out)
     if json_ and output != STANDARD:
-        as_json({"output": str(output), "images": len(images), "bytes": len(content), "bits_per_pixel": rate})
+        facts = {"images": len(images), "bytes": len(content), "bits_per_pixel": rate, "left_out": others}
+        as_json({"output": str(output), **facts})
     else:
         noun = "images" if len(images) > 1 else "image"
-        say(f"{output}: {len(images)} {noun}, {len(content):,} bytes, {rate:.3f} bits a pixel")
+        more = f", {said_of(others)}" if others else ""
+        say(f"{output}: {len(images)} {noun}, {len(content):,} bytes, {rate:.3f} bits a pixel{more}")
 
 
 def _warn_of_sizes(name: str, images: Images, header: Header) -> None:
@@ -135,10 +138,7 @@ def decompress(
             raise MediaError(f"{file} cannot be read: {error.strerror or error}.") from None
     try:
         header, _ = read(content)
-        made_by = name or header.model
-        if not name and (":" in made_by or not made_by):  # a file must not choose what is loaded from where
-            model_is = f"--model {made_by}" if made_by else "--model with the folder of its model"
-            raise InputError(f"its model has no name in the registry: give {model_is}, if you trust it.")
+        made_by = model_of(name, header.model)
         model = ready(verb="reconstruct", **{**loading, "name": made_by})
         from zoo.tasks.compress import decompress as unpack
 

@@ -56,6 +56,15 @@ def _inside(folder: Path, out: Output, kind: str, left_out: list[tuple[Path, str
     return images + [(name, path) for name, path in films if path not in there]
 
 
+def files_of(kind: str, paths: Sequence[Path], left_out: list[tuple[Path, str]]) -> list[tuple[str, Path]]:
+    """Name and path of each file of a kind, folders opened; what they hold else goes to ``left_out``."""
+    from zoo.media.inputs import named_inputs
+
+    named = [one for path in paths for one in named_inputs(kind, path, left_out)]
+    left_out[:] = [one for one in dict.fromkeys(left_out) if one[0].name != RECORD]
+    return named
+
+
 def is_film(path: Path, out: Output) -> bool:
     """Whether an input goes through a model for images frame by frame."""
     from zoo.media import video_decode
@@ -74,6 +83,18 @@ def check_files(paths: Sequence[Path]) -> None:
     for path in paths:
         if path == STANDARD or not path.exists():
             raise InputError(f"{path} {'is no file' if path == STANDARD else 'does not exist'}: name files or folders.")
+
+
+def model_of(name: str | None, made_by: str) -> str:
+    """The model of a file that names the one that made it, or of ``--model``, ``name``.
+
+    Raises:
+        InputError: without ``--model`` for what no registry has: a file must not choose what is loaded from where.
+    """
+    if not name and (":" in made_by or not made_by):
+        model_is = f"--model {made_by}" if made_by else "--model with the folder of its model"
+        raise InputError(f"its model has no name in the registry: give {model_is}, if you trust it.")
+    return name or made_by
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,8 +146,19 @@ def report(json_: bool, output: Output, n: int, noun: str = "", **facts: Any) ->
     if json_ and not output.standard:
         as_json({"output": str(output.path), noun: n, **facts})
         return
-    more = said(facts)
-    if left_out := facts.get("left_out"):
-        some = ", ".join(f"{Path(one['file']).name} ({one['reason']})" for one in left_out[:3])
-        more += f", left out {len(left_out)} file{'s' * (len(left_out) > 1)}: {some}{', ...' * (len(left_out) > 3)}"
+    left_out = said_of(facts.get("left_out", ()))
+    more = said(facts) + (f", {left_out}" if left_out else "")
     say(f"{output.path}: {n} {noun if n != 1 else noun.removesuffix('s')}{more}")
+
+
+def records_of(left_out: Sequence[tuple[Path, str]]) -> list[dict[str, str]]:
+    """Files of folders that are left out, and why, as JSON has them."""
+    return [{"file": str(path), "reason": reason} for path, reason in left_out]
+
+
+def said_of(left_out: Sequence[Mapping[str, str]]) -> str:
+    """The records of files that are left out in words; empty for none."""
+    if not left_out:
+        return ""
+    some = ", ".join(f"{Path(one['file']).name} ({one['reason']})" for one in left_out[:3])
+    return f"left out {len(left_out)} file{'s' * (len(left_out) > 1)}: {some}{', ...' * (len(left_out) > 3)}"

@@ -20,8 +20,9 @@ from zoo.weights.resolve import entry_of
 
 from .catalog import as_json, complete_names
 from .console import say
+from .inputs import files_of, model_of
 from .names import PathType, keep_inputs
-from .output import Output
+from .output import Output, records_of, said_of
 from .verbs import model_options
 
 if TYPE_CHECKING:
@@ -94,14 +95,11 @@ def index(
 
 def _files(paths: Sequence[Path], entry: Entry, left_out: list[tuple[Path, str]]) -> list[tuple[str, Path]]:
     """Name and path of each input of a model, folders opened."""
-    from zoo.media.inputs import named_inputs
-
     if STANDARD in paths:
         raise InputError("Search reads no standard input: give files or folders.")
     if missing := [path for path in paths if not path.exists()]:
         raise InputError(f"{missing[0]} does not exist.")
-    kind = entry.input.kind if entry.input else "image"
-    return [one for path in paths for one in named_inputs(kind, path, left_out)]
+    return files_of(entry.input.kind if entry.input else "image", paths, left_out)
 
 
 def _report(json_: bool, made: Index, output: Path, changes: Changes, left_out: list[tuple[Path, str]]) -> None:
@@ -120,7 +118,7 @@ def _report(json_: bool, made: Index, output: Path, changes: Changes, left_out: 
             "kept": changes.kept,
             **sorts,
             "failed": changes.failed,
-            "left_out": [{"file": str(path), "reason": reason} for path, reason in left_out],
+            "left_out": records_of(left_out),
         }
         as_json(facts)
     else:
@@ -142,13 +140,15 @@ def _report(json_: bool, made: Index, output: Path, changes: Changes, left_out: 
 
 
 @click.command()
-@click.argument("name", metavar="INDEX", type=PathType())
+@click.argument("path", metavar="INDEX", type=PathType())
 @click.argument("queries", nargs=-1, required=True, metavar="QUERY...", type=PathType())
 @click.option("-k", "k", type=int, default=10, show_default=True, help="How many for each query.")
 @click.option("-o", "--output", type=click.Path(), help="An image: each query, and beside it what is near, in a row.")
+@click.option("--model", "name", shell_complete=complete_names, help="That made INDEX, if it has another name now.")
 @partial(model_options, leave_out=("conditions", "engine", "precision", "runtime"))
 def search(
-    name: Path,
+    name: str | None,
+    path: Path,
     queries: Sequence[Path],
     k: int,
     output: str | None,
@@ -170,30 +170,39 @@ def search(
     from zoo.tasks.search import Index
 
     faiss()
-    index = Index.load(name)
-    if not index.address:
-        raise InputError(f"{name} is of a network without a name: search it in Python, Index.load(path, model).")
-    entry = entry_of(index.address)
+    index = Index.load(path)
+    if not name and not index.address:
+        raise InputError(f"{path} is of a network without a name: search it in Python, Index.load(path, model).")
+    try:
+        made_by = model_of(name, index.address)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    entry = entry_of(made_by)
     out = _output(output, format, bits, entry, queries)
-    files = _files(queries, entry, [])
-    model = ready(verb="reconstruct", **{**loading, "name": index.address})
-    index.use(model, str(name))
+    left_out: list[tuple[Path, str]] = []
+    files = _files(queries, entry, left_out)
+    model = ready(verb="reconstruct", **{**loading, "name": made_by})
+    index.use(model, str(path))
     jobs = [Job(number, file) for number, (_, file) in enumerate(files)]
     failed: list[str] = []
     encoded = list(encode(jobs, failed, lambda n: None, model=model, work=Work()))
     if not encoded:
         raise MediaError(failed[0])
-    results = index.hits(stacked([one.code.reshape(1, -1) for one in encoded]), k)
-    found = [(one.job.source, hits) for one, hits in zip(encoded, results, strict=True)]
+    nearest = index.hits(stacked([one.code.reshape(1, -1) for one in encoded]), k)
+    found = [(one.job.source, hits) for one, hits in zip(encoded, nearest, strict=True)]
     states = {hit.row: state_of(index.rows, hit) for _, hits in found for hit in hits}
+    others = records_of(left_out)
     if json_:
-        as_json([{"query": str(query), "hits": [_facts(hit, states) for hit in hits]} for query, hits in found])
+        results = [{"query": str(query), "hits": [_facts(hit, states) for hit in hits]} for query, hits in found]
+        as_json({"failed": failed, "left_out": others, "results": results})
     else:
         for query, hits in found:
             click.echo(printable(str(query)))
             for hit in hits:
                 state = f" ({states[hit.row]})" if states[hit.row] else ""
                 click.echo(f"  {hit.distance:10.4f}  {printable(hit.file or hit.name)}{state}")
+        if others:
+            say(f"Note: {said_of(others)}")
     if out:
         _draw(model, found, out)
     stale = [f"{hit.file} ({states[hit.row]})" for _, hits in found for hit in hits if states[hit.row]]

@@ -21,9 +21,9 @@ from zoo.weights.resolve import entry_of
 
 from .catalog import as_json, complete_names
 from .console import say
-from .inputs import check_files
+from .inputs import check_files, files_of
 from .names import PathType, default_output, keep_inputs, remember, settle
-from .output import Output, report
+from .output import Output, records_of, report
 from .verbs import model_options
 
 if TYPE_CHECKING:
@@ -231,7 +231,6 @@ def edit(
     """  # noqa: D301 - click takes the character itself
     from zoo.media.image_encode import ending
     from zoo.media.images import Images
-    from zoo.media.inputs import named_inputs
     from zoo.tasks import check_able
 
     check_able(entry_of(name), "edit")
@@ -239,7 +238,9 @@ def edit(
     if bool(towards) != bool(away) or (strength is not None and not towards):
         raise InputError("--towards, --from and --strength belong together: give images with and images without.")
     check_files([*images, *towards, *away])
-    named = [one for path in images for one in named_inputs("image", path)]
+    left_out: list[tuple[Path, str]] = []
+    named = files_of("image", images, left_out)
+    towards, away = ([path for _, path in files_of("image", paths, left_out)] for paths in (towards, away))
     single = f"{named[0][0].rpartition('/')[2]}-" if len(named) == 1 else ""
     out = Output.of(
         f"{single}{default_output(name, ending(format))}" if output is None else output, format, bits, "image"
@@ -252,7 +253,7 @@ def edit(
 
     values = keywords(values_of(model.entry, texts, sample_names(1)))
     if towards:
-        values |= {"towards": list(towards), "away": list(away), "strength": 1.0 if strength is None else strength}
+        values |= {"towards": towards, "away": away, "strength": 1.0 if strength is None else strength}
     seen = model.prepare([path for path, _ in jobs])
     edited = change(model, seen, progress=sys.stderr.isatty(), **values)
     shown = [Images.concat([seen[i], edited[i]]) if compare else edited[i] for i in range(len(jobs))]
@@ -264,4 +265,4 @@ def edit(
         out.check_sheet(len(jobs) * (1 + compare), shown[0].arrays[0].shape[1:])
         out.deliver(Images.concat(shown))
     records = [{"input": str(path), "output": str(target)} for path, target in jobs]
-    report(json_, out, len(jobs), results=records)
+    report(json_, out, len(jobs), left_out=records_of(left_out), results=records)

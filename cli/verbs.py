@@ -31,7 +31,7 @@ from .names import (
     remember,
     settle,
 )
-from .output import FORMATS, Output, report, said
+from .output import FORMATS, Output, records_of, report, said
 from .terminal import protocol, show
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ def reconstruct(
     keep_inputs(targets, [path for _, path in sources] + files_in(texts))
     facts: dict[str, Any] = {"skipped": len(there)} if skip_existing else {}
     if left_out:
-        facts["left_out"] = [{"file": str(path), "reason": reason} for path, reason in left_out]
+        facts["left_out"] = records_of(left_out)
     if not jobs:
         return _finish(json_, out, [], [], 0, facts)
     limits = {} if max_pixels is None else {"max_pixels": max_pixels}

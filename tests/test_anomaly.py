@@ -190,6 +190,8 @@ def test_the_command_says_and_shows(smoother: str, tiles: Path, tmp_path: Path, 
     done = zoo_command("anomaly", smoother, tiles / "a.png", "--normal", normal)
     assert done.exit_code == 0, done.stderr
     assert "0 of 1 are above the threshold" in done.stderr
+    (tiles / "notes.txt").write_text("no image")
+    assert "Note: left out 1 file: notes.txt (not an image)\n" in zoo_command("anomaly", smoother, tiles).stderr
 
 
 def test_one_bad_file_costs_no_other(smoother: str, tiles: Path, zoo_command: Command) -> None:
@@ -213,6 +215,7 @@ def test_one_bad_file_costs_no_other(smoother: str, tiles: Path, zoo_command: Co
         (["-o", "-"], "name a folder or a file for the maps"),
         (["-o", "one.png"], "takes one map, and these are 3 inputs: give a folder"),
         (["-o", "{tiles}/a.png"], "takes one map"),
+        (["-o", "{normal}", "--normal", "{normal}"], "normal/b.png is an input and would be overwritten"),
         (["--batch-size", "0"], "batch_size must be"),
     ],
 )
@@ -220,7 +223,10 @@ def test_what_the_command_refuses(
     smoother: str, tiles: Path, tmp_path: Path, zoo_command: Command, options: list[str], message: str
 ) -> None:
     (tmp_path / "empty").mkdir()
-    texts = [option.format(tiles=tiles, empty=tmp_path / "empty") for option in options]
+    (tmp_path / "normal").mkdir()
+    tile(9, False).save(tmp_path / "normal" / "b.png")
+    places = {"tiles": tiles, "empty": tmp_path / "empty", "normal": tmp_path / "normal"}
+    texts = [option.format_map(places) for option in options]
     done = zoo_command("anomaly", smoother, tiles, *texts)
     assert done.exit_code == 2
     assert message in done.stderr

@@ -374,6 +374,11 @@ def test_compress_and_decompress(zoo_command: Command, here: Path) -> None:
     assert "4 images" in zoo_command("decompress", "photos.zooc", "-o", "out/").stderr
     assert sorted(path.stem for path in (here / "out").glob("*.png")) == [f"wave-{i}" for i in range(4)]
     assert zoo_command("decompress", "photos.zooc", "-o", "sheet.png", "--model", "plain").exit_code == 0
+    Path("in/notes.txt").write_text("no photo")
+    again = zoo_command("compress", "plain", "in", "-o", "photos.zooc")
+    assert again.stderr.endswith(" bits a pixel, left out 1 file: notes.txt (not an image)\n")
+    more = json.loads(zoo_command("compress", "plain", "in", "-o", "photos.zooc", "--json").stdout)
+    assert more == {**facts, "left_out": [{"file": "in/notes.txt", "reason": "not an image"}]}
     piped = zoo_command("compress", "plain", "in/wave-0.png", "--bits", 40, "-o", "-")
     assert piped.stdout_bytes.startswith(b"ZOOC")
     assert zoo_command("decompress", "-", "-o", "one.png", input=piped.stdout_bytes).exit_code == 0
@@ -421,6 +426,10 @@ def test_that_photos_come_back_in_another_size_is_said(zoo_command: Command, her
         (("edit", "plain", "in", "--towards", "in"), "--towards, --from and --strength belong together"),
         (("edit", "plain", "in", "--strength", 1, "-c", "bright=1"), "belong together"),
         (("edit", "plain", "in/wave-0.png", "-c", "bright=1", "-o", "in/wave-0.png"), "would be overwritten"),
+        (
+            ("edit", "plain", "in/wave-0.png", "--towards", "in", "--from", "in/wave-1.png", "-o", "in/wave-2.png"),
+            "in/wave-2.png is an input and would be overwritten",
+        ),
     ],
 )
 def test_wrong_commands(zoo_command: Command, here: Path, arguments: tuple[object, ...], words: str) -> None:
@@ -448,3 +457,6 @@ def test_edit_on_the_command_line(zoo_command: Command, here: Path) -> None:
     )
     assert learnt.exit_code == 0, learnt.stderr
     assert "4 images" in learnt.stderr
+    Path("in/notes.txt").write_text("no photo")
+    done = zoo_command("edit", "plain", "in", "-c", "left=0.5", "-o", "out/")
+    assert "out: 4 images, left out 1 file: notes.txt (not an image)\n" in done.stderr

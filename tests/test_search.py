@@ -446,7 +446,7 @@ def test_the_commands(toys: Registry, photos: Path, tmp_path: Path, zoo_command:
     assert (facts["changed"], facts["new"], facts["kept"]) == ([str(photos / "1.png")], [], 4)
     assert facts["moved"] == {str(photos / "7.png"): str(photos / "2.png")}
     asked = zoo_command("search", path, photos / "7.png", "-k", "1", "--json")
-    (result,) = json.loads(asked.stdout)
+    (result,) = json.loads(asked.stdout)["results"]
     assert result["query"] == str(photos / "7.png")
     assert result["hits"] == [
         {"name": "7", "file": str(photos / "7.png"), "distance": pytest.approx(0, abs=1e-4), "state": ""}
@@ -482,6 +482,30 @@ def test_a_bad_file_is_named_at_the_end(toys: Registry, photos: Path, tmp_path: 
     assert "1 of 6 queries failed" in asked.stderr
 
 
+def test_what_a_folder_of_queries_holds_else_is_said(
+    toys: Registry, photos: Path, tmp_path: Path, zoo_command: Command
+) -> None:
+    path = tmp_path / "a.index"
+    zoo_command("index", "tiny", photos, "-o", path)
+    (photos / "note.txt").write_text("no image")
+    (photos / ".zoo-inputs.json").write_text("{}")
+    assert "Note: left out 1 file: note.txt (not an image)\n" in zoo_command("search", path, photos).stderr
+    facts = json.loads(zoo_command("search", path, photos, "--json").stdout)
+    assert facts["left_out"] == [{"file": str(photos / "note.txt"), "reason": "not an image"}]
+
+
+def test_an_index_does_not_choose_what_is_loaded_from_where(
+    toys: Registry, photos: Path, tmp_path: Path, zoo_command: Command
+) -> None:
+    index = Index.build(zoo.load("tiny"), photos)
+    index.address = "hf-hub:some/body"
+    index.save(tmp_path / "far.index")
+    asked = zoo_command("search", tmp_path / "far.index", photos / "0.png")
+    assert asked.exit_code == 2
+    assert "far.index: its model has no name in the registry: give --model hf-hub:some/body, if you" in asked.stderr
+    assert zoo_command("search", tmp_path / "far.index", photos / "0.png", "--model", "tiny").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -497,6 +521,7 @@ def test_a_bad_file_is_named_at_the_end(toys: Registry, photos: Path, tmp_path: 
         (("search", "a.index", "photos/0.png", "-k", "0"), "k must be a whole number from 1, not 0."),
         (("search", "a.index", "photos/0.png", "-o", "out/"), "-o takes the name of one image here"),
         (("search", "a.index", "nowhere.png"), "nowhere.png does not exist."),
+        (("search", "a.index", "photos", "-o", "photos/0.png"), "photos/0.png is an input and would be overwritten"),
     ],
 )
 def test_bad_input(
