@@ -54,7 +54,8 @@ def flowers(
 
     D sees images through a network that has seen many and at its pixels, with the class projected in each of its
     scores. In the last fifth the learning rates start again at one half, and checkerboard energy beyond that of the
-    data adds to the loss.
+    data adds to the loss. The metric that the best weights are chosen by was 0.44 after 2,750 steps, 0.27 after 5,500,
+    0.25 after 8,250, which are the checkpoint, and 0.27 at the end.
 
     With embeddings of classes drawn from a standard normal distribution, and a bias behind the first layer, all samples
     of a class were one image after 820 steps: the metric that the best weights are chosen by stood at 3.3 then, and at
