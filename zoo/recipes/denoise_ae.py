@@ -52,7 +52,9 @@ def photos(
     """Noise of standard deviation 0 to ``sigma`` (of 255); a share ``in_file`` of it is clipped as in files.
 
     A share ``grey`` of the patches has no colours, and the same noise in each channel: without them the network takes
-    noise that channels share for texture, and of a noise of 25 in grey photos, 20.47 dB, it left 20.62 dB.
+    noise that channels share for texture. Eight grey photos of 128 px with a noise of 25, 20.5 dB, came to 20.6 dB
+    without and come to 25.7 dB with them; CBSD68 in colour loses 0.02 to 0.05 dB. 52 minutes on one core of a CPU with
+    AVX-512.
     """
     torch.manual_seed(0)
     config: dict[str, Any] = {"channels": 3, "widths": [width, 2 * width, 3 * width], "blocks": blocks}
