@@ -21,7 +21,7 @@ from zoo.data.source import Source
 from zoo.errors import InputError, VerbError
 from zoo.metrics.protocols import protocol
 from zoo.model import Generator
-from zoo.tasks.privacy import LEAST, compared, euclidean, nearest, privacy, tanimoto
+from zoo.tasks.privacy import LEAST, compared, nearest, privacy, tanimoto
 
 Command = Callable[..., Result]
 GREY = {"output": {"kind": "image", "channels": 1, "size": [12, 12]}}
@@ -160,7 +160,7 @@ def test_large_images_are_compared_at_32_px(toys: Registry) -> None:
 
 def test_the_nearest_is_found() -> None:
     a = torch.rand(7, 1, 4, 4)
-    distances, rows = nearest(a[[3, 5]] + 0.001, a, euclidean)
+    distances, rows = nearest(a[[3, 5]] + 0.001, a)
     assert rows.tolist() == [3, 5]
     assert distances == pytest.approx([0.004, 0.004], abs=1e-3)
     bits = torch.tensor([[1, 1, 0, 0], [0, 1, 1, 1]], dtype=torch.uint8)

@@ -628,7 +628,7 @@ def test_what_generate_refuses_beside_latents(
 
 def test_info_lists_tasks(tiny: None, zoo_command: Command) -> None:
     shown = zoo_command("info", "tiny-vae").stdout
-    assert "zoo interpolate: Images on the way" in shown
+    assert "zoo interpolate: Samples on the way" in shown
     assert "zoo project: The latent whose image is nearest to a given image. (restarts 2, steps 7)" in shown
     assert "zoo interpolate" not in zoo_command("info", "doubler").stdout
     facts = json.loads(zoo_command("info", "tiny-vae", "--json").stdout)

@@ -191,7 +191,7 @@ def compared(
         real_accuracy,
         without,
         shown,
-        Images([x.numpy() / np.float32(255) for x in train.x[nearest(samples[:SHOWN], known, euclidean)[1]]]),
+        Images([x.numpy() / np.float32(255) for x in train.x[nearest(samples[:SHOWN], known)[1]]]),
     )
 
 
@@ -258,7 +258,7 @@ def tanimoto(fingerprints: Tensor, others: Tensor) -> Tensor:
     return 1 - common / (a.sum(1)[:, None] + b.sum(1) - common)
 
 
-def nearest(samples: Tensor, others: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
+def nearest(samples: Tensor, others: Tensor, distance: Distance = euclidean) -> tuple[Tensor, Tensor]:
     """Distance of each sample to the nearest of others, and which that is: ``(N,)`` each."""
     import torch
 
