@@ -308,5 +308,5 @@ def test_a_model_with_both_verbs(both: Model, zoo_command: Callable[..., Result]
             assert np.allclose(model.generate(3, seed=7, level="high").numpy(), made.numpy(), atol=1e-5)
             assert np.allclose(model.reconstruct(images, level="high").numpy(), copies.numpy(), atol=1e-5)
         for verb, given in (("generate", 1), ("reconstruct", images)):
-            with pytest.raises(zoo.ZooError, match="both needs the condition level.*: one of low, high"):
+            with pytest.raises(zoo.ZooError, match=r"both needs the condition level.*: one of low, high"):
                 getattr(model, verb)(given)
