@@ -67,7 +67,6 @@ def interpolate(
     zoo interpolate conv-ae a.png b.png -o walk.gif
     zoo interpolate dcgan.flowers rose.npy tulip.npy -o walk.gif
     """  # noqa: D301 - click takes the character itself
-    from zoo.media.inputs import named_inputs
     from zoo.media.video import Video
     from zoo.media.video_encode import WRITES
 
@@ -80,7 +79,7 @@ def interpolate(
     animated = kind == "image" and suffix in WRITES and not text.endswith("/") and not Path(text).is_dir()
     out = Output.of(text, format, bits, "video" if animated else kind)
     texts = parse_pairs(conditions)
-    read = [file for path in inputs for _, file in (named_inputs("image", path) if path.is_dir() else [("", path)])]
+    read = [path for _, path in files_of("image", inputs, [])]
     keep_inputs([out.path], [*read, *files_in(texts)])
     verb = "generate" if "seeds" in keys or ":" in name else info(name).verbs[0]
     model = ready(verb=verb, **loading)
