@@ -16,7 +16,7 @@ from zoo.jobs.files import Job, Work, ready, results
 
 from .catalog import as_json, complete_names
 from .console import say, table
-from .inputs import is_film, progress_bar, sources_of
+from .inputs import files_of, is_film, progress_bar, sources_of
 from .names import PathType, forget, keep_inputs, remember, settle
 from .output import Output, records_of, said_of
 from .verbs import model_options, with_conditions
@@ -89,6 +89,8 @@ def anomaly(
         targets = {sources[0][1]: out.path}
     read = [path for _, path in sources] + ([normal] if normal else []) + files_in(texts)
     keep_inputs([*targets.values()], read)
+    if normal is not None:
+        files_of("image", [normal], left_out)
     model = ready(verb="reconstruct", **loading)
     scorer = scorer_of(model)
     names = [label for label, _ in sources]

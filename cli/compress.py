@@ -34,7 +34,7 @@ MOST = 1 << 30  # bytes of a compressed file
 @click.option("-o", "--output", type=PathType(), required=True, help="A file, such as photos.zooc, or -.")
 @click.option("--quality", type=float, help="From 0 to 100; 20 more halve the steps. [default: 50]")
 @click.option("--bits", type=float, help="The most bits a pixel that the file may have, in place of --quality.")
-@partial(model_options, leave_out=("conditions", "format", "bits", "engine", "runtime"))
+@partial(model_options, leave_out=("conditions", "format", "bits", "engine", "precision", "runtime"))
 def compress(
     name: str,
     photos: Sequence[Path],
@@ -112,7 +112,7 @@ def _warn_of_sizes(name: str, images: Images, header: Header) -> None:
 @click.argument("file", type=PathType())
 @click.option("-o", "--output", type=click.Path(), required=True, help="An image, a folder, or -.")
 @click.option("--model", "name", shell_complete=complete_names, help="That made FILE, if it has another name now.")
-@partial(model_options, leave_out=("conditions", "engine", "runtime"))
+@partial(model_options, leave_out=("conditions", "engine", "precision", "runtime"))
 def decompress(
     name: str | None,
     file: Path,

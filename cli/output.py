@@ -100,6 +100,10 @@ class Output:
         """Keywords of ``save``."""
         return {key: value for key, value in (("format", self.format), ("bits", self.bits)) if value is not None}
 
+    def files(self, names: Sequence[str]) -> list[Path]:
+        """What samples of these names are written into, if that is a folder."""
+        return [self.path / f"{name}{self.ending}" for name in names] if self.folder else []
+
     def check_sheet(self, n: int, size: tuple[int, ...]) -> None:
         """Refuse a grid of ``n`` images of this height and width if the format cannot hold it."""
         from zoo.media.image_encode import check_output

@@ -79,8 +79,9 @@ def interpolate(
     animated = kind == "image" and suffix in WRITES and not text.endswith("/") and not Path(text).is_dir()
     out = Output.of(text, format, bits, "video" if animated else kind)
     texts = parse_pairs(conditions)
-    read = [path for _, path in files_of("image", inputs, [])]
-    keep_inputs([out.path], [*read, *files_in(texts)])
+    left_out: list[tuple[Path, str]] = []
+    read = [*(path for _, path in files_of("image", inputs, left_out)), *files_in(texts)]
+    keep_inputs([out.path], read)
     verb = "generate" if "seeds" in keys or ":" in name else info(name).verbs[0]
     model = ready(verb=verb, **loading)
     from zoo.tasks.latent import interpolate as walk
@@ -88,10 +89,13 @@ def interpolate(
     values = _conditions(model, texts)
     samples = walk(model, **keys, steps=steps, mode=mode, batch_size=batch_size, progress=sys.stderr.isatty(), **values)
     samples.names = sample_names(len(samples))
+    keep_inputs(out.files(samples.names), read)
     if kind == "image" and not animated and not out.folder:
         out.check_sheet(len(samples), samples.arrays[0].shape[1:])
     out.deliver(Video.of(samples, fps=fps) if animated else samples)
-    facts = {"seeds": keys["seeds"]} if "seeds" in keys else {}
+    facts: dict[str, Any] = {"seeds": keys["seeds"]} if "seeds" in keys else {}
+    if left_out:
+        facts["left_out"] = records_of(left_out)
     report(json_, out, len(samples), samples.noun, **facts)
 
 
@@ -207,7 +211,7 @@ def project(
 @click.option("--strength", type=float, help="How far from --from to --towards; below 0 backwards. [default: 1]")
 @click.option("-o", "--output", type=click.Path(), help="An image, a folder, or - [default: IMAGE-NAME.png]")
 @click.option("--compare", is_flag=True, help="Put each image, as the model sees it, before its result.")
-@partial(model_options, leave_out=("engine", "runtime"))
+@partial(model_options, leave_out=("engine", "precision", "runtime"))
 def edit(
     name: str,
     images: Sequence[Path],

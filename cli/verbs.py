@@ -127,7 +127,8 @@ def generate(
     how = "" if wants_file or kind != "image" else protocol()
     out = Output.of(_default(name, kind, format) if output is None else output, format, bits, kind)
     texts = parse_pairs(conditions)
-    keep_inputs([] if how else [out.path], [*files_in(texts), *([latents] if latents else [])])
+    read = [*files_in(texts), *([latents] if latents else [])]
+    keep_inputs([] if how else [out.path], read)
     if latents:
         if seed is not None or click.get_current_context().get_parameter_source("n") is ParameterSource.COMMANDLINE:
             raise InputError("--latents says how many and which: leave out -n and --seed.")
@@ -145,6 +146,7 @@ def generate(
         z = to_latents(latents, model.latent_shape)
         n = len(z)
     names = sample_names(n) if texts else ()  # more samples than memory holds names are refused by the verb
+    keep_inputs(out.files(names), read)
     values = keywords(values_of(model.entry, texts, names))
     model.check_conditions(values, n, "decode")  # before they become keywords, beside n and seed
     size = model.entry.output.size if model.entry else None

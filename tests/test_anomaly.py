@@ -190,6 +190,9 @@ def test_the_command_says_and_shows(smoother: str, tiles: Path, tmp_path: Path, 
     done = zoo_command("anomaly", smoother, tiles / "a.png", "--normal", normal)
     assert done.exit_code == 0, done.stderr
     assert "0 of 1 are above the threshold" in done.stderr
+    (normal / "list.txt").write_text("no image")
+    done = zoo_command("anomaly", smoother, tiles / "a.png", "--normal", normal)
+    assert "Note: left out 1 file: list.txt (not an image)\n" in done.stderr
     (tiles / "notes.txt").write_text("no image")
     assert "Note: left out 1 file: notes.txt (not an image)\n" in zoo_command("anomaly", smoother, tiles).stderr
 

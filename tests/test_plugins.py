@@ -67,7 +67,8 @@ def test_new_refuses(
 
 
 @pytest.mark.parametrize(
-    ("name", "cls"), [("3d-gan", "Model3dGan"), ("none", "ModelNone"), ("starry-night", "StarryNight")]
+    ("name", "cls"),
+    [("3d-gan", "Model3dGan"), ("none", "ModelNone"), ("starry-night", "StarryNight"), ("tensor", "ModelTensor")],
 )
 def test_new_names_a_class_for_every_name(zoo_command: Command, tmp_path: Path, name: str, cls: str) -> None:
     made = zoo_command("new", name, "--verb", "reconstruct", "--to", str(tmp_path / "x"))

@@ -509,6 +509,19 @@ def test_a_walk_as_a_grid_and_as_files(tiny: None, here: Path, zoo_command: Comm
     assert sorted(path.name for path in (here / "out").iterdir()) == ["0000.png", "0001.png", "0002.png", "0003.png"]
 
 
+def test_a_walk_into_its_own_folder_keeps_the_images_there(tiny: None, here: Path, zoo_command: Command) -> None:
+    (here / "keys").mkdir()
+    for name in ("a", "b"):
+        (here / f"{name}.png").rename(here / "keys" / f"{name}.png")
+    (here / "keys" / "notes.txt").write_text("no image")
+    made = zoo_command("interpolate", "tiny", "keys", "--steps", 1, "-o", "out")
+    assert made.stderr == "out: 2 images, left out 1 file: notes.txt (not an image)\n"
+    before = (here / "keys" / "a.png").rename(here / "keys" / "0001.png").read_bytes()
+    refused = zoo_command("interpolate", "tiny", "keys", "--steps", 1, "-o", "keys")
+    assert (refused.exit_code, (here / "keys" / "0001.png").read_bytes()) == (2, before)
+    assert "0001.png is an input and would be overwritten" in refused.stderr
+
+
 def test_a_walk_to_the_standard_output_and_to_the_default(tiny: None, here: Path, zoo_command: Command) -> None:
     made = zoo_command("interpolate", "tiny-vae", "--seeds", 1, "--seeds", 2, "--format", "gif", "-o", "-")
     with Image.open(io.BytesIO(made.stdout_bytes)) as file:

@@ -94,8 +94,6 @@ def create(name: str, kind: str = "generator", folder: Path | None = None) -> Pa
     if folder.exists():
         raise InputError(f"{folder} exists already: choose another name, or another folder with --to.")
     package = f"zoo_{name.replace('-', '_')}"
-    words = {} if (TEMPLATES / f"{kind.replace('-', '_')}_recipe.py").is_file() else {_WITH_RECIPE: _WITHOUT_RECIPE}
-    words |= {"zoo_starry": package, "zoo-starry": f"zoo-{name}", "Starry": _class_name(name), "starry": name}
     stem = kind.replace("-", "_")
     files = {
         f"{package}/network.py": f"{stem}.py",
@@ -108,7 +106,11 @@ def create(name: str, kind: str = "generator", folder: Path | None = None) -> Pa
     recipe = (TEMPLATES / f"{stem}_recipe.py").is_file()
     if not recipe:
         del files[f"{package}/recipe.py"]
-    texts = {file: _renamed((TEMPLATES / origin).read_text("utf-8"), words) for file, origin in files.items()}
+    templates = {file: (TEMPLATES / origin).read_text("utf-8") for file, origin in files.items()}
+    words = {} if recipe else {_WITH_RECIPE: _WITHOUT_RECIPE}
+    words |= {"zoo_starry": package, "zoo-starry": f"zoo-{name}", "starry": name}
+    words["Starry"] = _class_name(name, " ".join(templates.values()).replace("Starry", ""))
+    texts = {file: _renamed(text, words) for file, text in templates.items()}
     weights = _first_weights(texts[f"{package}/network.py"], words["Starry"])
     model, checkpoint = KINDS[kind]
     stanza = _STANZA.format(
@@ -133,9 +135,11 @@ def create(name: str, kind: str = "generator", folder: Path | None = None) -> Pa
     return folder
 
 
-def _class_name(name: str) -> str:
+def _class_name(name: str, code: str) -> str:
+    """The name of a model as that of a class, which must be no other name in the code."""
     joined = "".join(part.capitalize() for part in name.split("-"))
-    return joined if joined.isidentifier() and not keyword.iskeyword(joined) else f"Model{joined}"
+    free = joined.isidentifier() and not keyword.iskeyword(joined) and not re.search(rf"\b{joined}\b", code)
+    return joined if free else f"Model{joined}"
 
 
 def _renamed(text: str, words: dict[str, str]) -> str:
