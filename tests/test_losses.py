@@ -16,6 +16,7 @@ from zoo.training.discriminators import (
     PatchDiscriminator,
     ProjectedDiscriminator,
     ProjectedTextDiscriminator,
+    WholeAndCropDiscriminator,
 )
 from zoo.training.losses import (
     LOSSES,
@@ -203,6 +204,23 @@ def test_a_projected_discriminator_sees_the_whole_image_at_each_depth() -> None:
     scores.sum().backward()
     optimizer.step()
     assert all(torch.equal(value, d.get_buffer(name)) for name, value in fixed.items()), "what mixes does not learn"
+
+
+def test_a_discriminator_sees_half_of_the_images_whole_and_a_square_of_the_others() -> None:
+    torch.manual_seed(0)
+    d = WholeAndCropDiscriminator(Features("random"), 16, 8, 4, seen=32).eval()
+    x = torch.rand(5, 3, 16, 16, requires_grad=True)
+    places = set()
+    for _ in range(20):
+        scores = d(x)
+        for i in range(len(x)):
+            (gradient,) = torch.autograd.grad(scores[i].sum(), x, retain_graph=True)
+            seen = [bool(one.any()) for one in gradient]
+            assert seen == [i == other for other in range(len(x))], "scores are in the order of the images"
+            rows, columns = (gradient[i].abs().sum(0).sum(axis).nonzero().flatten() for axis in (1, 0))
+            assert len(rows) == len(columns) == (8 if i % 2 else 16)
+            places |= {(int(rows[0]), int(columns[0]))} if i % 2 else set()
+    assert len(places) > 10
 
 
 def test_a_projected_discriminator_scores_the_class_that_is_named() -> None:

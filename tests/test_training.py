@@ -542,6 +542,36 @@ def test_classes_are_learnt(tmp_path: Path) -> None:
         Generation({}, *networks, ArrayBatches(plain.roles), **options)
 
 
+class Brightness(torch.nn.Module):
+    """Names the first of two classes where an image is bright."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mean = x.mean((1, 2, 3))
+        return torch.stack([mean, -mean], 1)
+
+
+def test_a_classifier_teaches_the_classes_in_the_last_steps() -> None:
+    images = ArrayBatches({"target": torch.zeros(8, 1, 8, 8), "label": torch.arange(8) % 2})
+    torch.manual_seed(0)
+    g, d = OfTwoKinds(), Discriminator(8, 1, 8, halvings=1, classes=2)
+    networks = [TrainableNetwork(n, torch.optim.SGD(n.parameters(), 0.1)) for n in (g, d)]
+    options: dict[str, Any] = {"features": RANDOM, "condition": "label", "classes": ("bright", "dark"), "steps": 20}
+    options |= {"batch_size": 8, "final_steps": 10, "classifier": Brightness, "class_weight": 100.0}
+    objective = Generation({}, *networks, images, **options)
+    objective.start(Runtime("fp32", "cpu"))
+
+    def between() -> float:
+        with torch.no_grad():
+            bright, dark = g.decode(torch.zeros(2, 4), torch.arange(2)).mean((1, 2, 3))
+        return float(bright - dark)
+
+    before = between()
+    objective.step(9)
+    untaught = between()
+    objective.step(10)
+    assert between() - untaught > 0.05 > 5 * abs(untaught - before)
+
+
 def test_wrong_settings(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"loss cannot be 'hinges'.*hinge"):
         tiny_dcgan(tmp_path, loss="hinges")

@@ -76,7 +76,8 @@ def avatars(
     to as many training images is 0.200 without it and 0.160 with.
 
     The checkpoint took 10,000 steps with the captions alone, then 4,000 with such texts, at learning rates that had
-    fallen to 0.57 by then, and then the last 1,500: 62 minutes of one core of a CPU with bfloat16.
+    fallen to 0.57 by then, and then the last 1,500, in which the other D saw images only whole: 62 minutes of one core
+    of a CPU with bfloat16.
     """
     images, captions = _captioned(data, size, channels, batch_size)
     vocabulary, text = _numbers(captions)

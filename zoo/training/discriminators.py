@@ -227,6 +227,39 @@ class ProjectedDiscriminator(nn.Module):
         return torch.cat(scores, 1)
 
 
+class WholeAndCropDiscriminator(nn.Module):
+    """A :class:`ProjectedDiscriminator` for half of the images, and one for random squares of the others.
+
+    Distances are measured on enlarged images, in which the pretrained network sees a small unevenness that it does not
+    see in smaller ones. Squares are enlarged more than whole images are, and cost no more.
+
+    Args:
+        features: a network that has seen many images; it stays as it is.
+        size: height and width of the images.
+        crop: height and width of the squares; a batch has them all at one place.
+        width: of the first maps of the learnt convolutions.
+        seen: images and squares are enlarged to this before the network sees them.
+        channels: 1 for grey, 3 for RGB.
+    """
+
+    def __init__(
+        self, features: Features, size: int, crop: int, width: int = 64, seen: int = 96, channels: int = 3
+    ) -> None:
+        super().__init__()
+        self.whole, self.close = (
+            ProjectedDiscriminator(features, side, width, seen, channels) for side in (size, crop)
+        )
+        self.places, self.crop = size - crop + 1, crop
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images ``(N, channels, size, size)`` in [-1, 1] to scores ``(N, depths + 1)``."""
+        top, left = torch.randint(self.places, (2,)).tolist()
+        squares = x[1::2, :, top : top + self.crop, left : left + self.crop]
+        order = torch.arange(len(x))
+        places = torch.cat([order[::2], order[1::2]]).argsort()
+        return torch.cat([self.whole(x[::2]), self.close(squares)])[places]
+
+
 class ProjectedTextDiscriminator(nn.Module):
     """As :class:`TextDiscriminator`, for few photos: it sees them as :class:`ProjectedDiscriminator` does.
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam
 
+from zoo.data.augment import augment
 from zoo.data.batch import ArrayBatches
 from zoo.errors import InputError
 from zoo.media.base import Samples
 from zoo.metrics.features import Features
 from zoo.model import Generator
 from zoo.training.adversary import Adversary
-from zoo.training.discriminators import ProjectedDiscriminator
+from zoo.training.discriminators import WholeAndCropDiscriminator
 from zoo.training.ema import update_batchnorm
 from zoo.training.losses import checkerboard_energy, orthogonal_penalty
 from zoo.training.objective import Objective, TrainableNetwork, optimizer_step, sample_metrics
@@ -40,7 +41,7 @@ def last_discriminator(
         lr: the learning rate of its first step, which falls linearly to zero.
         steps: how many it learns for.
     """
-    d = ProjectedDiscriminator(features, size, width, channels=channels)
+    d = WholeAndCropDiscriminator(features, size, size // 2, width, channels=channels)
     return TrainableNetwork(d, Adam(d.parameters(), lr, betas=(0.0, 0.99)), constant_then_linear(steps, steps, 1.0))
 
 
@@ -63,6 +64,9 @@ class Generation(Objective):
         checkerboard_weight: weight of the checkerboard energy, with blocks of 8x8 pixels, that samples have beyond the
             data's, in the last ``final_steps``: networks that upsample make texture so.
         final_steps: see there.
+        classifier: trains a network that names the classes of samples.
+        class_weight: weight of the cross-entropy between the classes that samples are asked for and those that the
+            classifier names, in the last ``final_steps``; it sees samples as D does, through ``augment``.
         orthogonal_weight: of the orthogonal regularisation of G; 0 for none.
         last_d: a second discriminator, without conditions, that comes in beside D in the last ``last_steps``, with the
             hinge loss.
@@ -93,6 +97,8 @@ class Generation(Objective):
         augment: str = "",
         checkerboard_weight: float = 0.0,
         final_steps: int = 0,
+        classifier: Callable[[], nn.Module] | None = None,
+        class_weight: float = 0.0,
         orthogonal_weight: float = 0.0,
         last_d: TrainableNetwork | None = None,
         last_steps: int = 0,
@@ -114,6 +120,8 @@ class Generation(Objective):
             self.networks["last_d"] = last_d
             self.last = Adversary(last_d, "hinge", augment=augment)
         self.checkerboard_weight, self.final_steps = checkerboard_weight, final_steps
+        self.train_classifier, self.class_weight = classifier, class_weight
+        self.classifier: nn.Module | None = None
         self.orthogonal_weight = orthogonal_weight
         self.d_steps, self.condition = d_steps, condition
         self.n_samples, self.batchnorm_samples = n_samples, batchnorm_samples
@@ -146,15 +154,28 @@ class Generation(Objective):
                 fake = g.decode(noise, **self._conditions(labels))
             logs = self.adversary.update(self.runtime, real, fake, **labels)
         loss = loss_g = self.adversary.generator_loss(self.runtime, fake, **labels)
-        if self.checkerboard_weight and step >= self.steps - self.final_steps:
+        final = step >= self.steps - self.final_steps
+        if self.checkerboard_weight and final:
             in_fake, in_real = (checkerboard_energy(x.float(), 8) for x in (fake, real))
             loss = loss + self.checkerboard_weight * F.relu(in_fake - in_real)
+        if self.class_weight and final:
+            named = self._names_of(augment(fake.float(), self.adversary.augment))
+            loss = loss + self.class_weight * F.cross_entropy(named, labels["label"])
         if self.orthogonal_weight:
             loss = loss + self.orthogonal_weight * orthogonal_penalty(g)
         loss = loss + self.last_loss(step, real, fake)
         optimizer_step(self.runtime, loss, self.networks["g"])
         self.update_ema(step)
         return {"loss_d": logs.pop("loss_d"), "loss_g": loss_g.detach(), **logs}
+
+    def _names_of(self, samples: Tensor) -> Tensor:
+        """Scores of the classes, from a network that is trained when it is first asked."""
+        if self.classifier is None:
+            assert self.train_classifier
+            with torch.random.fork_rng(devices=[]):  # a run that is resumed goes on as if it had not stopped
+                self.classifier = self.train_classifier().to(self.runtime.device).eval().requires_grad_(False)
+        scores: Tensor = self.classifier(samples)
+        return scores
 
     def last_loss(self, step: int, real: Tensor, fake: Tensor) -> Tensor | float:
         """One update of the second discriminator, and G's loss through it; 0 before its steps begin."""
