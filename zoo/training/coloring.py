@@ -32,8 +32,8 @@ class Coloring(Generation):
         d: a discriminator of classes.
         data: logos and their colours.
         color_steps: how many are the last steps.
-        options: as for :class:`~zoo.training.generation.Generation`, whose last steps end where these begin; the metric
-            is the kernel distance plus the share of samples whose main colour is not the one asked for.
+        options: as for :class:`~zoo.training.generation.Generation`; the metric is the kernel distance plus the share
+            of samples whose main colour is not the one asked for.
     """
 
     def __init__(
@@ -48,7 +48,6 @@ class Coloring(Generation):
     ) -> None:
         super().__init__(config, g, d, data, **options)
         self.logos, self.first = data, self.steps - color_steps
-        self.last_begins -= color_steps
         self.teacher: Generator | None = None  # G as it was before the last steps
         self.protocol += ", plus the share of samples whose main colour is not the one asked for"
 
