@@ -64,7 +64,7 @@ class Generation(Objective):
         checkerboard_weight: weight of the checkerboard energy, with blocks of 8x8 pixels, that samples have beyond the
             data's, in the last ``final_steps``: networks that upsample make texture so.
         final_steps: see there.
-        classifier: trains a network that names the classes of samples.
+        classifier: called when its network is first needed, and gives it: from samples to scores ``(N, classes)``.
         class_weight: weight of the cross-entropy between the classes that samples are asked for and those that the
             classifier names, in the last ``final_steps``; it sees samples as D does, through ``augment``.
         orthogonal_weight: of the orthogonal regularisation of G; 0 for none.
