@@ -136,7 +136,9 @@ def generate(
             raise InputError("--engine ray takes no --latents: leave out one of them.")
     if engine == "ray":
         seed = secrets.randbits(32) if seed is None else seed
-        done = _on_ray("generate", n, sample_names(n), out, loading, Work(format=format, bits=bits), texts, seed)[0]
+        names = sample_names(n)
+        keep_inputs(out.files(names), read)
+        done = _on_ray("generate", n, names, out, loading, Work(format=format, bits=bits), texts, seed)[0]
         return report(json_, out, len(done), seed=seed)
     model = ready(verb="generate", **loading)
     z = None
@@ -145,7 +147,7 @@ def generate(
 
         z = to_latents(latents, model.latent_shape)
         n = len(z)
-    names = sample_names(n) if texts else ()  # more samples than memory holds names are refused by the verb
+    names = sample_names(n) if texts else []  # more samples than memory holds names are refused by the verb
     keep_inputs(out.files(names), read)
     values = keywords(values_of(model.entry, texts, names))
     model.check_conditions(values, n, "decode")  # before they become keywords, beside n and seed
@@ -345,8 +347,7 @@ def _on_ray(
     from zoo.jobs.ray import generate, reconstruct
 
     if verb == "generate":
-        files = [out.path / f"{name}{out.ending}" for name in names]
-        return generate(files, loading, work, seed), []
+        return generate(out.files(names), loading, work, seed), []
     remember([(job.source, job.target) for job in rows], out.path)
     try:
         return reconstruct(rows, loading, work)

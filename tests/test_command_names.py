@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click.testing import Result
 from conftest import sample_image
 from PIL import Image
@@ -20,7 +21,7 @@ from zoo.cli.names import RECORD, default_output
 import zoo
 from zoo.media.image_names import sample_names
 from zoo.media.images import Images
-from zoo.model import Model
+from zoo.model import Generator, Model
 
 Command = Callable[..., Result]
 
@@ -155,6 +156,31 @@ def test_inputs_are_kept_by_whatever_name(zoo_command: Command, tmp_path: Path, 
     mask = draw(tmp_path / "mask.png", 200)
     made = zoo_command("reconstruct", "doubler", photo, "-o", mask, "-c", f"mask={mask}")
     assert "mask.png is an input and would be overwritten" in made.stderr
+
+
+class Masked(Generator):
+    """Toy: a generator whose samples are as bright as an image."""
+
+    latent_shape = (4,)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(4, 64)
+
+    def decode(self, z: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(self.linear(z)).unflatten(1, (1, 8, 8)) * mask.mean((1, 2, 3), keepdim=True)
+
+
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_samples_keep_the_images_in_their_folder(zoo_command: Command, tmp_path: Path, toys: Any, engine: str) -> None:
+    made = {"output": {"kind": "image", "channels": 1, "size": [8, 8]}}
+    mask = {"mask": {"kind": "image", "required": True}}
+    toys.add("masked", Masked(), verbs=["generate"], conditions=mask, checkpoint=made)
+    photo = draw(tmp_path / "0001.png", 200)
+    before = photo.read_bytes()
+    done = zoo_command("generate", "masked", "-n", 2, "-o", tmp_path, "-c", f"mask={photo}", "--engine", engine)
+    assert (done.exit_code, photo.read_bytes()) == (2, before)
+    assert "0001.png is an input and would be overwritten" in done.stderr
 
 
 def test_an_output_that_is_a_link_is_written_through(zoo_command: Command, tmp_path: Path) -> None:

@@ -61,8 +61,8 @@ def avatars(
 
     In the ``last_steps``, half of the steps at most, another D comes in beside the one that grew, which sees images
     through a network that has seen many, with convolutions of ``last_width`` channels and more: half of them whole, and
-    of the others a square, enlarged. Alone it brought kernel distance to the training images down soonest, but skin,
-    hair and grounds lost their colours.
+    of the others a square, enlarged. Alone, and with all images whole, it brought kernel distance to the training
+    images, by MobileNetV2 at 96 px, from 7.6 to 0.97 in 1,375 steps, but skin, hair and grounds lost their colours.
 
     ``width`` is the number of channels of G's maps at half of the size; each level below has twice as many, up to
     ``widest``; at full size, where maps are largest, it is ``top``. ``d_width`` and ``d_top`` are those of D. Minibatch
