@@ -149,7 +149,7 @@ def flowers(
     augment: str = "flip,translation",
     lr: float = 4e-4,
     batch_size: int = 24,
-    steps: int = 1_300,
+    steps: int = 6_000,
 ) -> Stacked:
     """64 px from 2,000 photos with a caption each, which both discriminators see through a network that knows photos.
 
@@ -158,13 +158,13 @@ def flowers(
 
     G draws two images for a text, and loses where their sketches are alike. Without that, all samples of a text were
     the same after 600 steps, at a kernel distance of 1.59 to training images; 75 steps with it later, that was 1.25.
-    The checkpoint took its first 600 steps without, at constant learning rates.
 
     Augmentation leaves colours as they are, since captions name them: 93 % of the training photos are in the colour of
     their caption by ``zoo.metrics.petals``, 91 % when they are moved, and 72 % after ``color``.
 
-    A step takes 0.7 s of processor time on one core of a CPU with bfloat16: a quarter of an hour for all. The metric
-    still falls then, so more steps are better.
+    80 minutes of one core of a CPU with bfloat16, beside another training. The metric that the best weights are chosen
+    by was 0.63 after 1,200 steps, 0.46 after 2,400, 0.36 after 3,600, 0.32 after 4,800, which are the checkpoint, and
+    0.46 at the end, with fine squares all over the samples.
     """
     images, captions = _captioned(data, size, 3, batch_size)
     captions = _phrased(captions)
