@@ -71,17 +71,17 @@ def images(names: tuple[str, ...], ones: Tensor) -> ImageSet:
 def test_columns_of_data_are_values_of_attributes() -> None:
     ones = torch.tensor([[1, 0, 0, 0, 1], [0, 0, 1, 1, 0]], dtype=torch.uint8)
     names = ("shade=dark", "shade=grey", "shade=bright", "half=left", "half=right")
-    found, labels = icgan.values_of(images(names, ones))
+    found, labels = attributes.values_of(images(names, ones))
     assert found == WORDS
     assert labels.tolist() == [[0, 1], [2, 0]]
     with pytest.raises(InputError, match="call columns like hair_color=blond"):
-        icgan.values_of(images(("dark", *names[1:]), ones))
+        attributes.values_of(images(("dark", *names[1:]), ones))
     with pytest.raises(InputError, match="2 images do not have just one shade"):
-        icgan.values_of(images(names, torch.ones_like(ones)))
+        attributes.values_of(images(names, torch.ones_like(ones)))
     with pytest.raises(InputError, match="shade has one value only"):
-        icgan.values_of(images(names[:1], torch.ones(2, 1, dtype=torch.uint8)))
+        attributes.values_of(images(names[:1], torch.ones(2, 1, dtype=torch.uint8)))
     with pytest.raises(InputError, match="no attributes"):
-        icgan.values_of(ImageSet(ones, None, (), []))
+        attributes.values_of(ImageSet(ones, None, (), []))
 
 
 def drawn(values: Tensor, seed: int = 0) -> Tensor:

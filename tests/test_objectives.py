@@ -7,26 +7,28 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from test_training import RANDOM, folder, run, tiny_biggan, tiny_progan
 from torch import Tensor, nn
 from torch.optim import Adam
 
 import zoo
 from zoo.data.batch import ArrayBatches, Batch
-from zoo.data.source import ImageSet, Pairs
+from zoo.data.source import ImageSet, Pairs, Source
 from zoo.errors import InputError
 from zoo.model import Autoencoder, Generator
 from zoo.models.biggan import BigGAN
 from zoo.models.progan import EqualizedConv2d, ProGAN, as_grown
 from zoo.models.vae import VAE, Flow
-from zoo.recipes import conv_ae
+from zoo.recipes import conv_ae, progan
 from zoo.training.adversary import Adversary
 from zoo.training.discriminators import GrowingDiscriminator, PatchDiscriminator
 from zoo.training.generation import Generation
-from zoo.training.growing import grown_at
+from zoo.training.growing import Growing, grown_at
 from zoo.training.objective import TrainableNetwork, to_images
 from zoo.training.reconstruction import Reconstruction
 from zoo.training.runtime import Runtime
@@ -445,6 +447,7 @@ def test_a_second_discriminator_comes_in_last(tmp_path: Path) -> None:
     [
         ({"widths": []}, "widths must have a number of channels for each level"),
         ({"widths": [4, 4], "grown": 2}, "grown must be a number from 0 to 1"),
+        ({"latent": 1, "shares": [[0.5, 0.5], [0.2, 0.8]]}, "latent must be 2 or more, a number for each"),
     ],
 )
 def test_a_progan_that_cannot_be(options: dict[str, Any], words: str) -> None:
@@ -477,6 +480,51 @@ def test_settings_that_cannot_grow(tmp_path: Path) -> None:
         tiny_progan(tmp_path, size=48)
     with pytest.raises(InputError, match="growing is the share of the steps in which the networks grow, from 0 to 1"):
         tiny_progan(tmp_path, growing=1.5)
+
+
+def test_numbers_of_a_latent_stand_for_values_of_attributes() -> None:
+    network = ProGAN(3, 5, (4, 4), shares=[[0.2, 0.5, 0.3], [0.9, 0.1]])
+    z = torch.randn(20_000, 5, generator=torch.Generator().manual_seed(0))
+    assert ProGAN(3, 1, (4, 4), shares=[[0.0, 1.0, 0.0]]).one_hots(z)[0].mean(0).tolist() == [0, 1, 0]
+    shade, half = network.one_hots(z)
+    assert torch.equal(shade.sum(1), torch.ones(20_000))
+    torch.testing.assert_close(shade.mean(0), torch.tensor([0.2, 0.5, 0.3]), atol=0.01, rtol=0)
+    torch.testing.assert_close(half.mean(0), torch.tensor([0.9, 0.1]), atol=0.01, rtol=0)
+    images = network.decode(torch.tensor([[first, 0, 0.5, 1, -1] for first in (-0.2, 0.2, 1)]))
+    assert torch.equal(images[0], images[1]), "the value counts, not the number"
+    assert not torch.allclose(images[0], images[2], atol=1e-3)
+
+
+def test_a_progan_is_taught_attributes_that_go_together(tmp_path: Path) -> None:
+    """D learns those of the data, G those that its latents stand for, unless the data never have two of them at once.
+
+    Here bright images are never on the right.
+    """
+    folder(tmp_path / "a", 32)
+    x = np.stack([np.asarray(Image.open(path)) for path in sorted((tmp_path / "a").iterdir())])
+    shade, half = np.arange(32) % 2, np.arange(32) % 4 // 2 * (1 - np.arange(32) % 2)
+    ones = np.concatenate([np.eye(2, dtype=np.uint8)[shade], np.eye(2, dtype=np.uint8)[half]], 1)
+    names = ["shade=dark", "shade=bright", "half=left", "half=right"]
+    np.savez(tmp_path / "a.npz", x_train=x, attributes_train=ones, attribute_names=names)
+    options: dict[str, Any] = {"size": 16, "latent": 8, "width": 8, "widest": 12, "top": 8, "last_width": 8}
+    objective = progan.avatars(
+        Source([tmp_path / "a.npz"]), RANDOM, batch_size=8, steps=12, attribute_weight=3, **options
+    )
+    assert isinstance(objective, Growing)
+    assert objective.config["shares"] == [[0.5, 0.5], [0.75, 0.25]]
+    objective.start(Runtime("fp32", "cpu"))
+    objective.grow(11)
+    batch = objective.batch(0)
+    noise = torch.tensor([[a, b, 0, 0, 0, 0, 0, 0] for a in (-1.0, 1.0) for b in (-1.0, 1.0)])
+    of_real, of_fake = objective.labels(batch, noise)
+    assert torch.equal(of_real["attributes"], batch["label"])
+    assert of_fake["attributes"].tolist() == [[0, 0], [0, 1], [1, 0], [-100, -100]]
+    d = objective.networks["d"].network
+    for weight, learns in ((0.0, False), (3.0, True)):
+        objective.adversary.attribute_weight = weight
+        before = d.get_parameter("attributes.weight").clone()
+        objective.step(11)
+        assert torch.equal(before, d.get_parameter("attributes.weight")) != learns
 
 
 def test_statistics_are_measured_for_each_truncation(tmp_path: Path) -> None:

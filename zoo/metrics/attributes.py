@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.data.source import ImageSet
+from zoo.errors import InputError
 from zoo.metrics.classifier import fit
 from zoo.metrics.fidelity import rounded
 from zoo.registry.facts import Metric
@@ -48,14 +50,14 @@ def attribute_loss(logits: Tensor, attributes: Tensor, scores: Sequence[int]) ->
 
     Args:
         logits: as :class:`AttributeClassifier` gives them.
-        attributes: the value of each, ``(N, A)``.
+        attributes: the value of each, ``(N, A)``; -100, of attributes with several values, where any is right.
         scores: logits of each attribute.
     """
     if set(scores) == {1}:
         return F.binary_cross_entropy_with_logits(logits, attributes.float())
     parts = zip(logits.split(list(scores), 1), attributes.unbind(1), strict=True)
     losses = [
-        F.cross_entropy(part, wanted)
+        F.cross_entropy(part, wanted, reduction="none").mean()
         if part.shape[1] > 1
         else F.binary_cross_entropy_with_logits(part[:, 0], wanted.to(part.dtype))
         for part, wanted in parts
@@ -103,6 +105,33 @@ def attribute_columns(names: Sequence[str]) -> dict[str, list[int]]:
     for number, name in enumerate(names):
         columns.setdefault(name.partition("=")[0], []).append(number)
     return columns
+
+
+def values_of(images: ImageSet) -> tuple[dict[str, tuple[str, ...]], Tensor]:
+    """The values of each attribute by its name, and which of them each image has, int64 ``(N, A)``.
+
+    Raises:
+        InputError: for columns that are not called as they should be, attributes with one value only, and images with
+            none or two of an attribute's values.
+    """
+    if images.attributes is None:
+        raise InputError("The data have no attributes: give an .npz with attributes_train and attribute_names.")
+    for text in images.attribute_names:
+        name, _, value = text.partition("=")
+        if not value or not name.isidentifier():
+            raise InputError(f"The attribute {text!r} has no value: call columns like hair_color=blond.")
+    columns = attribute_columns(images.attribute_names)
+    words = [text.partition("=")[2] for text in images.attribute_names]
+    names = {name: tuple(words[column] for column in chosen) for name, chosen in columns.items()}
+    labels = []
+    for name, chosen in columns.items():
+        if len(chosen) < 2:
+            raise InputError(f"The attribute {name} has one value only: leave it out, or add columns of others.")
+        ones = images.attributes[:, chosen]
+        if wrong := int((ones.sum(1) != 1).sum()):
+            raise InputError(f"{wrong:,} images do not have just one {name}: put a 1 into one of its columns.")
+        labels.append(ones.argmax(1))
+    return names, torch.stack(labels, 1).long()
 
 
 def unrelated(attributes: Tensor) -> Tensor:

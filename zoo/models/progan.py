@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from statistics import NormalDist
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,9 @@ from torch import Tensor, nn
 
 from zoo.model import Generator
 from zoo.models.blocks import Smoothing
+
+
+RARE = 1e-9  # a share of this and less is as good as none
 
 
 def spread(weight: Tensor) -> Tensor:
@@ -115,13 +119,17 @@ class ProGAN(Generator):
             None for all. Images of a network that is not grown yet are enlarged to their size.
         smoothing: of images that are drawn, a difference of colours as :class:`~zoo.models.blocks.Smoothing` takes it,
             which they go through once; 0 for none.
+        shares: of attributes that have some values each, such as colours of hair, the shares of these. Each attribute
+            takes one of the latent's numbers, from the first on: which value that stands for is what the network sees
+            of it. None by default.
 
     Attributes:
         size: height and width of the images, ``4 * 2 ** (len(widths) - 1)``.
         grown: the same as the argument.
 
     Raises:
-        ValueError: for no widths, and for more levels than there are.
+        ValueError: for no widths, for more levels than there are, and for a latent that is shorter than the attributes
+            are many.
     """
 
     def __init__(
@@ -131,6 +139,7 @@ class ProGAN(Generator):
         widths: Sequence[int] = (512, 512, 512, 512, 256, 128, 64),
         grown: float | None = None,
         smoothing: float = 0.0,
+        shares: Sequence[Sequence[float]] = (),
     ) -> None:
         super().__init__()
         if not widths:
@@ -138,9 +147,15 @@ class ProGAN(Generator):
         most = len(widths) - 1
         if grown is not None and not 0 <= grown <= most:
             raise ValueError(f"grown must be a number from 0 to {most}, the levels above 4x4, not {grown}.")
+        if len(shares) > latent:
+            raise ValueError(f"latent must be {len(shares)} or more, a number for each attribute, not {latent}.")
         self.widths, self.size, self.latent_shape = tuple(widths), 4 << most, (latent,)
         self.grown: float = most if grown is None else grown
-        self.first = EqualizedLinear(latent, 16 * widths[0])
+        self.values = tuple(map(len, shares))
+        self.borders = [
+            [NormalDist().inv_cdf(min(max(x, RARE), 1 - RARE)) for x in accumulate(of[:-1])] for of in shares
+        ]
+        self.first = EqualizedLinear(latent - len(shares) + sum(self.values), 16 * widths[0])
         self.levels = nn.ModuleList([nn.ModuleList([EqualizedConv2d(widths[0], widths[0])])])
         for wide, narrow in pairwise(widths):
             self.levels.append(
@@ -149,9 +164,15 @@ class ProGAN(Generator):
         self.to_rgb = nn.ModuleList(EqualizedConv2d(width, channels, 1) for width in widths)
         self.smoothing = Smoothing(smoothing, passes=1) if smoothing else nn.Identity()
 
+    def one_hots(self, z: Tensor) -> list[Tensor]:
+        """Which value of each attribute latents ``(N, latent)`` stand for: 1 for that, else 0, ``(N, values)`` each."""
+        above = [(z[:, i, None] > z.new_tensor(borders)).to(z.dtype) for i, borders in enumerate(self.borders)]
+        return [F.pad(x, (1, 0), value=1.0) - F.pad(x, (0, 1)) for x in above]
+
     def decode(self, z: Tensor) -> Tensor:
         """Latents ``(N, latent)`` to images ``(N, channels, size, size)``, in [-1, 1] for the most part."""
-        x = F.leaky_relu(self.first(pixel_norm(z)), 0.2)
+        of_values = [one_hot * math.sqrt(one_hot.shape[1]) for one_hot in self.one_hots(z)]  # a mean square of one
+        x = F.leaky_relu(self.first(pixel_norm(torch.cat([*of_values, z[:, len(of_values) :]], 1))), 0.2)
         x = pixel_norm(x.unflatten(1, (-1, 4, 4)).contiguous(memory_format=torch.channels_last))
         last = math.ceil(self.grown)
         below = x

@@ -18,9 +18,9 @@ from torch.optim import Adam
 
 import zoo
 from zoo.data.batch import ArrayBatches, to_float
-from zoo.data.source import ImageSet, Source
+from zoo.data.source import Source
 from zoo.errors import InputError
-from zoo.metrics.attributes import attribute_columns, edit_metrics
+from zoo.metrics.attributes import edit_metrics, values_of
 from zoo.metrics.baselines import pca_error
 from zoo.metrics.features import Features
 from zoo.models.icgan import IcGAN
@@ -93,33 +93,6 @@ def avatars(
         eval_every=max(1, steps // 6),
         ema_decay=0.995,  # which forgets the first steps of a short run, too
     )
-
-
-def values_of(images: ImageSet) -> tuple[dict[str, tuple[str, ...]], Tensor]:
-    """The values of each attribute by its name, and which of them each image has, int64 ``(N, A)``.
-
-    Raises:
-        InputError: for columns that are not called as they should be, attributes with one value only, and images with
-            none or two of an attribute's values.
-    """
-    if images.attributes is None:
-        raise InputError("The data have no attributes: give an .npz with attributes_train and attribute_names.")
-    for text in images.attribute_names:
-        name, _, value = text.partition("=")
-        if not value or not name.isidentifier():
-            raise InputError(f"The attribute {text!r} has no value: call columns like hair_color=blond.")
-    columns = attribute_columns(images.attribute_names)
-    words = [text.partition("=")[2] for text in images.attribute_names]
-    names = {name: tuple(words[column] for column in chosen) for name, chosen in columns.items()}
-    labels = []
-    for name, chosen in columns.items():
-        if len(chosen) < 2:
-            raise InputError(f"The attribute {name} has one value only: leave it out, or add columns of others.")
-        ones = images.attributes[:, chosen]
-        if wrong := int((ones.sum(1) != 1).sum()):
-            raise InputError(f"{wrong:,} images do not have just one {name}: put a 1 into one of its columns.")
-        labels.append(ones.argmax(1))
-    return names, torch.stack(labels, 1).long()
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from torch.optim import Adam
 from zoo.data.batch import ArrayBatches, to_float
 from zoo.data.source import Source
 from zoo.errors import InputError, check_doubled
-from zoo.metrics.attributes import diversity_metrics
+from zoo.metrics.attributes import diversity_metrics, train_attribute_classifier, values_of
 from zoo.metrics.features import Features
 from zoo.metrics.suites import sample_distances
 from zoo.models.progan import ProGAN
@@ -48,12 +48,14 @@ def avatars(
     smoothing: float = 0.15,
     r1: float = 1.0,
     r1_every: int = 8,
+    attribute_weight: float = 0.0,
+    class_weight: float = 12.0,
     augment: str = "",
     lr: float = 6e-3,
     batch_size: int = 24,
     steps: int = 13_000,
 ) -> Growing:
-    """64 px, or any power of two from 8; attributes of the data are for `zoo evaluate` alone.
+    """64 px, or any power of two from 8; attributes of the data do not matter unless ``attribute_weight`` is above 0.
 
     The paper has WGAN-GP in place of the loss that does not saturate with R1, and networks of equal width: here D has
     fewer channels than G, since a step goes through D more often. ``growing`` is the share of the steps in which the
@@ -81,6 +83,16 @@ def avatars(
     rises, to 0.108 after 4,700, where the run of the checkpoint ended. With a last D that sees all images whole, it was
     0.119 after 2,800 steps, the least. 63 minutes of one core of a CPU with bfloat16 for the 10,400 steps of the
     checkpoint.
+
+    With an ``attribute_weight``, attributes of several values (columns called ``hair_color=blond``) are taught. Each
+    takes a number of the latent, which stands for one of its values. D has an auxiliary classifier, as the paper's
+    code has for classes; in the last steps one that knows the same images teaches, too, by ``class_weight``, and
+    ``augment`` should not move what it sees. A run of this took ``attribute_weight=3``, ``latent=64``,
+    ``d_width=32``, ``d_top=16`` and ``augment=translation`` for 10,400 steps, then 650 without it and with that
+    classifier: kernel distance was 0.132, and grounds of two colours, which some samples of the checkpoint have, were
+    gone. A third classifier saw what latents stand for in 1,200 samples: skin, colours of hair and clothes, and
+    grounds in 99 %, glasses in 84 % (74 % before the 650 steps), mouths in 33 % (22 %); in test images it sees 99 %
+    of each of these.
     """
     check_doubled("size", size)
     if growing > 1:
@@ -89,13 +101,20 @@ def avatars(
     torch.manual_seed(0)
     levels = size.bit_length() - 3
     widths, d_widths = ([min(widest, half << i) for i in reversed(range(levels))] for half in (width, d_width))
+    shares, roles = [], images.roles
+    if attribute_weight:
+        names, roles["label"] = values_of(images)
+        each = zip(roles["label"].unbind(1), names.values(), strict=True)
+        shares = [[round(float((x == i).float().mean()), 3) for i in range(len(words))] for x, words in each]
     config: dict[str, Any] = {
         "channels": channels,
         "latent": latent,
         "widths": [*widths, top],
         "smoothing": smoothing,
     }
-    g, d = ProGAN(**config), GrowingDiscriminator(channels, [*d_widths, d_top])
+    if shares:
+        config["shares"] = shares
+    g, d = ProGAN(**config), GrowingDiscriminator(channels, [*d_widths, d_top], sum(map(len, shares)))
     last_steps = min(last_steps, steps // 2)
     schedule = constant_then_linear(steps, last_steps, again=0.4)
     last_d = last_discriminator(features, size, channels, last_width, 4e-4, last_steps)
@@ -103,7 +122,7 @@ def avatars(
         config,
         TrainableNetwork(g, Adam(g.parameters(), lr, betas=(0.0, 0.99)), schedule),
         TrainableNetwork(d, Adam(d.parameters(), lr, betas=(0.0, 0.99)), schedule),
-        ArrayBatches(images.roles),
+        ArrayBatches(roles),
         features=features.at(224, fast=True),
         growing_steps=int(growing * steps),
         last_d=last_d,
@@ -111,6 +130,12 @@ def avatars(
         loss="vanilla",
         r1=r1,
         r1_every=r1_every,
+        attribute_weight=attribute_weight,
+        classifier=lambda: train_attribute_classifier(
+            to_float(images.x), roles["label"], [len(of) for of in shares], epochs=4, seed=1
+        ),
+        class_weight=class_weight if shares else 0.0,
+        final_steps=last_steps,
         augment=augment,
         n_samples=1_000,
         batch_size=batch_size,

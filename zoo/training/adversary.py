@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from zoo.data.augment import augment, check_augment
+from zoo.metrics.attributes import attribute_loss
 from zoo.training.losses import accuracies, adversarial_loss, gradient_penalty, r1_penalty
 from zoo.training.objective import TrainableNetwork, optimizer_step
 from zoo.training.runtime import Runtime
@@ -23,6 +24,11 @@ class Adversary:
         r1: weight of the R1 penalty; 0 for none.
         r1_samples: how many samples of a batch it is measured on, which saves time; 0 for all.
         gradient_penalty: weight of the penalty of Wasserstein GANs; 0 for none.
+
+    Attributes:
+        values: how many values each attribute has, where D has an auxiliary classifier of some: it returns scores and
+            logits then.
+        attribute_weight: of what that classifier learns and teaches.
 
     Raises:
         InputError: for an unknown loss or augmentation.
@@ -40,35 +46,45 @@ class Adversary:
     ) -> None:
         self.d, self.loss, self.augment = d, adversarial_loss(loss), check_augment(augment)
         self.r1, self.r1_samples, self.gradient_penalty = r1, r1_samples, gradient_penalty
+        self.values: Sequence[int] = ()
+        self.attribute_weight = 0.0
 
-    def update(self, runtime: Runtime, real: Tensor, fake: Tensor, **conditions: Tensor) -> dict[str, Tensor]:
+    def update(
+        self, runtime: Runtime, real: Tensor, fake: Tensor, attributes: Tensor | None = None, **conditions: Tensor
+    ) -> dict[str, Tensor]:
         """One update of D on a batch of real and fake samples, as many each where there are conditions.
 
-        Gradients do not flow to ``fake``. Returns what is to be logged: D's loss, and its accuracies.
+        Gradients do not flow to ``fake``. ``attributes`` are the values that real samples have, int64 ``(N, A)``.
+        Returns what is to be logged: D's loss, and its accuracies.
         """
         fake = fake.detach()
         with runtime.autocast():
             mixed = torch.cat([real, fake.to(real.dtype)])
-            scores = self._scores(mixed, {name: torch.cat([x, x]) for name, x in conditions.items()})
+            scores, logits = self._seen(mixed, {name: torch.cat([x, x]) for name, x in conditions.items()})
         on_real, on_fake = scores.float().split([len(real), len(fake)])
-        loss = self.loss.d(on_real, on_fake)
+        loss = self.loss.d(on_real, on_fake) + self._of_attributes(logits, attributes)
         if self.r1:
             n = self.r1_samples or len(real)
             some = {name: x[:n] for name, x in conditions.items()}
-            loss = loss + self.r1 * r1_penalty(lambda x: self._scores(x, some), real[:n])
+            loss = loss + self.r1 * r1_penalty(lambda x: self._seen(x, some)[0], real[:n])
         if self.gradient_penalty:
-            penalty = gradient_penalty(lambda x: self._scores(x, conditions), real, fake)
+            penalty = gradient_penalty(lambda x: self._seen(x, conditions)[0], real, fake)
             loss = loss + self.gradient_penalty * penalty
         optimizer_step(runtime, loss, self.d)
         return {"loss_d": loss.detach(), **accuracies(on_real, on_fake, self.loss.boundary)}
 
-    def generator_loss(self, runtime: Runtime, fake: Tensor, **conditions: Tensor) -> Tensor:
-        """G's loss through D, which is frozen: a scalar, from which gradients flow to ``fake``."""
+    def generator_loss(
+        self, runtime: Runtime, fake: Tensor, attributes: Tensor | None = None, **conditions: Tensor
+    ) -> Tensor:
+        """G's loss through D, which is frozen: a scalar, from which gradients flow to ``fake``.
+
+        ``attributes`` are the values that samples are to have, int64 ``(N, A)``, -100 for any.
+        """
         self.d.network.requires_grad_(False)
         with runtime.autocast():
-            scores = self._scores(fake, conditions)
+            scores, logits = self._seen(fake, conditions)
         self.d.network.requires_grad_(True)
-        return self.loss.g(scores.float())
+        return self.loss.g(scores.float()) + self._of_attributes(logits, attributes)
 
     def adversarial_step(
         self, runtime: Runtime, real: Tensor, fake: Tensor, **conditions: Tensor
@@ -78,6 +94,13 @@ class Adversary:
         loss_g = self.generator_loss(runtime, fake, **conditions)
         return loss_g, logs | {"loss_g": loss_g.detach()}
 
-    def _scores(self, x: Tensor, conditions: Mapping[str, Tensor]) -> Tensor:
-        scores: Tensor = self.d.network(augment(x, self.augment), **conditions)
-        return scores
+    def _seen(self, x: Tensor, conditions: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Scores, and logits of attributes where D has some."""
+        seen = self.d.network(augment(x, self.augment), **conditions)
+        return seen if isinstance(seen, tuple) else (seen, None)
+
+    def _of_attributes(self, logits: Tensor | None, attributes: Tensor | None) -> Tensor | float:
+        """The loss of as many logits as there are attributes."""
+        if logits is None or attributes is None:
+            return 0.0
+        return self.attribute_weight * attribute_loss(logits[: len(attributes)].float(), attributes, self.values)

@@ -368,12 +368,13 @@ class GrowingDiscriminator(nn.Module):
     Args:
         channels: of the images.
         widths: channels of the maps at 4x4, 8x8, and so on.
+        attributes: logits of an auxiliary classifier (Odena et al. 2016, https://arxiv.org/abs/1610.09585); 0 for none.
 
     Attributes:
         grown: levels above 4x4, as in :class:`~zoo.models.progan.ProGAN`; set while it grows.
     """
 
-    def __init__(self, channels: int, widths: Sequence[int]) -> None:
+    def __init__(self, channels: int, widths: Sequence[int], attributes: int = 0) -> None:
         super().__init__()
         self.widths, self.grown = tuple(widths), float(len(widths) - 1)
         self.from_rgb = nn.ModuleList(EqualizedConv2d(channels, width, 1) for width in widths)
@@ -384,9 +385,13 @@ class GrowingDiscriminator(nn.Module):
         self.last = EqualizedConv2d(widths[0] + 1, widths[0])
         self.hidden = EqualizedLinear(16 * widths[0], widths[0])
         self.score = EqualizedLinear(widths[0], 1)
+        self.attributes = EqualizedLinear(widths[0], attributes) if attributes else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Images ``(N, channels, size, size)`` in [-1, 1], averaged to the size it has grown to, to scores ``(N,)``."""
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Images ``(N, channels, size, size)`` in [-1, 1], averaged to the size it has grown to, to scores ``(N,)``.
+
+        With attributes, also to their logits ``(N, attributes)``.
+        """
         top = math.ceil(self.grown)
         small = F.avg_pool2d(x, x.shape[-1] // (4 << top))
         x = F.leaky_relu(self.from_rgb[top](small), 0.2)
@@ -399,8 +404,9 @@ class GrowingDiscriminator(nn.Module):
         together = math.gcd(len(x), 4)  # four, as in the paper, where that divides the batch
         varied = minibatch_deviation(x, together)[:, None, None, None].expand(-1, 1, *x.shape[2:])
         x = F.leaky_relu(self.last(torch.cat([x, varied], 1)), 0.2)
-        scores: Tensor = self.score(F.leaky_relu(self.hidden(x.flatten(1)), 0.2))
-        return scores.flatten()
+        known = F.leaky_relu(self.hidden(x.flatten(1)), 0.2)
+        scores: Tensor = self.score(known).flatten()
+        return scores if self.attributes is None else (scores, self.attributes(known))
 
 
 def minibatch_deviation(x: Tensor, size: int) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from zoo.data.augment import augment
-from zoo.data.batch import ArrayBatches
+from zoo.data.batch import ArrayBatches, Batch
 from zoo.errors import InputError
 from zoo.media.base import Samples
 from zoo.metrics.features import Features
@@ -148,25 +148,34 @@ class Generation(Objective):
         for turn in range(self.d_steps):
             batch = self.batch(step * self.d_steps + turn)
             real = batch["target"]
-            labels = {"label": batch["label"]} if self.condition else {}
+            noise = torch.randn(len(real), *g.latent_shape).to(self.runtime.device)
+            of_real, of_fake = self.labels(batch, noise)
             with self.runtime.autocast():
-                noise = torch.randn(len(real), *g.latent_shape).to(self.runtime.device)
-                fake = g.decode(noise, **self._conditions(labels))
-            logs = self.adversary.update(self.runtime, real, fake, **labels)
-        loss = loss_g = self.adversary.generator_loss(self.runtime, fake, **labels)
+                fake = g.decode(noise, **self._conditions(of_fake))
+            logs = self.adversary.update(self.runtime, real, fake, **of_real)
+        loss = loss_g = self.adversary.generator_loss(self.runtime, fake, **of_fake)
         final = step >= self.steps - self.final_steps
         if self.checkerboard_weight and final:
             in_fake, in_real = (checkerboard_energy(x.float(), 8) for x in (fake, real))
             loss = loss + self.checkerboard_weight * F.relu(in_fake - in_real)
         if self.class_weight and final:
             named = self._names_of(augment(fake.float(), self.adversary.augment))
-            loss = loss + self.class_weight * F.cross_entropy(named, labels["label"])
+            loss = loss + self.class_weight * self.naming_loss(named, of_fake)
         if self.orthogonal_weight:
             loss = loss + self.orthogonal_weight * orthogonal_penalty(g)
         loss = loss + self.last_loss(step, real, fake)
         optimizer_step(self.runtime, loss, self.networks["g"])
         self.update_ema(step)
         return {"loss_d": logs.pop("loss_d"), "loss_g": loss_g.detach(), **logs}
+
+    def labels(self, batch: Batch, noise: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """What D is told of the real samples of a batch, and of those that are drawn from noise ``(N, ...)``."""
+        labels = {"label": batch["label"]} if self.condition else {}
+        return labels, labels
+
+    def naming_loss(self, named: Tensor, labels: Mapping[str, Tensor]) -> Tensor:
+        """How far scores of the classifier are from what samples were asked for: a scalar."""
+        return F.cross_entropy(named, labels["label"])
 
     def _names_of(self, samples: Tensor) -> Tensor:
         """Scores of the classes, from a network that is trained when it is first asked."""
