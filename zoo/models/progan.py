@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from zoo.model import Generator
 from zoo.models.blocks import Smoothing
 
-
 RARE = 1e-9  # a share of this and less is as good as none
 
 
