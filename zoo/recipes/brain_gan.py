@@ -62,10 +62,10 @@ def mri(
 
     Few real slices with samples beside them do as well as without, whatever was done: a sensitivity of 0.682 without,
     0.672 with samples of a run of 3,500 steps, 0.665 with those of 9,000 steps, 0.682 with 1,000 more and the
-    classifier at a weight of 0.3, and 0.685 as it is now. For the classes of samples are easier to tell
-    apart than those of slices: a small classifier that learns from 4,000 samples names 99.98 % of fresh ones right, but
-    57 % of the training images (40 % where the run had 3,500 steps); one that learns from half of these names 86 % of
-    the other half. Matching what small classifiers see of samples and of slices (Zhao, Bilen 2021,
+    classifier at a weight of 0.3, and 0.685 as it is now. For the classes of samples are easier to tell apart than
+    those of slices: a small classifier that learns from 4,000 samples names 99.98 % of fresh ones right, but 57 % of
+    the training images (40 % where the run had 3,500 steps); one that learns from half of these names 86 % of the other
+    half. Matching what small classifiers see of samples and of slices (Zhao, Bilen 2021,
     https://arxiv.org/abs/2110.04181) for 400 steps more left that at 57 %, and added nothing.
 
     ``width`` is the number of channels of G's maps at full size; each level below has twice as many, up to 224.
